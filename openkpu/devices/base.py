@@ -1,0 +1,55 @@
+"""The one interface between the driver and every back end.
+
+The driver knows nothing but 64-bit registers, bus memory and an interrupt line
+(spec/kpu-hardware.md section 1); functional model, Verilated RTL, cocotb and boards all stand behind it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class KpuConfig:
+    """What a KPU can hold. Bytes unless said otherwise."""
+
+    name: str = "full"
+    pes: int = 64
+    lanes: int = 32
+    airam_bytes: int = 2 << 20
+    weight_bytes: int = 73728
+    sram_bytes: int = 6 << 20
+    has_16bit: bool = True
+
+
+class Device(Protocol):
+    """A KPU with its memories.
+
+    Bus addresses are the chip's: main SRAM at 0x4000_0000, AI RAM at 0x4060_0000, KPU registers at 0x4080_0000.
+    Every method raises ``openkpu.errors.DeviceError`` when the hardware does not answer in a bounded time.
+    """
+
+    name: str
+    config: KpuConfig
+
+    def read64(self, address: int) -> int:
+        """Read one 64-bit register at a bus address."""
+
+    def write64(self, address: int, value: int) -> None:
+        """Write one 64-bit register at a bus address."""
+
+    def read_memory(self, address: int, size: int) -> bytes:
+        """Read ``size`` bytes of main SRAM or AI RAM."""
+
+    def write_memory(self, address: int, data: bytes) -> None:
+        """Write bytes to main SRAM or AI RAM."""
+
+    def read_stream(self, size: int) -> bytes:
+        """Drain ``size`` bytes of ``fifo_data_out`` as the system DMA would, running the clock as needed."""
+
+    def wait_interrupt(self, max_cycles: int) -> None:
+        """Run until the interrupt line is high; DeviceError after ``max_cycles`` clock cycles."""
+
+    def close(self) -> None:
+        """Release simulator processes and memory; closing twice is harmless."""

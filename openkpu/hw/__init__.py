@@ -1,0 +1,1 @@
+"""The hardware's contract: registers, layer descriptor, AI-RAM layout, parameter tables."""

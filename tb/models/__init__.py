@@ -1,0 +1,4 @@
+"""Golden model of the KPU: ``reference`` is plain and obviously right, ``fast`` is vectorised.
+
+The folder is installed as ``openkpu.golden``.
+"""
