@@ -1,0 +1,336 @@
+"""Tensor operators of kmodel v5 (spec/kmodel-format.md 5.7, 5.8).
+
+Tensors have any numeric dtype of section 5.1 and any strides. ``clamp`` is the fused activation (low, high).
+The records of k210 modules are ``model.KpuConv``, ``model.KpuUpload``, ``model.KpuDownload`` and ``Copy``.
+Operator kinds are names, because their numbers differ between compiler releases.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .model import Layer, Tensor
+from .ops_v4 import Clamp, Window
+
+BINARY_OPS = ("add", "sub", "mul", "div", "min", "max", "pow", "floor_div", "floor_mod", "bitwise_and", "bitwise_or",
+              "bitwise_xor", "logical_and", "logical_or", "logical_xor")
+REDUCE_OPS = ("mean", "min", "max", "sum")
+REDUCE_ARG_OPS = ("arg_min", "arg_max")
+COMPARE_OPS = ("equal", "not_equal", "greater", "greater_equal", "less", "less_equal")
+PAD_MODES = ("constant", "reflect", "symmetric", "edge")
+RESIZE_MODES = ("bilinear", "nearest")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Binary(Layer):
+    """``a`` op ``b``, broadcasting right-aligned; float32, int32 or int64."""
+
+    a: Tensor
+    b: Tensor
+    out: Tensor
+    op: str
+    clamp: Clamp
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Broadcast(Layer):
+    """``input`` repeated to the shape of ``out``."""
+
+    input: Tensor
+    out: Tensor
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Compare(Layer):
+    """uint8 truth values of ``a`` op ``b``, broadcasting right-aligned."""
+
+    a: Tensor
+    b: Tensor
+    out: Tensor
+    op: str
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Conv2d(Layer):
+    """float32: ``weights`` tensor (OC, IC/groups, KH, KW), ``bias`` tensor (OC,)."""
+
+    input: Tensor
+    weights: Tensor
+    bias: Tensor
+    out: Tensor
+    groups: int
+    window: Window
+    clamp: Clamp
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Convert(Layer):
+    """C cast to the dtype of ``out``."""
+
+    input: Tensor
+    out: Tensor
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Copy(Layer):
+    """Element for element (COPY of the StackVM and copy of k210 modules)."""
+
+    input: Tensor
+    out: Tensor
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Cumsum(Layer):
+    input: Tensor
+    out: Tensor
+    axis: int
+    exclusive: bool
+    reverse: bool
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Dequantize(Layer):
+    """(u)int8 -> float32: q*scale + bias."""
+
+    input: Tensor
+    out: Tensor
+    scale: np.float32
+    bias: np.float32
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Quantize(Layer):
+    """float32 -> (u)int8: rint(x*scale + bias), clamped."""
+
+    input: Tensor
+    out: Tensor
+    scale: np.float32
+    bias: np.float32
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Gather(Layer):
+    """``indices`` int32 along ``axis``. Their values are data: check them when running."""
+
+    input: Tensor
+    indices: Tensor
+    out: Tensor
+    axis: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class GatherNd(Layer):
+    """``indices`` int32. Their values are data: check them when running."""
+
+    input: Tensor
+    indices: Tensor
+    out: Tensor
+    batch_dims: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Hardmax(Layer):
+    input: Tensor
+    out: Tensor
+    axis: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Lut1d(Layer):
+    """``table`` (n,) of the input's dtype, looked up between ``min`` and ``max``."""
+
+    input: Tensor
+    table: Tensor
+    out: Tensor
+    min: float
+    max: float
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Matmul(Layer):
+    """float32, batched; ``bias`` tensor (columns,)."""
+
+    a: Tensor
+    b: Tensor
+    bias: Tensor
+    out: Tensor
+    clamp: Clamp
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Onehot(Layer):
+    """``indices`` int32; ``depth``, ``off_value``, ``on_value`` are tensors (1,). ``mode`` 0 normal, 1 index modulo depth."""
+
+    indices: Tensor
+    depth: Tensor
+    off_value: Tensor
+    on_value: Tensor
+    out: Tensor
+    axis: int
+    mode: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Pad(Layer):
+    """``pads``: (before, after, interior) per dimension; ``mode`` constant, reflect, symmetric or edge."""
+
+    input: Tensor
+    out: Tensor
+    pads: tuple[tuple[int, int, int], ...]
+    mode: str
+    value: np.generic
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Reduce(Layer):
+    """float32 or int32; ``axes`` are non-negative and sorted; ``out`` has them as 1 or not at all (``keep_dims``)."""
+
+    input: Tensor
+    out: Tensor
+    op: str
+    axes: tuple[int, ...]
+    keep_dims: bool
+    init: np.generic
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ReduceArg(Layer):
+    """Index of the smallest or largest element; ``out`` int32 or int64."""
+
+    input: Tensor
+    out: Tensor
+    op: str
+    axes: tuple[int, ...]
+    keep_dims: bool
+    select_last: bool
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ReduceProd(Layer):
+    input: Tensor
+    out: Tensor
+    axes: tuple[int, ...]
+    keep_dims: bool
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ReduceWindow2d(Layer):
+    """float32 (N, C, H, W): pooling over the pixels inside the image."""
+
+    input: Tensor
+    out: Tensor
+    op: str
+    window: Window
+    init: np.float32
+    clamp: Clamp
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ResizeImage(Layer):
+    """The two last dimensions."""
+
+    input: Tensor
+    out: Tensor
+    mode: str
+    align_corners: bool
+    half_pixel_centers: bool
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Sigmoid(Layer):
+    input: Tensor
+    out: Tensor
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Slice(Layer):
+    """out[k] = in[starts + k*steps], every visited index inside the input; steps may be negative."""
+
+    input: Tensor
+    out: Tensor
+    starts: tuple[int, ...]
+    steps: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Softmax(Layer):
+    input: Tensor
+    out: Tensor
+    axis: int
+    beta: np.float32
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SpaceToBatch(Layer):
+    """``block`` over the dimensions 1..; ``pads`` (before, after) of those dimensions."""
+
+    input: Tensor
+    out: Tensor
+    block: tuple[int, ...]
+    pads: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class BatchToSpace(Layer):
+    """``block`` and ``crops`` (before, after) of the spatial dimensions."""
+
+    input: Tensor
+    out: Tensor
+    block: tuple[int, ...]
+    crops: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Ternary(Layer):
+    """``b`` where ``cond`` is true, else ``c``, broadcasting right-aligned."""
+
+    cond: Tensor
+    b: Tensor
+    c: Tensor
+    out: Tensor
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Transpose(Layer):
+    """out = transpose(in, perm)."""
+
+    input: Tensor
+    out: Tensor
+    perm: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Topk(Layer):
+    """The ``k`` largest (or smallest) along ``axis``; ``indices`` int64."""
+
+    input: Tensor
+    values: Tensor
+    indices: Tensor
+    k: int
+    axis: int
+    largest: bool
+    sorted: bool
+
+    WRITES = ("values", "indices")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Unary(Layer):
+    """``op``: abs, acos, asin, ceil, cos, exp, floor, log, neg, round, rsqrt, sign, sin, sqrt, square, tanh, bitwise_not,
+    logical_not or erf."""
+
+    input: Tensor
+    out: Tensor
+    op: str
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Trilu(Layer):
+    """Upper or lower triangle of the two last dimensions, diagonal ``k``."""
+
+    input: Tensor
+    out: Tensor
+    upper: bool
+    k: int
