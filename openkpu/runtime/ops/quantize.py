@@ -1,0 +1,38 @@
+"""Quantize, dequantize, requantize and table look-up."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .rounding import round_float, saturate
+
+F32 = np.float32
+
+
+def quantize_v3(x: np.ndarray, scale: float, bias: float) -> np.ndarray:
+    """float32 -> uint8: roundf((x - bias) * (1/scale)), clamped (spec 3.5)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        t = (x - F32(bias)) * (F32(1) / F32(scale))
+    return saturate(round_float(t, "away"))
+
+
+def quantize(x: np.ndarray, scale: float, bias: float, half: str, dtype: np.dtype | type = np.uint8) -> np.ndarray:
+    """float32 -> integer: round(x*scale + bias), clamped to the type (spec 4.5, 5.7; bias is v4's zero point)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        t = x * F32(scale) + F32(bias)
+    return saturate(round_float(t, half), dtype)
+
+
+def dequantize(q: np.ndarray, scale: float | np.ndarray, bias: float | np.ndarray) -> np.ndarray:
+    """integer -> float32: q*scale + bias (spec 3.5, 5.7); arrays of scale and bias broadcast."""
+    return q.astype(F32) * np.asarray(scale, F32) + np.asarray(bias, F32)
+
+
+def dequantize_v4(q: np.ndarray, zero_point: int, scale: float) -> np.ndarray:
+    """uint8 -> float32: (q - zero_point) * (1/scale); v4's scale goes from real to quantized (spec 4.5)."""
+    return (q.astype(np.int32) - np.int32(zero_point)).astype(F32) * (F32(1) / F32(scale))
+
+
+def lookup(x: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """uint8 through a table of 256 entries (REQUANTIZE, table_lookup1d)."""
+    return table[x]

@@ -1,0 +1,83 @@
+"""Reductions, windows (pooling), softmax and normalisation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .conv import Pair, clamp, pad_spatial, taps, windowed_size
+from .elementwise import BINARY
+
+F32 = np.float32
+_FOLD = {"mean": BINARY["add"], "sum": BINARY["add"], "min": BINARY["min"], "max": BINARY["max"]}
+
+
+def reduce_axes(x: np.ndarray, op: str, axes: tuple[int, ...], init: float | None = None) -> np.ndarray:
+    """Fold ``axes`` (kept with length 1) from ``init``; mean is sum/count. ``init`` None: no start value (v5 min/max)."""
+    kind = {"mean": np.sum, "sum": np.sum, "min": np.min, "max": np.max}[op]
+    with np.errstate(all="ignore"):
+        result = kind(x, axis=axes, keepdims=True, dtype=x.dtype) if kind is np.sum else kind(x, axis=axes,
+                                                                                             keepdims=True)
+        if init is not None:
+            result = _FOLD[op](np.asarray(init, x.dtype), result)
+        if op == "mean":
+            factor = F32(result.size / x.size)
+            result = (result * factor).astype(x.dtype)
+    return result.astype(x.dtype)
+
+
+def reduce_window2d(x: np.ndarray, op: str, pad_h: Pair, pad_w: Pair, kernel: Pair, stride: Pair, dilation: Pair,
+                    init: float, limits: tuple[float, float]) -> np.ndarray:
+    """Window reduction of (N, C, H, W) over the pixels inside the image only (spec 4.5)."""
+    size = (windowed_size(x.shape[2], pad_h, kernel[0], stride[0], dilation[0]),
+            windowed_size(x.shape[3], pad_w, kernel[1], stride[1], dilation[1]))
+    inside = pad_spatial(np.ones(x.shape[2:], bool), pad_h, pad_w)
+    padded = pad_spatial(x, pad_h, pad_w)
+    out = np.full(x.shape[:2] + size, init, x.dtype)
+    count = np.zeros(size, np.int32)
+    with np.errstate(all="ignore"):
+        for _, _, rows, columns in taps(size, kernel, stride, dilation):
+            seen = inside[rows, columns]
+            count += seen
+            np.copyto(out, _FOLD[op](out, padded[:, :, rows, columns]), where=seen)
+        if op == "mean":
+            out = (out / count.astype(F32)).astype(x.dtype)
+    return clamp(out, limits)
+
+
+def max_pool_v3(x: np.ndarray, out_hw: Pair, kernel: Pair, stride: Pair, pad: Pair) -> np.ndarray:
+    """uint8 (C, H, W) max pooling whose value starts at 0 (spec 3.5)."""
+    return _pool_v3(x, "max", out_hw, kernel, stride, pad, 0)
+
+
+def average_pool_v3(x: np.ndarray, out_hw: Pair, kernel: Pair, stride: Pair, pad: Pair) -> np.ndarray:
+    """float32 (C, H, W) average over the pixels inside the image (spec 3.5)."""
+    return _pool_v3(x, "mean", out_hw, kernel, stride, pad, 0)
+
+
+def _pool_v3(x: np.ndarray, op: str, out_hw: Pair, kernel: Pair, stride: Pair, pad: Pair, init: float) -> np.ndarray:
+    # v3 stores the output size instead of the padding behind the map; choose the latter so that both agree.
+    behind = [(o - 1) * s + k - p - size
+              for o, s, k, p, size in zip(out_hw, stride, kernel, pad, x.shape[1:], strict=True)]
+    pads = [(p, b) for p, b in zip(pad, behind, strict=True)]
+    return reduce_window2d(x[None], op, *pads, kernel, stride, (1, 1), init, (-np.inf, np.inf)
+                           if x.dtype == F32 else (0, 255))[0]
+
+
+def softmax(x: np.ndarray, axis: int = -1, beta: float = 1.0) -> np.ndarray:
+    """exp((x - max)*beta), normalised along ``axis`` (spec 4.5, 5.7)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        e = np.exp((x - x.max(axis=axis, keepdims=True)) * F32(beta))
+        return e / e.sum(axis=axis, keepdims=True, dtype=F32)
+
+
+def softmax_v3(x: np.ndarray) -> np.ndarray:
+    """v3 softmax of a vector: the running maximum starts at FLT_MIN, so negative inputs are not shifted (spec 3.5)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        e = np.exp(x - max(x.max(), np.finfo(F32).tiny))
+        return e / e.sum(dtype=F32)
+
+
+def l2_normalize(x: np.ndarray) -> np.ndarray:
+    """x / sqrt(max(sum of squares, 1e-10)) (spec 3.5)."""
+    total = max(np.sum(np.square(x), dtype=F32), F32(1e-10))
+    return x * (F32(1) / np.sqrt(total))

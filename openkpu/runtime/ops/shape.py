@@ -1,0 +1,116 @@
+"""Operators that move elements: pad, slice, resize, transposes of batches and space."""
+
+from __future__ import annotations
+
+import numpy as np
+
+F32 = np.float32
+
+
+def pad(x: np.ndarray, before: tuple[int, ...], after: tuple[int, ...], value: float | int, mode: str = "constant",
+        interior: tuple[int, ...] | None = None) -> np.ndarray:
+    """Pad every axis; negative amounts crop; ``interior`` values are inserted between elements first (spec 4.5, 5.7)."""
+    if interior is not None and any(interior):
+        spread = np.full([(n - 1) * (i + 1) + 1 for n, i in zip(x.shape, interior, strict=True)], value, x.dtype)
+        spread[tuple(slice(None, None, i + 1) for i in interior)] = x
+        x = spread
+    x = x[tuple(slice(max(-b, 0), n - max(-a, 0)) for n, b, a in zip(x.shape, before, after, strict=True))]
+    amounts = [(max(b, 0), max(a, 0)) for b, a in zip(before, after, strict=True)]
+    if mode == "constant":
+        return np.pad(x, amounts, constant_values=np.asarray(value, x.dtype))
+    return np.pad(x, amounts, mode=mode)
+
+
+def strided_slice(x: np.ndarray, begin: tuple[int, ...], end: tuple[int, ...],
+                  stride: tuple[int, ...]) -> np.ndarray:
+    """x[begin:end:stride] on every axis with begin and end taken literally (spec 4.5, 5.7).
+
+    Indices outside the axis are dropped, as the loops of the vendor's kernels do; a negative stride walks down.
+    """
+    index = []
+    for n, b, e, s in zip(x.shape, begin, end, stride, strict=True):
+        if s > 0:
+            first = b if b >= 0 else b % s
+            index.append(np.arange(first, min(e, n), s))
+        else:
+            walk = np.arange(b, max(e, -1), s)
+            index.append(walk[walk < n])
+    return x[np.ix_(*index)]
+
+
+def resize_scales(in_hw: tuple[int, int], out_hw: tuple[int, int], align_corners: bool) -> tuple[F32, F32]:
+    """Input pixels per output pixel (float32), in y and x."""
+    return tuple(F32((i - 1) / (o - 1)) if align_corners and o > 1 else F32(i) / F32(o)
+                 for i, o in zip(in_hw, out_hw, strict=True))
+
+
+def nearest_index(size: int, out: int, scale: F32, align_corners: bool = False, half_pixel: bool = False) -> np.ndarray:
+    """Source index of every output index for nearest-neighbour resizing."""
+    v = (np.arange(out, dtype=F32) + F32(0.5 if half_pixel else 0)) * scale
+    chosen = np.trunc(v + F32(0.5)) if align_corners else np.floor(v)
+    return np.clip(chosen, 0, size - 1).astype(np.intp)
+
+
+def resize_nearest(x: np.ndarray, out_hw: tuple[int, int], align_corners: bool = False,
+                   half_pixel: bool = False) -> np.ndarray:
+    """Nearest-neighbour resize of the last two axes; any dtype (spec 3.5, 4.5, 5.7)."""
+    scales = resize_scales(x.shape[-2:], out_hw, align_corners)
+    rows, columns = (nearest_index(n, o, s, align_corners, half_pixel)
+                     for n, o, s in zip(x.shape[-2:], out_hw, scales, strict=True))
+    return x[..., rows[:, None], columns]
+
+
+def _bilinear_axis(size: int, out: int, scale: F32, half_pixel: bool, ceil: bool):
+    at = np.arange(out, dtype=F32)
+    v = (at + F32(0.5)) * scale - F32(0.5) if half_pixel else at * scale
+    low = np.maximum(np.floor(v), 0)
+    high = np.minimum(np.ceil(v) if ceil else low + 1, size - 1)
+    return low.astype(np.intp), np.maximum(high, 0).astype(np.intp), (v - low).astype(F32)
+
+
+def resize_bilinear(x: np.ndarray, out_hw: tuple[int, int], align_corners: bool, half_pixel: bool = False,
+                    v5: bool = False) -> np.ndarray:
+    """Bilinear resize of the last two axes; integers are truncated (v4) or rounded by adding 0.5 first (v5)."""
+    (y0, y1, fy), (x0, x1, fx) = (
+        _bilinear_axis(n, o, s, half_pixel, v5)
+        for n, o, s in zip(x.shape[-2:], out_hw, resize_scales(x.shape[-2:], out_hw, align_corners), strict=True))
+    y0, y1, fy = y0[:, None], y1[:, None], fy[:, None]
+    one = F32(1)
+    f = x.astype(F32)
+    mixed = (f[..., y0, x0] * ((one - fy) * (one - fx)) + f[..., y1, x0] * (fy * (one - fx))
+             + f[..., y0, x1] * ((one - fy) * fx) + f[..., y1, x1] * (fy * fx))
+    if x.dtype == F32:
+        return mixed
+    return np.trunc(mixed + F32(0.5 if v5 else 0)).astype(x.dtype)
+
+
+def concat_bytes(parts: list[np.ndarray], inner_bytes: int, outer: int, dims: list[int]) -> np.ndarray:
+    """v4 concat: per outer index append inner_bytes*dims[k] bytes of every part (uint8 vectors)."""
+    rows = [part[: outer * inner_bytes * d].reshape(outer, inner_bytes * d) for part, d in zip(parts, dims, strict=True)]
+    return np.concatenate(rows, axis=1).reshape(-1)
+
+
+def space_to_batch(x: np.ndarray, block: tuple[int, ...], pads: list[tuple[int, int]]) -> np.ndarray:
+    """(N, ..., spatial) -> (N*prod(block), ..., spatial/block); the blocked axes are the last ones."""
+    first = x.ndim - len(block)
+    x = np.pad(x, [(0, 0)] * first + list(pads))
+    shape = list(x.shape[:first])
+    for size, b in zip(x.shape[first:], block, strict=True):
+        shape += [size // b, b]
+    order = ([first + 2 * i + 1 for i in range(len(block))] + list(range(first))
+             + [first + 2 * i for i in range(len(block))])
+    split = x.reshape(shape).transpose(order)
+    return split.reshape(-1, *x.shape[1:first], *split.shape[len(block) + first:])
+
+
+def batch_to_space(x: np.ndarray, block: tuple[int, ...], crops: list[tuple[int, int]]) -> np.ndarray:
+    """Inverse of ``space_to_batch``; ``crops`` are removed at the end."""
+    k, first = len(block), x.ndim - len(block)
+    batch = x.shape[0] // int(np.prod(block))
+    split = x.reshape(*block, batch, *x.shape[1:])
+    order = list(range(k, k + first))
+    for i in range(k):
+        order += [k + first + i, i]
+    merged = split.transpose(order).reshape(batch, *x.shape[1:first],
+                                            *[s * b for s, b in zip(x.shape[first:], block, strict=True)])
+    return merged[(...,) + tuple(slice(a, n - b) for n, (a, b) in zip(merged.shape[first:], crops, strict=True))]
