@@ -88,14 +88,14 @@ def quantized_conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray, groups: int
     return rescale(acc.astype(np.int64) + bias[:, None, None], out_mul, out_shift, out_offset)
 
 
-def conv2d_transpose(x: np.ndarray, w: np.ndarray, groups: int, out_shape: tuple[int, ...], pad_h: Pair, pad_w: Pair,
+def conv2d_transpose(x: np.ndarray, w: np.ndarray, out_shape: tuple[int, ...], pad_h: Pair, pad_w: Pair,
                      stride: Pair, dilation: Pair, limits: tuple[float, float]) -> np.ndarray:
     """float32 transposed convolution without bias, which the vendor's code never adds (spec 4.5).
 
     x: (N, C, H, W); w: (groups, OC/groups, C/groups, KH, KW); result ``out_shape`` (N, OC, OH, OW).
     """
     n, c, h, width = x.shape
-    _, ocg, icg, kh, kw = w.shape
+    groups, ocg, icg, kh, kw = w.shape
     full = np.zeros((n, groups * ocg, max((h - 1) * stride[0] + (kh - 1) * dilation[0] + 1, out_shape[2] + pad_h[0]),
                      max((width - 1) * stride[1] + (kw - 1) * dilation[1] + 1, out_shape[3] + pad_w[0])), np.float32)
     flat = x.reshape(n, groups, icg, h * width)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import erf
 
 import numpy as np
 
-from .rounding import saturate, shift_carry, shift_round
+from .rounding import round_half_away, saturate, shift_carry, shift_round
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
@@ -89,14 +90,12 @@ def quantized_add_v3(a: np.ndarray, b: np.ndarray, a_scale: tuple[int, int, int]
 
 
 def _erf(x: np.ndarray) -> np.ndarray:
-    from math import erf
-
-    return np.vectorize(erf, otypes=[np.float32])(x)
+    return np.array([erf(v) for v in x.flat], np.float32).reshape(x.shape)
 
 
 UNARY: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "abs": np.abs, "acos": np.arccos, "asin": np.arcsin, "ceil": np.ceil, "cos": np.cos, "exp": np.exp,
-    "floor": np.floor, "log": np.log, "neg": np.negative, "round": np.rint, "rsqrt": lambda x: 1 / np.sqrt(x),
+    "floor": np.floor, "log": np.log, "neg": np.negative, "round": round_half_away, "rsqrt": lambda x: 1 / np.sqrt(x),
     "sign": np.sign, "sin": np.sin, "sqrt": np.sqrt, "square": np.square, "tanh": np.tanh,
     "bitwise_not": np.bitwise_not, "logical_not": np.logical_not, "erf": _erf,
 }

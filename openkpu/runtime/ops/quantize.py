@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .rounding import round_float, saturate
+from .rounding import round_half_away, saturate
 
 F32 = np.float32
 
@@ -13,14 +13,14 @@ def quantize_v3(x: np.ndarray, scale: float, bias: float) -> np.ndarray:
     """float32 -> uint8: roundf((x - bias) * (1/scale)), clamped (spec 3.5)."""
     with np.errstate(over="ignore", invalid="ignore"):
         t = (x - F32(bias)) * (F32(1) / F32(scale))
-    return saturate(round_float(t, "away"))
+    return saturate(round_half_away(t))
 
 
-def quantize(x: np.ndarray, scale: float, bias: float, half: str, dtype: np.dtype | type = np.uint8) -> np.ndarray:
-    """float32 -> integer: round(x*scale + bias), clamped to the type (spec 4.5, 5.7; bias is v4's zero point)."""
+def quantize(x: np.ndarray, scale: float, bias: float, dtype: np.dtype | type = np.uint8) -> np.ndarray:
+    """float32 -> integer: x*scale + bias rounded half to even, clamped to the type (spec 4.5, 5.7)."""
     with np.errstate(over="ignore", invalid="ignore"):
         t = x * F32(scale) + F32(bias)
-    return saturate(round_float(t, half), dtype)
+    return saturate(np.rint(t), dtype)
 
 
 def dequantize(q: np.ndarray, scale: float | np.ndarray, bias: float | np.ndarray) -> np.ndarray:

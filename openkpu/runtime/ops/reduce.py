@@ -12,7 +12,7 @@ _FOLD = {"mean": BINARY["add"], "sum": BINARY["add"], "min": BINARY["min"], "max
 
 
 def reduce_axes(x: np.ndarray, op: str, axes: tuple[int, ...], init: float | None = None) -> np.ndarray:
-    """Fold ``axes`` (kept with length 1) from ``init``; mean is sum/count. ``init`` None: no start value (v5 min/max)."""
+    """Fold ``axes`` (kept with length 1) from ``init`` (None: no start value); mean multiplies the sum by 1/count."""
     kind = {"mean": np.sum, "sum": np.sum, "min": np.min, "max": np.max}[op]
     with np.errstate(all="ignore"):
         result = kind(x, axis=axes, keepdims=True, dtype=x.dtype) if kind is np.sum else kind(x, axis=axes,
@@ -23,6 +23,30 @@ def reduce_axes(x: np.ndarray, op: str, axes: tuple[int, ...], init: float | Non
             factor = F32(result.size / x.size)
             result = (result * factor).astype(x.dtype)
     return result.astype(x.dtype)
+
+
+def arg_extreme(x: np.ndarray, op: str, axes: tuple[int, ...], select_last: bool) -> np.ndarray:
+    """Index along ``axes[0]`` of the smallest ("arg_min") or largest element, ``axes`` removed.
+
+    ``select_last`` takes the last element closer than 1e-6 to the extreme, as the vendor's kernel does.
+    """
+    rest = tuple(i for i in range(x.ndim) if i not in axes)
+    flat = x.transpose(*rest, *axes).reshape(*(x.shape[i] for i in rest), -1)
+    if op == "arg_min":
+        flat = -flat
+    found = flat.argmax(axis=-1)
+    if select_last:
+        close = np.abs(flat - flat.max(axis=-1, keepdims=True)) < F32(1e-6)
+        close |= np.arange(flat.shape[-1]) == found[..., None]
+        found = flat.shape[-1] - 1 - close[..., ::-1].argmax(axis=-1)
+    return found // int(np.prod([x.shape[i] for i in axes[1:]], dtype=np.int64))
+
+
+def top_k(x: np.ndarray, k: int, axis: int, largest: bool) -> tuple[np.ndarray, np.ndarray]:
+    """The k largest (smallest) values along ``axis``, best first, and their indices; equal values in index order."""
+    order = np.argsort(-x if largest else x, axis=axis, kind="stable")
+    indices = np.take(order, range(k), axis=axis)
+    return np.take_along_axis(x, indices, axis=axis), indices
 
 
 def reduce_window2d(x: np.ndarray, op: str, pad_h: Pair, pad_w: Pair, kernel: Pair, stride: Pair, dilation: Pair,
@@ -44,23 +68,13 @@ def reduce_window2d(x: np.ndarray, op: str, pad_h: Pair, pad_w: Pair, kernel: Pa
     return clamp(out, limits)
 
 
-def max_pool_v3(x: np.ndarray, out_hw: Pair, kernel: Pair, stride: Pair, pad: Pair) -> np.ndarray:
-    """uint8 (C, H, W) max pooling whose value starts at 0 (spec 3.5)."""
-    return _pool_v3(x, "max", out_hw, kernel, stride, pad, 0)
-
-
-def average_pool_v3(x: np.ndarray, out_hw: Pair, kernel: Pair, stride: Pair, pad: Pair) -> np.ndarray:
-    """float32 (C, H, W) average over the pixels inside the image (spec 3.5)."""
-    return _pool_v3(x, "mean", out_hw, kernel, stride, pad, 0)
-
-
-def _pool_v3(x: np.ndarray, op: str, out_hw: Pair, kernel: Pair, stride: Pair, pad: Pair, init: float) -> np.ndarray:
+def pool_v3(x: np.ndarray, op: str, out_hw: Pair, kernel: Pair, stride: Pair, pad: Pair) -> np.ndarray:
+    """Pooling of (C, H, W) over the pixels inside the image; the value starts at 0 (spec 3.5)."""
     # v3 stores the output size instead of the padding behind the map; choose the latter so that both agree.
-    behind = [(o - 1) * s + k - p - size
-              for o, s, k, p, size in zip(out_hw, stride, kernel, pad, x.shape[1:], strict=True)]
-    pads = [(p, b) for p, b in zip(pad, behind, strict=True)]
-    return reduce_window2d(x[None], op, *pads, kernel, stride, (1, 1), init, (-np.inf, np.inf)
-                           if x.dtype == F32 else (0, 255))[0]
+    pads = [(p, (o - 1) * s + k - p - size)
+            for o, s, k, p, size in zip(out_hw, stride, kernel, pad, x.shape[1:], strict=True)]
+    limits = (-np.inf, np.inf) if x.dtype == F32 else (0, 255)
+    return reduce_window2d(x[None], op, *pads, kernel, stride, (1, 1), 0, limits)[0]
 
 
 def softmax(x: np.ndarray, axis: int = -1, beta: float = 1.0) -> np.ndarray:

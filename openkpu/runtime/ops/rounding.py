@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 
-def round_float(x: np.ndarray, half: str) -> np.ndarray:
-    """Round to integral values; ``half`` is "even" (the chip, v4 and v5) or "away" (C's roundf, v3)."""
-    if half == "even":
-        return np.rint(x)
+def round_half_away(x: np.ndarray) -> np.ndarray:
+    """C's roundf: to the nearest integral value, halves away from zero."""
     whole = np.trunc(x)
     return whole + np.copysign(np.abs(x - whole) >= 0.5, x)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from .rounding import saturate
+
 F32 = np.float32
 
 
 def pad(x: np.ndarray, before: tuple[int, ...], after: tuple[int, ...], value: float | int, mode: str = "constant",
         interior: tuple[int, ...] | None = None) -> np.ndarray:
-    """Pad every axis; negative amounts crop; ``interior`` values are inserted between elements first (spec 4.5, 5.7)."""
+    """Pad every axis; negative amounts crop; ``interior`` values go between the elements first (spec 4.5, 5.7)."""
     if interior is not None and any(interior):
         spread = np.full([(n - 1) * (i + 1) + 1 for n, i in zip(x.shape, interior, strict=True)], value, x.dtype)
         spread[tuple(slice(None, None, i + 1) for i in interior)] = x
@@ -21,21 +23,10 @@ def pad(x: np.ndarray, before: tuple[int, ...], after: tuple[int, ...], value: f
     return np.pad(x, amounts, mode=mode)
 
 
-def strided_slice(x: np.ndarray, begin: tuple[int, ...], end: tuple[int, ...],
-                  stride: tuple[int, ...]) -> np.ndarray:
-    """x[begin:end:stride] on every axis with begin and end taken literally (spec 4.5, 5.7).
-
-    Indices outside the axis are dropped, as the loops of the vendor's kernels do; a negative stride walks down.
-    """
-    index = []
-    for n, b, e, s in zip(x.shape, begin, end, stride, strict=True):
-        if s > 0:
-            first = b if b >= 0 else b % s
-            index.append(np.arange(first, min(e, n), s))
-        else:
-            walk = np.arange(b, max(e, -1), s)
-            index.append(walk[walk < n])
-    return x[np.ix_(*index)]
+def strided_slice(x: np.ndarray, begin: tuple[int, ...], step: tuple[int, ...],
+                  shape: tuple[int, ...]) -> np.ndarray:
+    """out[k] = x[begin + k*step] for every k inside ``shape``; steps may be negative (spec 4.5, 5.7)."""
+    return x[np.ix_(*(b + np.arange(n) * s for b, s, n in zip(begin, step, shape, strict=True)))]
 
 
 def resize_scales(in_hw: tuple[int, int], out_hw: tuple[int, int], align_corners: bool) -> tuple[F32, F32]:
@@ -79,38 +70,28 @@ def resize_bilinear(x: np.ndarray, out_hw: tuple[int, int], align_corners: bool,
     f = x.astype(F32)
     mixed = (f[..., y0, x0] * ((one - fy) * (one - fx)) + f[..., y1, x0] * (fy * (one - fx))
              + f[..., y0, x1] * ((one - fy) * fx) + f[..., y1, x1] * (fy * fx))
-    if x.dtype == F32:
-        return mixed
-    return np.trunc(mixed + F32(0.5 if v5 else 0)).astype(x.dtype)
+    return mixed if x.dtype == F32 else saturate(np.trunc(mixed + F32(0.5 if v5 else 0)), x.dtype)
 
 
-def concat_bytes(parts: list[np.ndarray], inner_bytes: int, outer: int, dims: list[int]) -> np.ndarray:
-    """v4 concat: per outer index append inner_bytes*dims[k] bytes of every part (uint8 vectors)."""
-    rows = [part[: outer * inner_bytes * d].reshape(outer, inner_bytes * d) for part, d in zip(parts, dims, strict=True)]
-    return np.concatenate(rows, axis=1).reshape(-1)
-
-
-def space_to_batch(x: np.ndarray, block: tuple[int, ...], pads: list[tuple[int, int]]) -> np.ndarray:
-    """(N, ..., spatial) -> (N*prod(block), ..., spatial/block); the blocked axes are the last ones."""
-    first = x.ndim - len(block)
+def space_to_batch(x: np.ndarray, block: tuple[int, ...], pads: tuple[tuple[int, int], ...]) -> np.ndarray:
+    """(N, rest..., spatial...) -> (N*prod(block), rest..., spatial/block...), after padding the spatial axes with 0."""
+    first, k = x.ndim - len(block), len(block)
     x = np.pad(x, [(0, 0)] * first + list(pads))
-    shape = list(x.shape[:first])
+    split = list(x.shape[:first])
     for size, b in zip(x.shape[first:], block, strict=True):
-        shape += [size // b, b]
-    order = ([first + 2 * i + 1 for i in range(len(block))] + list(range(first))
-             + [first + 2 * i for i in range(len(block))])
-    split = x.reshape(shape).transpose(order)
-    return split.reshape(-1, *x.shape[1:first], *split.shape[len(block) + first:])
+        split += [size // b, b]
+    order = [first + 2 * i + 1 for i in range(k)] + list(range(first)) + [first + 2 * i for i in range(k)]
+    moved = x.reshape(split).transpose(order)
+    return moved.reshape(-1, *moved.shape[k + 1:])
 
 
-def batch_to_space(x: np.ndarray, block: tuple[int, ...], crops: list[tuple[int, int]]) -> np.ndarray:
-    """Inverse of ``space_to_batch``; ``crops`` are removed at the end."""
-    k, first = len(block), x.ndim - len(block)
-    batch = x.shape[0] // int(np.prod(block))
-    split = x.reshape(*block, batch, *x.shape[1:])
+def batch_to_space(x: np.ndarray, block: tuple[int, ...], crops: tuple[tuple[int, int], ...]) -> np.ndarray:
+    """The inverse of ``space_to_batch``; ``crops`` are cut off the spatial axes at the end."""
+    first, k = x.ndim - len(block), len(block)
     order = list(range(k, k + first))
     for i in range(k):
         order += [k + first + i, i]
-    merged = split.transpose(order).reshape(batch, *x.shape[1:first],
-                                            *[s * b for s, b in zip(x.shape[first:], block, strict=True)])
-    return merged[(...,) + tuple(slice(a, n - b) for n, (a, b) in zip(merged.shape[first:], crops, strict=True))]
+    moved = x.reshape(*block, -1, *x.shape[1:]).transpose(order)
+    sizes = [n * b for n, b in zip(x.shape[first:], block, strict=True)]
+    merged = moved.reshape(*moved.shape[:first], *sizes)
+    return merged[(..., *(slice(a, n - b) for n, (a, b) in zip(sizes, crops, strict=True)))]

@@ -1,0 +1,135 @@
+"""Register-level driver: runs layer descriptors on a Device as the chip's software does (spec/kpu-hardware.md 1.3).
+
+Knows nothing of model formats: it gets descriptors with their tables and moves maps in and out of the AI RAM.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..devices.base import Device
+from ..errors import CapacityError, DeviceError
+from ..hw.descriptor import Descriptor
+from ..hw.fields import AIRAM_BASE, KPU_ID_MAGIC, REGS_BASE, ROW_BYTES, SRAM_BASE, register
+from ..hw.layout import MapLayout
+
+TABLE_ALIGN = 256  # the v1 runtime's rule for activation tables; also keeps bursts inside 4 KiB pages
+ALL_INTERRUPTS = 7
+ONLY_CALC_DONE = 6
+THRESHOLDS = 0x1A  # full 10, empty 1: what every vendor runtime writes
+
+
+def _address(name: str) -> int:
+    return REGS_BASE + register(name).offset
+
+
+class KpuDriver:
+    """One device and what the driver has put into its SRAM.
+
+    Attributes
+    ----------
+    device : the back end.
+    counters : True if the device has the extension page with counters and error status.
+    sram_used : bytes of SRAM allocated so far.
+    """
+
+    def __init__(self, device: Device):
+        self.device = device
+        self.sram_used = 0
+        magic = device.read64(_address("ext_id")) & 0xFFFF_FFFF
+        self.counters = magic == KPU_ID_MAGIC and device.name != "functional"
+        self._has_status = magic == KPU_ID_MAGIC
+
+    def place(self, data: np.ndarray) -> int:
+        """Copy a parameter block into SRAM; its bus address. CapacityError when the SRAM is full."""
+        address = SRAM_BASE + self.sram_used
+        self.sram_used += -(-len(data) // TABLE_ALIGN) * TABLE_ALIGN
+        if self.sram_used > self.device.config.sram_bytes:
+            config = self.device.config
+            raise CapacityError(f"the model's parameters need more than the {config.sram_bytes} bytes of SRAM "
+                                f"that the KPU configuration '{config.name}' has; use a larger one")
+        self.device.write_memory(address, data.tobytes())
+        return address
+
+    def start(self, eight_bit: bool) -> None:
+        """Bring the registers into the state every runtime starts from."""
+        write = self.device.write64
+        write(_address("interrupt_clear"), ALL_INTERRUPTS)
+        write(_address("interrupt_mask"), ALL_INTERRUPTS)
+        write(_address("fifo_threshold"), THRESHOLDS)
+        write(_address("eight_bit_mode"), int(eight_bit))
+
+    def run_layer(self, descriptor: Descriptor, stream_bytes: int = 0) -> tuple[bytes, int | None]:
+        """Run one layer to its end.
+
+        Parameters
+        ----------
+        descriptor : with bus addresses of its tables; int_en and send_data_out are set here.
+        stream_bytes : bytes to take from ``fifo_data_out``; 0 leaves the result in the AI RAM only.
+
+        Returns
+        -------
+        The streamed bytes and the cycles the layer took (None if the device does not count).
+
+        Raises
+        ------
+        DeviceError
+            The layer does not finish in a generous time, or the device reports an error status.
+        """
+        write = self.device.write64
+        if self._has_status:
+            write(_address("ext_control"), 1)
+        write(_address("interrupt_clear"), ALL_INTERRUPTS)
+        write(_address("interrupt_mask"), ONLY_CALC_DONE)
+        for word in replace(descriptor, int_en=1, send_data_out=int(stream_bytes > 0)).pack():
+            write(_address("layer_argument_fifo"), word)
+        streamed = self.device.read_stream(stream_bytes) if stream_bytes else b""
+        self.device.wait_interrupt(cycle_limit(descriptor, self.device.config))
+        write(_address("interrupt_clear"), ALL_INTERRUPTS)
+        write(_address("interrupt_mask"), ALL_INTERRUPTS)
+        self._check_status()
+        cycles = self.device.read64(_address("ext_cycles")) if self.counters else None
+        return streamed, cycles
+
+    def _check_status(self) -> None:
+        if not self._has_status:
+            return
+        error = register("ext_error")
+        value = self.device.read64(REGS_BASE + error.offset)
+        reasons = [f.doc for f in error.fields if f.width == 1 and value >> f.lsb & 1]
+        if reasons:
+            raise DeviceError(f"the KPU refused the layer: {'; '.join(reasons)}")
+
+    def upload(self, layouts: tuple[MapLayout, ...], maps: np.ndarray) -> None:
+        """Write dense uint8 maps (N, C, H, W) into the AI RAM; no other byte changes (spec 3.3)."""
+        first, rows = layouts[0].base, layouts[-1].end - layouts[0].base
+        address = AIRAM_BASE + first * ROW_BYTES
+        if maps.shape[-1] % ROW_BYTES == 0:
+            self.device.write_memory(address, maps.tobytes())
+            return
+        ram = np.frombuffer(bytearray(self.device.read_memory(address, rows * ROW_BYTES)), np.uint8)
+        for layout, one in zip(layouts, maps, strict=True):
+            replace(layout, base=layout.base - first).scatter(ram, one)
+        self.device.write_memory(address, ram.tobytes())
+
+    def download(self, layouts: tuple[MapLayout, ...]) -> np.ndarray:
+        """Read maps out of the AI RAM; dense uint8 (N, C, H, W)."""
+        first, rows = layouts[0].base, layouts[-1].end - layouts[0].base
+        ram = np.frombuffer(self.device.read_memory(AIRAM_BASE + first * ROW_BYTES, rows * ROW_BYTES), np.uint8)
+        return np.stack([replace(layout, base=layout.base - first).gather(ram) for layout in layouts])
+
+    def poke(self, layout: MapLayout, values: np.ndarray) -> None:
+        """Write one byte per channel, pixel (0, 0), of a map in the AI RAM (v3 "add padding"; spec 3.3)."""
+        address = AIRAM_BASE + layout.base * ROW_BYTES
+        ram = np.frombuffer(bytearray(self.device.read_memory(address, layout.rows * ROW_BYTES)), np.uint8)
+        ram[replace(layout, base=0).offsets()[:, 0, 0]] = values
+        self.device.write_memory(address, ram.tobytes())
+
+
+def cycle_limit(d: Descriptor, config) -> int:
+    """Clock cycles after which a layer counts as hung: many times what the slowest sensible schedule needs."""
+    work = d.macs // config.pes + d.i_row_wid * d.i_col_high * d.o_ch_num // config.lanes
+    traffic = d.weight_bytes(False) + (d.in_layout.rows + d.out_layout.rows) * ROW_BYTES
+    return 1_000_000 + 16 * (work + traffic)

@@ -1,0 +1,240 @@
+"""A loaded model on a device: load once, run many times."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+from weakref import WeakKeyDictionary, ref
+
+import numpy as np
+
+from ..devices.base import Device
+from ..errors import DeviceError, InputError, ModelError, UsageError
+from ..kmodel.model import KPU_POOL, KpuConv, KpuDownload, KpuUpload, Layer, Model, Tensor, TensorSpec
+from ..kmodel.ops_v3 import AddPadding
+from . import kernels_v3, kernels_v4, kernels_v5  # noqa: F401 (they register their kernels)
+from .driver import KpuDriver
+from .registry import KERNELS
+
+
+@dataclass(frozen=True)
+class LayerResult:
+    """What one executed step did. A KPU layer with a batch gives one result per batch element.
+
+    Attributes
+    ----------
+    index : number of the layer in the model.
+    name : the format's own name of the operator.
+    where : "kpu" or "host".
+    in_shape, out_shape : shapes of the first input and output.
+    macs : multiply-accumulates (KPU layers; 0 on the host).
+    crc32 : zlib.crc32 of the packed C,H,W output bytes; None on the host.
+    seconds : wall-clock time.
+    cycles : KPU clock cycles; None if the device does not count.
+    """
+
+    index: int
+    name: str
+    where: str
+    in_shape: tuple[int, ...]
+    out_shape: tuple[int, ...]
+    macs: int
+    crc32: int | None
+    seconds: float
+    cycles: int | None
+
+
+class Hook(Protocol):
+    """Observer of a run. ``output`` is the step's first output: uint8 (C, H, W) for a KPU layer."""
+
+    def layer_started(self, layer: Layer) -> None: ...
+
+    def layer_done(self, result: LayerResult, output: np.ndarray) -> None: ...
+
+
+_placed: WeakKeyDictionary[Device, ref[Session]] = WeakKeyDictionary()
+
+
+class Session:
+    """A model placed on a device.
+
+    Several sessions may share a device: a session that finds another one's parameters in the SRAM places its own
+    again before it runs.
+
+    Parameters
+    ----------
+    model : from ``openkpu.kmodel``.
+    device : any back end; the caller closes it.
+
+    Raises
+    ------
+    CapacityError
+        A layer or the parameters do not fit the device; nothing has run.
+    """
+
+    def __init__(self, model: Model, device: Device):
+        self.model = model
+        self.device = device
+        self.memory = {name: np.zeros(pool.size, np.uint8) if pool.data is None else pool.data
+                       for name, pool in model.pools.items()}
+        self._tables: dict[int, tuple[int, int, int]] = {}
+        self._place()
+
+    def _place(self) -> None:
+        driver = KpuDriver(self.device)
+        for layer in self.model.kpu_layers:
+            self._tables[layer.index] = (driver.place(layer.activation), driver.place(layer.batch_norm),
+                                         driver.place(layer.weights))
+        self.driver = driver
+        _placed[self.device] = ref(self)
+
+    @property
+    def parameter_bytes(self) -> int:
+        """Bytes of the device's SRAM that hold weights and tables."""
+        return self.driver.sram_used
+
+    def run(self, inputs: Sequence[np.ndarray], hooks: Iterable[Hook] = (),
+            end_layer: int | None = None) -> list[np.ndarray]:
+        """Execute the model.
+
+        Parameters
+        ----------
+        inputs : one array per model input, with the model's dtype and (up to dimensions of 1) its shape.
+        hooks : told about every layer.
+        end_layer : last layer to execute (None: all). ``layer_output`` then gives its result.
+
+        Returns
+        -------
+        One array per model output (copies). With ``end_layer`` those that are not computed yet hold zeros.
+
+        Raises
+        ------
+        InputError, UsageError, DeviceError
+        """
+        layers = self.layers_up_to(end_layer)
+        arrays = [checked_input(spec, array) for spec, array in self._paired(inputs)]
+        hooks = tuple(hooks)
+        found = _placed.get(self.device)
+        if found is None or found() is not self:
+            self._place()
+        for name, pool in self.model.pools.items():
+            if pool.data is None:
+                self.memory[name][:] = 0
+        self.driver.start(self.model.eight_bit)
+        for spec, array in zip(self.model.inputs, arrays, strict=True):
+            self.store(spec.tensor, array)
+        for layer in layers:
+            for hook in hooks:
+                hook.layer_started(layer)
+            if isinstance(layer, KpuConv):
+                self._run_kpu(layer, hooks)
+            else:
+                self._run_host(layer, hooks)
+        return [self.fetch(spec.tensor) for spec in self.model.outputs]
+
+    def layers_up_to(self, end_layer: int | None) -> tuple[Layer, ...]:
+        """The layers a run executes; UsageError if there is no layer ``end_layer``."""
+        count = len(self.model.layers)
+        if end_layer is None:
+            return self.model.layers
+        if not 0 <= end_layer < count:
+            raise UsageError(f"layer {end_layer} does not exist: {self.model.source} has the layers 0 to {count - 1}")
+        return self.model.layers[: end_layer + 1]
+
+    def _paired(self, inputs: Sequence[np.ndarray]) -> zip:
+        if len(inputs) != len(self.model.inputs):
+            raise InputError(f"{self.model.source} takes {len(self.model.inputs)} inputs, not {len(inputs)}")
+        return zip(self.model.inputs, inputs, strict=True)
+
+    def layer_output(self, index: int) -> np.ndarray:
+        """The first output of layer ``index``, valid right after a run that ended there; a copy.
+
+        KPU layers give uint8 (N, C, H, W).
+        """
+        layer = self.layers_up_to(index)[-1]
+        if isinstance(layer, KpuConv) and layer.main_out is not None:
+            return self.fetch(layer.main_out).reshape(layer.kpu_out.shape)
+        return self.fetch(layer.outputs[0])
+
+    def store(self, tensor: Tensor, array: np.ndarray) -> None:
+        """Write a dense array to where a tensor lives, in host memory or in the AI RAM."""
+        if tensor.pool == KPU_POOL:
+            self.driver.upload(tensor.layouts, array.reshape(tensor.shape))
+        else:
+            tensor.view(self.memory[tensor.pool])[...] = array.reshape(tensor.shape)
+
+    def fetch(self, tensor: Tensor) -> np.ndarray:
+        """A dense copy of a tensor in host memory or in the AI RAM."""
+        if tensor.pool == KPU_POOL:
+            return self.driver.download(tensor.layouts)
+        return tensor.view(self.memory[tensor.pool]).copy()
+
+    def _run_kpu(self, layer: KpuConv, hooks: tuple[Hook, ...]) -> None:
+        d = layer.descriptor
+        act, bn, weights = self._tables[layer.index]
+        outputs = []
+        for source, target in zip(layer.input.layouts, layer.kpu_out.layouts, strict=True):
+            begin = time.perf_counter()
+            patched = replace(d, active_addr=act, bwsx_base_addr=bn, para_start_addr=weights,
+                              image_src_addr=source.base, image_dst_addr=target.base)
+            try:
+                data, cycles = self.driver.run_layer(patched, layer.main_out.nbytes if layer.stream else 0)
+            except DeviceError as error:
+                raise type(error)(f"layer {layer.index} ({layer.name}): {error}") from error
+            output = None
+            if layer.stream:
+                output = np.frombuffer(data, np.uint8).reshape(target.channels, target.height, target.width)
+            elif hooks or layer.main_out is not None:
+                output = self.driver.download((target,))[0]
+            outputs.append(output)
+            seconds = time.perf_counter() - begin
+            if hooks:
+                result = LayerResult(layer.index, layer.name, "kpu", d.in_shape, d.out_shape, d.macs,
+                                     zlib.crc32(np.ascontiguousarray(output)), seconds, cycles)
+                for hook in hooks:
+                    hook.layer_done(result, output)
+        if layer.main_out is not None:
+            self.store(layer.main_out, np.stack(outputs))
+
+    def _run_host(self, layer: Layer, hooks: tuple[Hook, ...]) -> None:
+        begin = time.perf_counter()
+        if isinstance(layer, KpuUpload | KpuDownload):
+            self.store(layer.out, self.fetch(layer.input))
+        elif isinstance(layer, AddPadding):
+            self.driver.poke(layer.out.layouts[0], self.fetch(layer.input))
+        else:
+            self._run_kernel(layer)
+        seconds = time.perf_counter() - begin
+        if hooks:
+            first = layer.inputs[0].shape if layer.inputs else ()
+            result = LayerResult(layer.index, layer.name, "host", first, layer.outputs[0].shape, 0, None, seconds, None)
+            output = self.fetch(layer.outputs[0])
+            for hook in hooks:
+                hook.layer_done(result, output)
+
+    def _run_kernel(self, layer: Layer) -> None:
+        arrays = [tensor.view(self.memory[tensor.pool]) for tensor in layer.inputs]
+        results = KERNELS[type(layer)](layer, *arrays)
+        if not isinstance(results, tuple):
+            results = (results,)
+        for tensor, result in zip(layer.outputs, results, strict=True):
+            if result.size != tensor.count:
+                raise ModelError(f"layer {layer.index} ({layer.name}) of {self.model.source} gives the shape "
+                                 f"{result.shape} where the file expects {tensor.shape}; the model is damaged")
+            # reshape may return a view of an input; assignment copes with overlapping memory.
+            tensor.view(self.memory[tensor.pool])[...] = result.reshape(tensor.shape)
+
+
+def checked_input(spec: TensorSpec, array: np.ndarray) -> np.ndarray:
+    """The array, dense and in the input's shape; InputError naming what differs."""
+    squeezed = [n for n in spec.shape if n != 1]
+    if [n for n in array.shape if n != 1] != squeezed:
+        raise InputError(f"input {spec.index} has the shape {list(array.shape)}, "
+                         f"but the model takes {list(spec.shape)}")
+    if array.dtype != spec.dtype:
+        raise InputError(f"input {spec.index} is {array.dtype}, but the model takes {spec.dtype}; convert it with "
+                         f".astype(numpy.{spec.dtype})")
+    return np.ascontiguousarray(array).reshape(spec.shape)
