@@ -20,7 +20,8 @@ from openkpu.hw.descriptor import Descriptor
 from openkpu.hw.fields import ACT_TABLE_BYTES, POOLS, ROW_BYTES, SRAM_BASE
 from openkpu.hw.layout import MapLayout
 
-from .parameters import BN_FIELDS, Read, pack_activation, pack_fields
+from . import fast
+from .parameters import BN_FIELDS, ParameterMemory, Read, pack_activation, pack_fields
 from .reference import LayerResult, source_channels
 
 FULL = KpuConfig()
@@ -97,8 +98,7 @@ class Layer:
 
     def run(self, ram: np.ndarray | None = None) -> LayerResult:
         """Run the fast golden model in ``ram`` (changed in place; a fresh one if None)."""
-        from .reference import run_layer
-        return run_layer(self.descriptor, self.airam() if ram is None else ram, memory_reader(self.memory()),
+        return fast.run_layer(self.descriptor, self.airam() if ram is None else ram, memory_reader(self.memory()),
                          self.eight_bit)
 
 
@@ -189,9 +189,9 @@ def draw_layer(integer: Integer, config: KpuConfig = FULL, *, max_macs: int = 30
     weight_address = bn_address + 8 * o_channels + 8 * integer(0, 600)
     data = np.random.default_rng(integer(0, 2**32 - 1))
     weights = _weights(data, 0 if kind == "bypass" else o_channels * per_channel // weight_size, eight_bit)
-    convolution = _convolution(data, pick(("model", "model", "random", "extreme")), taps, eight_bit)
-    spread = _spread(kind, taps, i_channels, eight_bit)
-    norm_style = pick(("model", "model", "random", "extreme"))
+    convolution = _convolution(data, pick(("model",) * 5 + ("random", "extreme")), taps, eight_bit)
+    norm_style = pick(("model",) * 8 + ("random", "extreme"))
+    activation = _activation(data, pick((0, 1, 2, 1, 2, 1, 2, 3, 4)))
 
     d = Descriptor(
         int_en=1, ram_flag=integer(0, 1), full_add=int(integer(0, 7) == 7), depth_wise_layer=int(kind == "depthwise"),
@@ -206,9 +206,10 @@ def draw_layer(integer: Integer, config: KpuConfig = FULL, *, max_macs: int = 30
         wb_row_switch_addr=target_map.row_step, wb_group=target_map.group,
         send_data_out=integer(0, 1), channel_byte_num=(out_width * out_height - 1) % 65536 + 1,
         dma_total_byte=out_width * out_height * o_channels, **convolution)
-    return Layer(f"{kind}{d.kernel}p{pool_type} {channels}x{height}x{width}->{o_channels}", d, eight_bit, weights,
-                 _norms(data, norm_style, o_channels, spread), _activation(data, integer(0, 4)),
-                 _pixels(data, (source_channels(d), height, width)))
+    layer = Layer(f"{kind}{d.kernel}p{pool_type} {channels}x{height}x{width}->{o_channels}", d, eight_bit, weights,
+                  np.zeros(o_channels, np.uint64), activation, _pixels(data, (source_channels(d), height, width)))
+    parameters = ParameterMemory().fetch(d, memory_reader(layer.memory()), eight_bit)
+    return replace(layer, bn=_norms(data, norm_style, fast.alu(d, layer.source, parameters)))
 
 
 def _map_channels(config: KpuConfig, width: int, height: int) -> int:
@@ -264,19 +265,16 @@ def _convolution(data: np.random.Generator, style: str, taps: int, eight_bit: bo
             "shr_x": int(data.choice([0, 15])), "arg_add": int(data.choice([-1 << 39, (1 << 39) - 1]))}
 
 
-def _spread(kind: str, taps: int, channels: int, eight_bit: bool) -> float:
-    """Order of magnitude of alu."""
-    if kind == "bypass":
-        return 128.0
-    return 5000.0 * np.sqrt(taps * (1 if kind == "depthwise" else channels)) * (1 if eight_bit else 256)
-
-
-def _norms(data: np.random.Generator, style: str, count: int, spread: float) -> np.ndarray:
+def _norms(data: np.random.Generator, style: str, alu: np.ndarray) -> np.ndarray:
     """Batch-norm words; "model" brings v to about +-20000. Bits [63:60] are garbage."""
+    count = len(alu)
     if style == "model":
-        factor = np.clip(2.0**15 * 20000 / spread * data.uniform(0.3, 2, count), 1, 2**21)
-        values = {"norm_mul": factor * data.choice([1, 1, 1, -1], count), "norm_shift": np.full(count, 15),
-                  "norm_add": data.integers(-20000, 20000, count)}
+        low, high = alu.min(axis=(1, 2)), alu.max(axis=(1, 2))
+        factor = 2.0**15 * 20000 / np.maximum((high - low) / 2, 1) * data.uniform(0.3, 2, count)
+        factor = np.clip(factor, 1, 2**21).astype(np.int64) * data.choice([1, 1, 1, -1], count)
+        centre = np.clip(((low + high) / 2 * factor).astype(np.int64) >> 15, -1 << 30, 1 << 30)
+        values = {"norm_mul": factor, "norm_shift": np.full(count, 15),
+                  "norm_add": data.integers(-10000, 10000, count) - centre}
     elif style == "random":
         values = {"norm_mul": data.integers(-1 << 23, 1 << 23, count) >> data.integers(0, 24, count),
                   "norm_shift": data.integers(0, 16, count),
@@ -293,11 +291,11 @@ def _activation(data: np.random.Generator, style: int) -> np.ndarray:
     bottom, top = -(1 << 35), (1 << 35) - 1
     if style == 0:  # ReLU as nncase v0.1 writes it
         starts = np.concatenate([[bottom], np.arange(-9, 0) << 32, [0], top - 20 + np.arange(5)])
-        table = starts, np.where(starts == 0, 1024, 0), np.where(starts == 0, data.integers(14, 18), 0), np.zeros(16)
+        table = starts, np.where(starts == 0, 1024, 0), np.where(starts == 0, data.integers(16, 19), 0), np.zeros(16)
     elif style in (1, 2):  # a function fitted by 15 pieces; style 2 also falls and has ties
         starts = np.sort(data.integers(-30000, 30000, 15))
         scale = data.integers(1000, 32767, 15) * (data.choice([-1, 1], 15) if style == 2 else 1)
-        shift = data.integers(15, 23, 15) if style == 1 else data.integers(0, 22, 15)
+        shift = data.integers(17, 23, 15) if style == 1 else data.integers(15, 24, 15)
         table = np.append(bottom, starts), np.append(0, scale), np.append(0, shift), data.integers(0, 256, 16)
     elif style == 3:  # equal and unsorted starts, any shift
         table = (data.choice([0, 1, -1, 5, -300, 300, bottom, top], 16), data.integers(-1 << 15, 1 << 15, 16),
