@@ -24,6 +24,9 @@ SPLITS = {"train": 1, "calibration": 2, "validation": 3, "heldout": 4}
 SUPERSAMPLE = 3
 """Sprites are drawn three times too large and scaled down: Pillow's shapes are not antialiased."""
 
+SMALLEST, LARGEST = 36, 130
+"""Longer side of an object before it is squeezed and turned, in pixels."""
+
 VISIBLE_AT_LEAST = 0.6
 """An object of which less than this part can be seen is not placed: nobody could say what it is."""
 
@@ -341,7 +344,7 @@ def scene(split: str, index: int) -> tuple[Image.Image, list[Box]]:
     taken = Image.new("L", image.size, 0)
     for _ in range(rng.integers(0, 6)):
         kind = int(rng.integers(len(KINDS)))
-        item = sprite(KINDS[kind], 28 * (130 / 28) ** rng.random(), rng)
+        item = sprite(KINDS[kind], SMALLEST * (LARGEST / SMALLEST) ** rng.random(), rng)
         x = int(rng.integers(-item.width // 4, WIDTH - 3 * item.width // 4))
         y = int(rng.integers(-item.height // 4, HEIGHT - 3 * item.height // 4))
         # Painted from front to back: each new object goes behind the earlier ones, so `taken` tells what is hidden.

@@ -47,11 +47,12 @@ LAYERS = [
     *pair(8, 24, pool=True),
     *pair(24, 40, pool=True),
     *pair(40, 64, pool=True),
-    Conv(64, 72, 3),
-    *pair(72, 128),
+    Conv(64, 80, 3),
+    *pair(80, 128),
     *pair(128, 128),
-    *pair(128, 96),
-    Conv(96, ANCHORS * (5 + CLASSES), 1, activation="none"),
+    *pair(128, 128),
+    *pair(128, 112),
+    Conv(112, ANCHORS * (5 + CLASSES), 1, activation="none"),
 ]
 
 
