@@ -105,6 +105,21 @@ EXTENSIONS: tuple[Register, ...] = (
         Field("busy", 24, 1, doc="a layer is in execution"))),
 )
 
+# Figures of each layer, so that software which keeps the queue filled still gets every layer's own: the layer with
+# number n, counted from the last clear, is at EXT_LOG_BASE + (n % EXT_LOG_ENTRIES) * EXT_LOG_STRIDE.
+EXT_LOG_BASE = 0x1100
+EXT_LOG_STRIDE = 64
+EXT_LOG_ENTRIES = 16
+EXT_LOG: tuple[Register, ...] = (
+    Register("ext_log_work", 0x00, "R", "from the end of the layer before it, or its own start, to its end", fields=(
+        Field("cycles", 0, 32, doc="as ext_cycles"), Field("busy", 32, 32, doc="as ext_busy"))),
+    Register("ext_log_inputs", 0x08, "R", "what the array waited for", fields=(
+        Field("wait_param", 0, 32, doc="as ext_wait_param"), Field("wait_feature", 32, 32, doc="as ext_wait_feature"))),
+    Register("ext_log_outputs", 0x10, "R", "what the array waited for, and whose figures these are", fields=(
+        Field("wait_writeback", 0, 32, doc="as ext_wait_writeback"),
+        Field("layer", 32, 32, doc="number of the layer, counted from the last clear"))),
+)
+
 
 @dataclass(frozen=True)
 class Arg:
@@ -191,3 +206,25 @@ def register(name: str) -> Register:
 
 
 _BY_NAME = {r.name: r for r in REGISTERS + EXTENSIONS}
+
+
+@dataclass(frozen=True)
+class Block:
+    """Registers at ``base`` bytes behind the base of their peripheral, ``copies`` times, ``stride`` bytes apart."""
+
+    title: str
+    registers: tuple[Register, ...]
+    base: int = 0
+    copies: int = 1
+    stride: int = 0
+
+
+# Everything the generated files describe: register blocks, and descriptors as (title, prefix of the names, table).
+BLOCKS: tuple[Block, ...] = (
+    Block("KPU registers", REGISTERS),
+    Block("KPU extension page", EXTENSIONS),
+    Block("KPU layer log", EXT_LOG, EXT_LOG_BASE, EXT_LOG_ENTRIES, EXT_LOG_STRIDE),
+)
+DESCRIPTORS: tuple[tuple[str, str, tuple[Arg, ...]], ...] = (
+    ("KPU layer descriptor", "D", DESCRIPTOR),
+)
