@@ -21,7 +21,7 @@ from openkpu.hw.fields import ACT_TABLE_BYTES, POOLS, ROW_BYTES, SRAM_BASE
 from openkpu.hw.layout import MapLayout
 
 from . import fast
-from .parameters import BN_FIELDS, ParameterMemory, Read, pack_activation, pack_fields
+from .parameters import BN_FIELDS, MAX_CHANNELS, ParameterMemory, Read, pack_activation, pack_fields
 from .reference import LayerResult, source_channels
 
 FULL = KpuConfig()
@@ -102,6 +102,37 @@ class Layer:
                          self.eight_bit)
 
 
+def make_descriptor(in_shape: tuple[int, int, int], out_channels: int, *, eight_bit: bool = True,
+                    **fields: int) -> Descriptor:
+    """A descriptor as a compiler would write it, with the derived fields filled in.
+
+    Parameters
+    ----------
+    in_shape : (IC, H, W)
+    fields : any descriptor fields; what is not given is worked out (sizes, strides, loads) or plain: one load, no
+        arguments, ``int_en``, tables one after the other at the start of the SRAM, the output map behind the input map
+    """
+    channels, height, width = in_shape
+    d = Descriptor(**{f: 0 for f in Descriptor.__dataclass_fields__} | {
+        "int_en": 1, "load_para": 1, "load_act": 1, "load_coor": 1, "dma_burst_size": 16,
+        "i_ch_num": channels, "i_col_high": height, "i_row_wid": width, "o_ch_num": out_channels,
+        "o_ch_num_coef": out_channels, "active_addr": SRAM_BASE, "bwsx_base_addr": SRAM_BASE + 0x100,
+        "para_start_addr": SRAM_BASE + 0x100 + 8 * MAX_CHANNELS} | fields)
+    stride = d.pool[1]
+    out_height, out_width = (-(-height // 2), -(-width // 2)) if d.first_stride else (height // stride, width // stride)
+    source = MapLayout.of(d.image_src_addr, source_channels(d), height, width)
+    target = MapLayout.of(fields.get("image_dst_addr", source.end), out_channels, out_height, out_width)
+    derived = {
+        "image_dst_addr": target.base, "o_row_wid": out_width, "o_col_high": out_height,
+        "load_time": -(-out_channels // d.o_ch_num_coef),
+        "para_size": d.taps * d.o_ch_num_coef * (1 if eight_bit else 2),
+        "channel_switch_addr": source.group_step, "row_switch_addr": source.row_step, "coef_group": source.group,
+        "wb_channel_switch_addr": target.group_step, "wb_row_switch_addr": target.row_step, "wb_group": target.group,
+        "channel_byte_num": (out_width * out_height - 1) % 65536 + 1,
+        "dma_total_byte": out_width * out_height * out_channels}
+    return replace(d, **derived | fields)
+
+
 def load_raw_layer(path: Path) -> Layer:
     """One file of ``raw_layers`` (8-bit weights)."""
     with np.load(path) as z:
@@ -161,7 +192,10 @@ def draw_layer(integer: Integer, config: KpuConfig = FULL, *, max_macs: int = 30
     if kind == "first_stride":
         width, height = max(width - integer(0, 1), 1), max(height - integer(0, 1), 1)
     area = width * height
-    channels = max(1, min(integer(1, pick((8, 40, 140, 1024))), pixels // area, _map_channels(config, width, height)))
+    weight_size = 1 if eight_bit else 2
+    buffer = config.weight_bytes // (taps * weight_size)
+    channels = max(1, min(integer(1, pick((8, 40, 140, 1024))), pixels // area, _map_channels(config, width, height),
+                          buffer))
     single = kind in ("depthwise", "bypass")
     if single:
         o_channels = channels
@@ -169,20 +203,19 @@ def draw_layer(integer: Integer, config: KpuConfig = FULL, *, max_macs: int = 30
     else:
         i_channels = channels
         o_channels = max(1, min(integer(1, pick((8, 40, 140, 1024))), max_pixels // area,
-                                max_macs // (taps * area * channels), _map_channels(config, width, height)))
+                                max_macs // (taps * area * channels), _map_channels(config, width, height),
+                                64 * (buffer // channels)))
 
-    out_width, out_height = (-(-width // 2), -(-height // 2)) if kind == "first_stride" else \
-        (width // stride, height // stride)
-    source_map = MapLayout.of(0, channels, height, width)
-    target_map = MapLayout.of(0, o_channels, out_height, out_width)
-    source_row, target_row = _place(integer, source_map.rows, target_map.rows, config.airam_bytes // ROW_BYTES)
+    shape = {"kernel_type": kernel_type, "pool_type": pool_type, "first_stride": int(kind == "first_stride"),
+             "depth_wise_layer": int(kind == "depthwise"), "bypass_conv": int(kind == "bypass")}
+    plain = make_descriptor((i_channels, height, width), o_channels, **shape)
+    source_rows = replace(plain.in_layout, channels=channels).rows
+    source_row, target_row = _place(integer, source_rows, plain.out_layout.rows, config.airam_bytes // ROW_BYTES)
 
-    weight_size = 1 if eight_bit else 2
-    per_channel = taps * (1 if kind == "depthwise" else i_channels) * weight_size
+    per_channel = plain.taps * weight_size
     per_load = max(1, min(o_channels, config.weight_bytes // per_channel,
                           o_channels if integer(0, 1) else integer(1, o_channels)))
     per_load = max(per_load, -(-o_channels // 64))
-    loads = -(-o_channels // per_load)
 
     act_address = SRAM_BASE + 256 * integer(0, 16)
     bn_address = act_address + ACT_TABLE_BYTES + 8 * integer(0, 40)
@@ -193,19 +226,13 @@ def draw_layer(integer: Integer, config: KpuConfig = FULL, *, max_macs: int = 30
     norm_style = pick(("model",) * 8 + ("random", "extreme"))
     activation = _activation(data, pick((0, 1, 2, 1, 2, 1, 2, 3, 4)))
 
-    d = Descriptor(
-        int_en=1, ram_flag=integer(0, 1), full_add=int(integer(0, 7) == 7), depth_wise_layer=int(kind == "depthwise"),
-        image_src_addr=source_row, image_dst_addr=target_row, i_ch_num=i_channels, o_ch_num=o_channels,
-        o_ch_num_coef=per_load, i_row_wid=width, i_col_high=height, o_row_wid=out_width, o_col_high=out_height,
-        kernel_type=kernel_type, pad_type=integer(0, 1), pool_type=pool_type, first_stride=int(kind == "first_stride"),
-        bypass_conv=int(kind == "bypass"), load_para=1, dma_burst_size=pick((16, 1, 4, 256)), load_coor=1,
-        bwsx_base_addr=bn_address, load_time=loads, para_size=per_load * per_channel, para_start_addr=weight_address,
-        coef_column_offset=integer(0, 15), coef_row_offset=integer(0, 4095), coef_size=integer(0, 255),
-        channel_switch_addr=source_map.group_step, row_switch_addr=source_map.row_step, coef_group=source_map.group,
-        load_act=1, active_addr=act_address, wb_channel_switch_addr=target_map.group_step,
-        wb_row_switch_addr=target_map.row_step, wb_group=target_map.group,
-        send_data_out=integer(0, 1), channel_byte_num=(out_width * out_height - 1) % 65536 + 1,
-        dma_total_byte=out_width * out_height * o_channels, **convolution)
+    d = make_descriptor(
+        (i_channels, height, width), o_channels, eight_bit=eight_bit, image_src_addr=source_row,
+        image_dst_addr=target_row, o_ch_num_coef=per_load, active_addr=act_address, bwsx_base_addr=bn_address,
+        para_start_addr=weight_address, send_data_out=integer(0, 1), full_add=int(integer(0, 7) == 7),
+        ram_flag=integer(0, 1), pad_type=integer(0, 1), coef_column_offset=integer(0, 15),
+        coef_row_offset=integer(0, 4095), coef_size=integer(0, 255), dma_burst_size=pick((16, 1, 4, 256)),
+        **shape, **convolution)
     layer = Layer(f"{kind}{d.kernel}p{pool_type} {channels}x{height}x{width}->{o_channels}", d, eight_bit, weights,
                   np.zeros(o_channels, np.uint64), activation, _pixels(data, (source_channels(d), height, width)))
     parameters = ParameterMemory().fetch(d, memory_reader(layer.memory()), eight_bit)
