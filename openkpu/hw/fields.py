@@ -44,6 +44,11 @@ AIRAM_BYTES = 2 << 20
 REGS_BASE = 0x4080_0000
 # Addresses below were free on the chip and are used by kpu_soc only.
 EXTENSION_PAGE = 0x1000
+FLASH_REGS_BASE = 0x4090_0000
+DMA_REGS_BASE = 0x40A0_0000
+# Where the chip maps its SPI3 flash for execution in place.
+FLASH_WINDOW_BASE = 0x5400_0000
+FLASH_WINDOW_BYTES = 16 << 20
 
 ROW_BYTES = 64
 
@@ -120,6 +125,105 @@ EXT_LOG: tuple[Register, ...] = (
         Field("layer", 32, 32, doc="number of the layer, counted from the last clear"))),
 )
 
+FLASH_ID_MAGIC = 0x4F4B4653  # "OKFS"
+FLASH_PAGE_BYTES = 256
+FLASH_SECTOR_BYTES = 4096
+
+# Operations of flash_command.
+FLASH_OPS = {"read_id": 1, "read_status": 2, "write_enable": 3, "wait_ready": 4, "page_program": 5, "sector_erase": 6}
+
+_FLASH_EVENTS = (
+    Field("done", 0, 1, doc="the last command has finished, with or without an error"),
+    Field("no_flash", 1, 1, doc="the JEDEC id reads all zeros or all ones"),
+    Field("wrong_id", 2, 1, doc="the JEDEC id differs from flash_expect"),
+    Field("timeout", 3, 1, doc="the flash stayed busy for longer than flash_timeout"),
+    Field("protected", 4, 1, doc="the flash did not take the write enable"),
+    Field("range", 5, 1, doc="a command left flash_burn_window, flash_size or its page; it was not sent"),
+    Field("page_data", 6, 1, doc="more than 256 bytes pushed, or fewer than the command programs"),
+    Field("refused", 7, 1, doc="a read through the window was answered with SLVERR"),
+    Field("command_lost", 8, 1, doc="a command was written while one was running, or is unknown"),
+)
+
+FLASH_REGISTERS: tuple[Register, ...] = (
+    Register("flash_id", 0x00, "R", "identification", reset=FLASH_ID_MAGIC | 1 << 32, fields=(
+        Field("magic", 0, 32, doc="0x4F4B4653, 'OKFS'"), Field("version", 32, 16))),
+    Register("flash_control", 0x08, "RW", "read window and interrupt", fields=(
+        Field("window_enable", 0, 1, doc="reads through the window are answered; a failed read_id clears it"),
+        Field("irq_enable", 1, 1, doc="done and the errors raise the interrupt"))),
+    Register("flash_timing", 0x10, "RW", "SPI clock", reset=16 << 8 | 8, fields=(
+        Field("divider", 0, 8, doc="clock cycles of one SPI cycle, at least 2"),
+        Field("cs_high", 8, 8, doc="clock cycles chip select rests between transactions"))),
+    Register("flash_read", 0x18, "RW", "the read command of the window", reset=0x03, fields=(
+        Field("opcode", 0, 8),
+        Field("address_lanes", 8, 2, doc="0, 1, 2 = one, two, four lanes"),
+        Field("data_lanes", 10, 2, doc="0, 1, 2 = one, two, four lanes"),
+        Field("mode_enable", 12, 1, doc="send mode_byte behind the address, on the address lanes"),
+        Field("dummy_cycles", 16, 8, doc="SPI cycles between address (or mode byte) and data"),
+        Field("mode_byte", 24, 8))),
+    Register("flash_size", 0x20, "RW", "bytes of the flash", reset=FLASH_WINDOW_BYTES, fields=(
+        Field("size", 0, 25),)),
+    Register("flash_expect", 0x28, "RW", "JEDEC id that read_id must find; 0 = any", fields=(
+        Field("expect", 0, 24),)),
+    Register("flash_burn_window", 0x30, "RW", "page_program and sector_erase work inside it only", fields=(
+        Field("burn_first", 0, 24, doc="first byte"), Field("burn_end", 32, 25, doc="first byte behind it"))),
+    Register("flash_timeout", 0x38, "RW", "clock cycles the flash may stay busy", reset=0xFFFF_FFFF, fields=(
+        Field("busy_cycles", 0, 32),)),
+    Register("flash_command", 0x40, "W", "starts an operation", fields=(
+        Field("op", 0, 4, doc="1 read_id, 2 read_status, 3 write_enable, 4 wait_ready, 5 page_program, 6 sector_erase"),
+        Field("length", 8, 9, doc="bytes to program, 1 to 256, inside one page"),
+        Field("address", 32, 24))),
+    Register("flash_status", 0x48, "R", "events since they were cleared, and the state", fields=_FLASH_EVENTS + (
+        Field("busy", 15, 1, doc="a command is running"),
+        Field("device_status", 16, 8, doc="status byte the flash sent last"),
+        Field("page_words", 24, 6, doc="64-bit words in the page buffer"))),
+    Register("flash_clear", 0x50, "W", "write 1 to clear an event of flash_status", fields=_FLASH_EVENTS),
+    Register("flash_jedec", 0x58, "R", "result of read_id", fields=(
+        Field("jedec", 0, 24, doc="manufacturer in bits 23:16, type, capacity"),)),
+    Register("flash_page_data", 0x60, "W", "appends 8 bytes to the page buffer; the next command empties it"),
+)
+
+DMA_ID_MAGIC = 0x4F4B444D  # "OKDM"
+DMA_CHANNELS = 3
+DMA_CHANNEL_STRIDE = 0x80
+DMA_CHANNEL_BASE = 0x100
+
+_DMA_EVENTS = (
+    Field("done", 0, 1, doc="the chain ended, or a descriptor with irq finished"),
+    Field("bus_read", 1, 1, doc="a read was answered with an error"),
+    Field("bus_write", 2, 1, doc="a write was answered with an error"),
+    Field("window", 3, 1, doc="a write outside both windows was refused"),
+    Field("descriptor", 4, 1, doc="descriptor malformed or not on a 64-byte boundary"),
+    Field("timeout", 5, 1, doc="no progress for dma_timeout cycles"),
+    Field("aborted", 6, 1, doc="stopped by the abort bit"),
+)
+
+DMA_REGISTERS: tuple[Register, ...] = (
+    Register("dma_id", 0x00, "R", "identification", reset=DMA_ID_MAGIC | 1 << 32, fields=(
+        Field("magic", 0, 32, doc="0x4F4B444D, 'OKDM'"), Field("version", 32, 16), Field("channels", 48, 8))),
+    Register("dma_irq_status", 0x08, "R", "bit n: channel n has an event and its interrupt is enabled"),
+    Register("dma_irq_enable", 0x10, "RW", "bit n enables the interrupt of channel n", fields=(
+        Field("enable", 0, 8),)),
+)
+
+# One copy per channel at DMA_CHANNEL_BASE + n * DMA_CHANNEL_STRIDE.
+DMA_CHANNEL_REGISTERS: tuple[Register, ...] = (
+    Register("dma_control", 0x00, "W", "starts and stops the channel", fields=(
+        Field("start", 0, 1, doc="run the chain at dma_first; ignored while busy"),
+        Field("abort", 1, 1, doc="finish the bursts on the bus, then stop"))),
+    Register("dma_status", 0x08, "R", "events since they were cleared, and the state", fields=_DMA_EVENTS + (
+        Field("busy", 15, 1), Field("descriptors", 16, 16, doc="descriptors finished since start"))),
+    Register("dma_clear", 0x10, "W", "write 1 to clear an event of dma_status", fields=_DMA_EVENTS),
+    Register("dma_first", 0x18, "RW", "address of the first descriptor", fields=(Field("first", 0, 32),)),
+    Register("dma_window0", 0x20, "RW", "the channel writes inside window 0 and window 1 only", fields=(
+        Field("base", 0, 32, doc="first byte"), Field("end", 32, 32, doc="first byte behind it"))),
+    Register("dma_window1", 0x28, "RW", "as dma_window0", fields=(Field("base", 0, 32), Field("end", 32, 32))),
+    Register("dma_timeout", 0x30, "RW", "cycles without progress that count as an error", reset=1 << 24, fields=(
+        Field("idle_cycles", 0, 32),)),
+    Register("dma_bytes", 0x38, "R", "bytes written since start"),
+    Register("dma_current", 0x40, "R", "descriptor in execution, and the address of the first error", fields=(
+        Field("current", 0, 32), Field("fault", 32, 32))),
+)
+
 
 @dataclass(frozen=True)
 class Arg:
@@ -188,6 +292,28 @@ DESCRIPTOR: tuple[Arg, ...] = (
     _arg(11, "dma_total_byte", 32, 32, "m1", "bytes of the output map"),
 )
 
+# DMA descriptors: 64 bytes on a 64-byte boundary; words 6 and 7 are reserved.
+DMA_WORDS = 8
+DMA_OPS = {"copy": 1, "wait": 2}
+
+DMA_DESCRIPTOR: tuple[Arg, ...] = (
+    _arg(0, "op", 0, 4, doc="1 copy; 2 wait until (word at src & mask) >= value"),
+    _arg(0, "irq", 4, 1, doc="set done when this descriptor has finished"),
+    _arg(0, "src_fixed", 5, 1, doc="every read is 8 bytes at src"),
+    _arg(0, "dst_fixed", 6, 1, doc="every write is 8 bytes at dst"),
+    _arg(0, "src_stream", 7, 1, doc="take the KPU's output stream instead of src; one row only"),
+    _arg(0, "swap32", 8, 1, doc="reverse the bytes of every 4-byte group, counted from the start"),
+    _arg(0, "next", 32, 32, doc="address of the next descriptor, 0 = last"),
+    _arg(1, "src", 0, 32, doc="bus address"),
+    _arg(1, "dst", 32, 32, doc="bus address"),
+    _arg(2, "row_bytes", 0, 24, doc="bytes of one row"),
+    _arg(2, "rows", 32, 16, doc="number of rows"),
+    _arg(3, "src_stride", 0, 32, "s", "bytes from one source row to the next"),
+    _arg(3, "dst_stride", 32, 32, "s", "bytes from one destination row to the next"),
+    _arg(4, "mask", 0, 64, doc="wait: bits of the word that count"),
+    _arg(5, "value", 0, 64, doc="wait: least value that ends the wait"),
+)
+
 # Parameter tables (spec section 4.3, 4.4).
 BN_FIELDS = (Field("norm_mul", 0, 24, "s"), Field("norm_add", 24, 32, "s"), Field("norm_shift", 56, 4))
 ACT_FIELDS = (Field("shift_number", 0, 8), Field("y_mul", 8, 16, "s"), Field("x_start", 24, 36, "s"))
@@ -224,7 +350,11 @@ BLOCKS: tuple[Block, ...] = (
     Block("KPU registers", REGISTERS),
     Block("KPU extension page", EXTENSIONS),
     Block("KPU layer log", EXT_LOG, EXT_LOG_BASE, EXT_LOG_ENTRIES, EXT_LOG_STRIDE),
+    Block("Flash controller", FLASH_REGISTERS),
+    Block("DMA engine", DMA_REGISTERS),
+    Block("DMA channel", DMA_CHANNEL_REGISTERS, DMA_CHANNEL_BASE, DMA_CHANNELS, DMA_CHANNEL_STRIDE),
 )
 DESCRIPTORS: tuple[tuple[str, str, tuple[Arg, ...]], ...] = (
     ("KPU layer descriptor", "D", DESCRIPTOR),
+    ("DMA descriptor", "DMA_D", DMA_DESCRIPTOR),
 )
