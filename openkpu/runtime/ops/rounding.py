@@ -8,7 +8,8 @@ import numpy as np
 def round_half_away(x: np.ndarray) -> np.ndarray:
     """C's roundf: to the nearest integral value, halves away from zero."""
     whole = np.trunc(x)
-    return whole + np.copysign(np.abs(x - whole) >= 0.5, x)
+    with np.errstate(invalid="ignore"):  # infinities have no fraction
+        return whole + np.copysign(np.abs(x - whole) >= 0.5, x)
 
 
 def saturate(x: np.ndarray, dtype: np.dtype | type = np.uint8) -> np.ndarray:
@@ -19,7 +20,8 @@ def saturate(x: np.ndarray, dtype: np.dtype | type = np.uint8) -> np.ndarray:
     clipped = np.clip(x, info.min, info.max)
     # The largest 64-bit integer has no float64; its neighbour above would wrap in the conversion.
     if info.bits == 64 and np.issubdtype(x.dtype, np.floating):
-        return np.where(clipped >= info.max, info.max, np.minimum(clipped, 2.0**62).astype(dtype))
+        exact = np.minimum(clipped, np.nextafter(float(info.max), 0)).astype(dtype)
+        return np.where(clipped >= float(info.max), info.max, exact)
     return clipped.astype(dtype)
 
 

@@ -1,0 +1,50 @@
+# Targets: demo test lint bench-functional icarus venv clean. Everything is installed into .venv on first use.
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+SHELL := /bin/bash
+
+# One BLAS thread per test process: several of them share the cores already.
+export OPENBLAS_NUM_THREADS ?= 1
+
+.PHONY: help venv icarus test lint bench-functional clean
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n 's/^# Targets: /targets: /p' $(firstword $(MAKEFILE_LIST))
+
+venv: $(INSTALLED)
+
+# A bare venv (without pip) is what Debian gives when python3-venv is missing: report that instead of a pip trace.
+$(INSTALLED): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "OpenKPU needs Python 3.11 or later; this is $$($(PYTHON) -V). Try: make PYTHON=python3.11"; exit 1; }
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV) || { \
+	  rm -rf $(VENV); \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && apt-get install -y -qq python3-venv && $(PYTHON) -m venv $(VENV); \
+	  else echo "python3-venv is missing. Install it with: sudo apt-get install python3-venv"; exit 1; fi; }
+	$(PY) -m pip install -q --disable-pip-version-check -e '.[test,rtl,dev]'
+	@touch $@
+
+# Icarus Verilog needs root to install; the tests that use it are skipped by name without it.
+icarus:
+	@command -v iverilog >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && apt-get install -y -qq --no-install-recommends iverilog || true; fi; \
+	  command -v iverilog >/dev/null || \
+	    echo "Icarus Verilog is missing, its tests are skipped. Install it with: sudo apt-get install iverilog"; }
+
+test: $(INSTALLED) icarus
+	$(PY) -m pytest -n auto
+
+lint: $(INSTALLED)
+	$(PY) -m ruff check .
+
+bench-functional: $(INSTALLED)
+	$(PY) bench/functional.py
+
+clean:
+	rm -rf $(VENV) build out sim_build *.egg-info .pytest_cache .ruff_cache

@@ -1,0 +1,40 @@
+"""openkpu dump: what one layer produces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .draw import tiled
+from .files import write_array, write_picture
+from .inputs import prepare_inputs
+from .options import FILE, ProgressHook, console, input_arguments, model_argument, open_session, read_model
+
+
+@click.command()
+@model_argument
+@input_arguments
+@click.option("--layer", type=int, required=True, help="Layer number, as in `openkpu info`.")
+@click.option("--out", type=FILE, default="out", show_default=True, help="Folder of the results.")
+def dump(model: Path, inputs: tuple[Path, ...], address: int | None, fit: str, backend: str, layer: int,
+         out: Path) -> None:
+    """Run MODEL on INPUT up to a layer and write that layer's feature map.
+
+    Writes layer_<N>.npy (uint8 codes C,H,W for a KPU layer, with N in front for a batch) and layer_<N>.png, a grey
+    tile per channel.
+    """
+    loaded = read_model(model, address)
+    with open_session(loaded, backend) as session:
+        session.layers_up_to(layer)
+        prepared = prepare_inputs(loaded, inputs, fit)
+        with ProgressHook(loaded, layer) as progress:
+            session.run([p.array for p in prepared], hooks=(progress,), end_layer=layer)
+        array = session.layer_output(layer)
+    if array.ndim == 4 and array.shape[0] == 1:
+        array = array[0]
+    write_array(out / f"layer_{layer}.npy", array)
+    write_picture(out / f"layer_{layer}.png", tiled(array))
+    step = loaded.layers[layer]
+    console.print(f"layer {layer} ({step.name}, {step.where}): {array.dtype} {'x'.join(map(str, array.shape))} in "
+                  f"{out / f'layer_{layer}.npy'} and .png", highlight=False)

@@ -1,0 +1,96 @@
+"""Turns pictures and .npy files into model inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from ..errors import InputError
+from ..kmodel.model import Model, TensorSpec
+
+FITS = ("stretch", "fit", "crop")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A model input made from a file.
+
+    Attributes
+    ----------
+    array : what the model gets, with its dtype and shape.
+    picture : the picture behind it (RGB), or None if the array is no picture.
+    scale, shift : picture pixel = (network pixel + shift) * scale, each (x, y).
+    """
+
+    array: np.ndarray
+    picture: Image.Image | None = None
+    scale: tuple[float, float] = (1.0, 1.0)
+    shift: tuple[float, float] = (0.0, 0.0)
+
+    def to_picture(self, x: float, y: float) -> tuple[float, float]:
+        """Network-input pixel to picture pixel."""
+        return (x + self.shift[0]) * self.scale[0], (y + self.shift[1]) * self.scale[1]
+
+
+def prepare_inputs(model: Model, paths: tuple[Path, ...], fit: str) -> list[Prepared]:
+    """One prepared input per model input; InputError naming the file and what is wrong with it."""
+    if len(paths) != len(model.inputs):
+        raise InputError(f"{model.source} takes {len(model.inputs)} inputs, but {len(paths)} files were given")
+    return [_prepare(spec, path, fit) for spec, path in zip(model.inputs, paths, strict=True)]
+
+
+def _prepare(spec: TensorSpec, path: Path, fit: str) -> Prepared:
+    if path.suffix.lower() == ".npy":
+        array = _load_array(path)
+        return Prepared(array, _as_picture(array))
+    return _load_picture(spec, path, fit)
+
+
+def _load_array(path: Path) -> np.ndarray:
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{path}: not a readable .npy file ({error})") from error
+
+
+def _as_picture(array: np.ndarray) -> Image.Image | None:
+    """The first 1- or 3-channel uint8 map of an (N, C, H, W) array as RGB."""
+    if array.dtype != np.uint8 or array.ndim != 4 or array.shape[1] not in (1, 3):
+        return None
+    return Image.fromarray(np.broadcast_to(array[0], (3, *array.shape[2:])).transpose(1, 2, 0).copy())
+
+
+def _load_picture(spec: TensorSpec, path: Path, fit: str) -> Prepared:
+    shape = spec.shape[-3:]
+    if len(spec.shape) < 3 or shape[0] not in (1, 3):
+        raise InputError(f"{path}: the model takes an array of shape {list(spec.shape)}, not a picture; give a .npy file")
+    try:
+        with Image.open(path) as file:
+            picture = ImageOps.exif_transpose(file).convert("RGB")
+    except UnidentifiedImageError as error:
+        raise InputError(f"{path}: not a picture that Pillow can read, nor a .npy file") from error
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InputError(f"{path}: cannot read the picture ({getattr(error, 'strerror', None) or error})") from error
+    channels, height, width = shape
+    fitted, scale, shift = _fit(picture, width, height, fit)
+    if channels == 1:
+        planes = np.asarray(fitted.convert("L"))[None]
+    else:
+        planes = np.asarray(fitted).transpose(2, 0, 1)
+    return Prepared(planes.astype(spec.dtype).reshape(spec.shape), picture, scale, shift)
+
+
+def _fit(picture: Image.Image, width: int, height: int, fit: str):
+    """The picture at the network's size, and the way back (scale, shift)."""
+    w, h = picture.size
+    if fit == "stretch":
+        return picture.resize((width, height), Image.Resampling.BILINEAR), (w / width, h / height), (0.0, 0.0)
+    ratio = (max if fit == "crop" else min)(width / w, height / h)
+    size = max(round(w * ratio), 1), max(round(h * ratio), 1)
+    corner = (width - size[0]) // 2, (height - size[1]) // 2
+    canvas = Image.new("RGB", (width, height))
+    canvas.paste(picture.resize(size, Image.Resampling.BILINEAR), corner)
+    return canvas, (w / size[0], h / size[1]), (-float(corner[0]), -float(corner[1]))

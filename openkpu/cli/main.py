@@ -1,0 +1,79 @@
+"""The ``openkpu`` command."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import NoReturn
+
+import click
+
+from .. import __version__
+from ..errors import OpenKPUError
+from .dump import dump
+from .info import info
+from .run import run
+
+EXIT_CODES = """\b
+Exit codes:
+  0  done
+  2  bad usage (options, layer number, back end)
+  3  bad model file
+  4  bad input
+  5  device failure, or a result that cannot be written
+"""
+
+
+@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="openkpu")
+def cli() -> None:
+    """Run K210 models (.kmodel v3, v4, v5 and .kfpkg) bit for bit as the chip does.
+
+    Every command takes --debug, which prints the Python trace of an error.
+    """
+
+
+for command in (info, run, dump):
+    command.params.append(click.Option(["--debug"], is_flag=True, expose_value=False,
+                                       help="Print the Python trace of an error."))
+    cli.add_command(command)
+
+
+def _fail(message: str, code: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    click.echo(f"openkpu: {message}", err=True)
+    return code
+
+
+def run_cli(arguments: list[str]) -> int:
+    """Execute a command line; the exit code."""
+    debug = "--debug" in arguments
+    try:
+        result = cli.main(arguments, prog_name="openkpu", standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except OpenKPUError as error:
+        return _fail(str(error), error.exit_code, debug)
+    except (click.Abort, KeyboardInterrupt):
+        return _fail("interrupted", 130, debug)
+    except BrokenPipeError:
+        # Whatever is still buffered would raise again when the interpreter closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _fail("the reader of the output went away before everything was printed", 5, debug)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _fail(f"cannot write the output: {error.strerror or error}; free some space and try again", 5, debug)
+
+
+def main() -> NoReturn:
+    """Entry point of the ``openkpu`` script."""
+    sys.exit(run_cli(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""openkpu run: a model on an input."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+import numpy as np
+from rich.table import Table
+
+from ..errors import InputError, UsageError
+from ..kmodel.model import Layer, Model, TensorSpec
+from ..runtime import LayerResult
+from ..yolo2 import Box, region_layer
+from .draw import annotate
+from .files import write_array, write_json, write_picture
+from .inputs import Prepared, prepare_inputs
+from .options import FILE, ProgressHook, console, input_arguments, model_argument, open_session, read_model
+
+TOP = 5
+
+
+class Anchors(click.ParamType):
+    """Comma-separated numbers, an even count."""
+
+    name = "anchors"
+
+    def convert(self, value, param, ctx) -> tuple[float, ...]:
+        try:
+            numbers = tuple(float(part) for part in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not a list of numbers such as 1.08,1.19,3.42,4.41", param, ctx)
+        if len(numbers) % 2:
+            self.fail(f"{len(numbers)} numbers are no pairs of width and height", param, ctx)
+        return numbers
+
+
+class Recorder:
+    """Hook that keeps every layer's result."""
+
+    def __init__(self) -> None:
+        self.results: list[LayerResult] = []
+
+    def layer_started(self, layer: Layer) -> None:
+        pass
+
+    def layer_done(self, result: LayerResult, output: np.ndarray) -> None:
+        self.results.append(result)
+
+
+@click.command()
+@model_argument
+@input_arguments
+@click.option("--out", type=FILE, default="out", show_default=True, help="Folder of the results.")
+@click.option("--json", "json_file", type=FILE, help="Write outputs, layers (CRC-32, seconds, cycles) and totals here.")
+@click.option("--yolo2", "anchors", type=Anchors(), metavar="W0,H0,W1,H1,...",
+              help="Decode output 0 as a YOLO v2 detector with these anchors and draw the boxes.")
+@click.option("--threshold", type=click.FloatRange(0, 1), default=0.5, show_default=True,
+              help="Smallest probability of a box.")
+@click.option("--nms", type=click.FloatRange(0, 1), default=0.3, show_default=True,
+              help="Largest overlap of two boxes of a class.")
+@click.option("--labels", type=FILE, help="Text file with one class name per line.")
+def run(model: Path, inputs: tuple[Path, ...], address: int | None, fit: str, backend: str, out: Path,
+        json_file: Path | None, anchors: tuple[float, ...] | None, threshold: float, nms: float,
+        labels: Path | None) -> None:
+    """Run MODEL on INPUT and write out_<k>.npy for every output.
+
+    INPUT is a picture (any format Pillow reads; raw codes 0..255, planes R, G, B) or a .npy file that is taken as it
+    is: the model's dtype, N,C,H,W. A model with several inputs takes several files.
+
+    \b
+    Example:
+      openkpu run face_model_at_0x300000.kfpkg photo.jpg \\
+        --yolo2 1.889,2.5245,2.9465,3.94056,3.99987,5.3658,5.155437,6.92275,6.718375,9.01025
+    """
+    loaded = read_model(model, address)
+    names = _read_labels(labels)
+    if anchors:
+        head_shape(loaded, anchors)
+    prepared = prepare_inputs(loaded, inputs, fit)
+    recorder = Recorder()
+    with open_session(loaded, backend) as session, ProgressHook(loaded) as progress:
+        begin = time.perf_counter()
+        outputs = session.run([p.array for p in prepared], hooks=(recorder, progress))
+        seconds = time.perf_counter() - begin
+    files = [out / f"out_{k}.npy" for k in range(len(outputs))]
+    for file, output in zip(files, outputs, strict=True):
+        write_array(file, output)
+    if json_file:
+        write_json(json_file, report(str(model), backend, outputs, files, recorder.results, seconds))
+    _print_outputs(loaded, outputs, files, recorder.results, seconds)
+    if anchors:
+        boxes = _detect(loaded, outputs[0], anchors, threshold, nms)
+        _show_boxes(boxes, prepared[0], names, out)
+    else:
+        _print_classes(loaded, outputs, names)
+
+
+def report(model: str, backend: str, outputs: list[np.ndarray], files: list[Path], layers: list[LayerResult],
+           seconds: float) -> dict:
+    """The JSON document of a run (keys as in the README)."""
+    cycles = [layer.cycles for layer in layers if layer.cycles is not None]
+    return {
+        "model": model,
+        "backend": backend,
+        "outputs": [{"index": k, "dtype": str(array.dtype), "shape": list(array.shape), "file": str(file)}
+                    for k, (array, file) in enumerate(zip(outputs, files, strict=True))],
+        "layers": [{**vars(layer), "in_shape": list(layer.in_shape), "out_shape": list(layer.out_shape)}
+                   for layer in layers],
+        "totals": {"macs": sum(layer.macs for layer in layers), "cycles": sum(cycles) if cycles else None,
+                   "seconds": seconds},
+    }
+
+
+def _read_labels(path: Path | None) -> list[str]:
+    if path is None:
+        return []
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--labels {path}: not a readable text file ({error})") from error
+
+
+def _name(names: list[str], index: int) -> str:
+    return names[index] if index < len(names) else f"class {index}"
+
+
+def _print_outputs(model: Model, outputs: list[np.ndarray], files: list[Path], layers: list[LayerResult],
+                   seconds: float) -> None:
+    macs = sum(layer.macs for layer in layers)
+    cycles = sum(layer.cycles or 0 for layer in layers)
+    counted = f", {cycles:,} KPU cycles" if cycles else ""
+    console.print(f"{model.source}: kmodel v{model.version}, {macs / 1e6:.1f} M MAC on the KPU in "
+                  f"{seconds:.2f} s{counted}", highlight=False)
+    table = Table("output", "dtype", "shape", "smallest", "largest", "file")
+    for k, (array, file) in enumerate(zip(outputs, files, strict=True)):
+        table.add_row(str(k), str(array.dtype), "x".join(map(str, array.shape)),
+                      f"{array.min():.6g}" if array.size else "", f"{array.max():.6g}" if array.size else "", str(file))
+    console.print(table)
+
+
+def _is_classifier(spec: TensorSpec) -> bool:
+    """One flat vector of scores, not a feature map."""
+    shape = spec.map_shape or spec.shape
+    return sum(n > 1 for n in shape) == 1 and spec.shape[-1] > 1
+
+
+def _print_classes(model: Model, outputs: list[np.ndarray], names: list[str]) -> None:
+    if len(outputs) != 1 or not _is_classifier(model.outputs[0]):
+        return
+    scores = outputs[0].reshape(-1)
+    table = Table("rank", "class", "score", title=f"top {min(TOP, len(scores))}", title_justify="left")
+    for rank, index in enumerate(np.argsort(-scores, kind="stable")[:TOP], 1):
+        table.add_row(str(rank), _name(names, int(index)), f"{scores[index]:.6g}")
+    console.print(table)
+
+
+def head_shape(model: Model, anchors: tuple[float, ...]) -> tuple[int, int, int]:
+    """(C, H, W) of the detector head, output 0; InputError if it cannot be one for these anchors."""
+    spec = model.outputs[0]
+    shape = spec.map_shape or spec.shape[-3:]
+    count = len(anchors) // 2
+    if len(shape) != 3 or spec.dtype != np.float32 or len(model.inputs[0].shape) != 4:
+        raise InputError(f"--yolo2: output 0 of {model.source} is no float feature map (C, H, W) of a picture")
+    if shape[0] % count or shape[0] // count < 5:
+        raise InputError(f"--yolo2: output 0 of {model.source} has {shape[0]} channels, which are not {count} anchors "
+                         "times 5 + classes; give as many anchors as the network was trained with")
+    return shape
+
+
+def _detect(model: Model, output: np.ndarray, anchors: tuple[float, ...], threshold: float, nms: float) -> list[Box]:
+    height, width = model.inputs[0].shape[-2:]
+    return region_layer(output.reshape(head_shape(model, anchors)), anchors, threshold, nms, (width, height),
+                        (width, height))
+
+
+def _show_boxes(boxes: list[Box], prepared: Prepared, names: list[str], out: Path) -> None:
+    table = Table("class", "probability", "x", "y", "w", "h", title=f"{len(boxes)} boxes (picture pixels)",
+                  title_justify="left")
+    placed = []
+    for box in sorted(boxes, key=lambda b: -b.probability):
+        left, top = prepared.to_picture(box.x, box.y)
+        right, bottom = prepared.to_picture(box.x + box.w, box.y + box.h)
+        text = f"{_name(names, box.class_id)} {box.probability:.2f}"
+        placed.append((left, top, right, bottom, box.class_id, text))
+        table.add_row(_name(names, box.class_id), f"{box.probability:.4f}",
+                      *(f"{v:.0f}" for v in (left, top, right - left, bottom - top)))
+    console.print(table)
+    if prepared.picture is not None:
+        file = out / "annotated.png"
+        write_picture(file, annotate(prepared.picture, placed))
+        console.print(f"boxes drawn in {file}", highlight=False)
