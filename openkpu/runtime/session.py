@@ -12,7 +12,9 @@ from weakref import WeakKeyDictionary, ref
 import numpy as np
 
 from ..devices.base import Device
-from ..errors import DeviceError, InputError, ModelError, UsageError
+from ..errors import CapacityError, DeviceError, InputError, ModelError, UsageError
+from ..hw.check import descriptor_errors
+from ..hw.descriptor import Descriptor
 from ..kmodel.model import KPU_POOL, KpuConv, KpuDownload, KpuUpload, Layer, Model, Tensor, TensorSpec
 from ..kmodel.ops_v3 import AddPadding
 from . import kernels_v3, kernels_v4, kernels_v5  # noqa: F401 (they register their kernels)
@@ -80,16 +82,27 @@ class Session:
         self.device = device
         self.memory = {name: np.zeros(pool.size, np.uint8) if pool.data is None else pool.data
                        for name, pool in model.pools.items()}
-        self._tables: dict[int, tuple[int, int, int]] = {}
         self._place()
+        self._check()
 
     def _place(self) -> None:
-        driver = KpuDriver(self.device)
+        """Put the parameters into the device's SRAM and aim the descriptors at them."""
+        self.driver = KpuDriver(self.device)
+        self._descriptors: dict[int, list[Descriptor]] = {}
         for layer in self.model.kpu_layers:
-            self._tables[layer.index] = (driver.place(layer.activation), driver.place(layer.batch_norm),
-                                         driver.place(layer.weights))
-        self.driver = driver
+            act, bn, weights = map(self.driver.place, (layer.activation, layer.batch_norm, layer.weights))
+            self._descriptors[layer.index] = [
+                replace(layer.descriptor, active_addr=act, bwsx_base_addr=bn, para_start_addr=weights,
+                        image_src_addr=source.base, image_dst_addr=target.base)
+                for source, target in zip(layer.input.layouts, layer.kpu_out.layouts, strict=True)]
         _placed[self.device] = ref(self)
+
+    def _check(self) -> None:
+        for layer in self.model.kpu_layers:
+            for d in self._descriptors[layer.index]:
+                for error in descriptor_errors(d, self.device.config, layer.eight_bit):
+                    raise CapacityError(f"layer {layer.index} ({layer.name}) of {self.model.source} does not run on the "
+                                        f"KPU configuration '{self.device.config.name}': {error.reason}")
 
     @property
     def parameter_bytes(self) -> int:
@@ -174,12 +187,9 @@ class Session:
 
     def _run_kpu(self, layer: KpuConv, hooks: tuple[Hook, ...]) -> None:
         d = layer.descriptor
-        act, bn, weights = self._tables[layer.index]
         outputs = []
-        for source, target in zip(layer.input.layouts, layer.kpu_out.layouts, strict=True):
+        for patched, target in zip(self._descriptors[layer.index], layer.kpu_out.layouts, strict=True):
             begin = time.perf_counter()
-            patched = replace(d, active_addr=act, bwsx_base_addr=bn, para_start_addr=weights,
-                              image_src_addr=source.base, image_dst_addr=target.base)
             try:
                 data, cycles = self.driver.run_layer(patched, layer.main_out.nbytes if layer.stream else 0)
             except DeviceError as error:
