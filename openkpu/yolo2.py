@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .runtime.ops.elementwise import expf
+
 F32 = np.float32
 BOX_ENTRIES = 5  # x, y, w, h, objectness; the classes follow
 
@@ -71,7 +73,7 @@ def region_layer(output: np.ndarray, anchors: Sequence[float], threshold: float,
 
 
 def _sigmoid(x: np.ndarray, dialect: str) -> np.ndarray:
-    e = np.exp(-x)
+    e = expf(-x)
     if dialect == "M":
         return (1 / (1 + e.astype(np.float64))).astype(F32)
     return F32(1) / (F32(1) + e)
@@ -82,8 +84,8 @@ def _boxes(entries: np.ndarray, anchors: np.ndarray, dialect: str) -> np.ndarray
     _, _, height, width = entries.shape
     x = (np.arange(width, dtype=F32) + _sigmoid(entries[:, 0], dialect)) / F32(width)
     y = (np.arange(height, dtype=F32)[:, None] + _sigmoid(entries[:, 1], dialect)) / F32(height)
-    w = np.exp(entries[:, 2]) * anchors[:, 0, None, None] / F32(width)
-    h = np.exp(entries[:, 3]) * anchors[:, 1, None, None] / F32(height)
+    w = expf(entries[:, 2]) * anchors[:, 0, None, None] / F32(width)
+    h = expf(entries[:, 3]) * anchors[:, 1, None, None] / F32(height)
     return np.stack([x, y, w, h], axis=-1).reshape(-1, 4)
 
 
@@ -93,7 +95,7 @@ def _scores(entries: np.ndarray, threshold: np.float32, dialect: str) -> np.ndar
     if entries.shape[1] == BOX_ENTRIES:
         return objectness.reshape(-1, 1)
     logits = entries[:, BOX_ENTRIES:]
-    e = np.exp(logits - logits.max(axis=1, keepdims=True))
+    e = expf(logits - logits.max(axis=1, keepdims=True))
     total = np.add.accumulate(e, axis=1)[:, -1:]
     p = objectness[:, None] * (e / total)
     p = np.where(p > threshold, p, np.where(np.isnan(p), p, F32(0)))

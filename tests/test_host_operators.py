@@ -144,7 +144,10 @@ def test_top_k_keeps_index_order_among_equals():
 def test_halves_round_as_the_format_says(value, away, even):
     x = np.array([value], np.float32)
     assert rounding.round_half_away(x)[0] == away
-    assert quantize.quantize(x, 1, 0, np.int32)[0] == even
+    assert quantize.quantize(x, 1, 0, "away", np.int32)[0] == away
+    assert quantize.quantize(x, 1, 0, "even", np.int32)[0] == even
+    assert quantize.quantize(np.repeat(x, 3), 1, 0, "chip", np.int32).tolist() == [even, even, away]
+    assert quantize.quantize(np.repeat(x, 2), 1, 0, "chip", np.int32).tolist() == [even, even]
 
 
 def test_v3_quantize_clamps_and_survives_special_values():
@@ -166,7 +169,8 @@ def test_v4_dequantize_multiplies_with_the_reciprocal():
     np.testing.assert_array_equal(quantize.dequantize_v4(q, 37, 12.7), expected)
 
 
-@pytest.mark.parametrize("value, shift, expected", [(5, 1, 3), (-5, 1, -4), (4, 1, 2), (7, 2, 2), (-6, 2, -3), (9, 0, 9)])
+@pytest.mark.parametrize("value, shift, expected",
+                         [(5, 1, 3), (-5, 1, -4), (4, 1, 2), (7, 2, 2), (-6, 2, -3), (9, 0, 9)])
 def test_v3_carry_moves_odd_bits_away_from_zero(value, shift, expected):
     assert rounding.shift_carry(np.array([value]), shift)[0] == expected
 
@@ -220,7 +224,8 @@ def test_unary_functions_are_float32(rng):
 
 
 def test_nnil_program_of_a_clamped_square():
-    program = ((0x03, None), (0x01, None), (0x42, None), (0x04, None), (0x06, np.float32(6)), (0x80, None), (0xA0, None))
+    opcodes = 0x03, 0x01, 0x42, 0x04, 0x06, 0x80, 0xA0
+    program = tuple((op, np.float32(6) if op == 0x06 else None) for op in opcodes)
     x = np.array([-3, 1, 2], np.float32)
     assert nnil.run(program, x).tolist() == [6, 1, 4]
 

@@ -115,9 +115,10 @@ def _print(facts: dict) -> None:
                       f"{layer['macs']:,}" if layer["macs"] else "",
                       f"{layer['weight_bytes']:,}" if layer["weight_bytes"] else "")
     console.print(table)
-    say(f"{totals['kpu_layers']} KPU layers, {totals['macs'] / 1e6:.1f} M MAC, {totals['weight_bytes']:,} bytes of weights")
-    say(f"RAM: {memory['model_bytes']:,} model + {memory['main_memory_bytes']:,} working = {memory['ram_bytes']:,} bytes, "
-        f"{'fits' if memory['fits_ram'] else 'DOES NOT FIT'} the chip's 5.9 MiB")
+    say(f"{totals['kpu_layers']} KPU layers, {totals['macs'] / 1e6:.1f} M MAC, "
+        f"{totals['weight_bytes']:,} bytes of weights")
+    say(f"RAM: {memory['model_bytes']:,} model + {memory['main_memory_bytes']:,} working = "
+        f"{memory['ram_bytes']:,} bytes, {'fits' if memory['fits_ram'] else 'DOES NOT FIT'} the chip's 5.9 MiB")
     say(f"AI RAM: {memory['airam_bytes']:,} bytes, {'fits' if memory['fits_airam'] else 'DOES NOT FIT'} 2 MiB")
     for warning in facts["warnings"]:
         say(f"warning: {warning}")

@@ -66,7 +66,8 @@ def _as_picture(array: np.ndarray) -> Image.Image | None:
 def _load_picture(spec: TensorSpec, path: Path, fit: str) -> Prepared:
     shape = spec.shape[-3:]
     if len(spec.shape) < 3 or shape[0] not in (1, 3):
-        raise InputError(f"{path}: the model takes an array of shape {list(spec.shape)}, not a picture; give a .npy file")
+        raise InputError(f"{path}: the model takes an array of shape {list(spec.shape)}, not a picture; "
+                         "give a .npy file")
     try:
         with Image.open(path) as file:
             picture = ImageOps.exif_transpose(file).convert("RGB")

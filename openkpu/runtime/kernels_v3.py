@@ -6,6 +6,7 @@ import numpy as np
 
 from ..kmodel import ops_v3 as v3
 from .ops import conv, elementwise, quantize, reduce, shape
+from .ops.sums import ordered_sum
 from .registry import kernel
 
 
@@ -22,7 +23,7 @@ def quantized_add(op: v3.QuantizedAdd, a: np.ndarray, b: np.ndarray) -> np.ndarr
 
 @kernel(v3.GlobalAveragePool2d)
 def global_average_pool(op: v3.GlobalAveragePool2d, x: np.ndarray) -> np.ndarray:
-    return x.sum(axis=1, dtype=np.float32) / np.float32(x.shape[1])
+    return ordered_sum(x, axis=1) / np.float32(x.shape[1])
 
 
 @kernel(v3.QuantizedMaxPool2d)
@@ -80,7 +81,7 @@ def concat(op: v3.Concat, *parts: np.ndarray) -> np.ndarray:
 @kernel(v3.FullyConnected)
 def fully_connected(op: v3.FullyConnected, x: np.ndarray) -> np.ndarray:
     limits = ((-np.inf, np.inf), (0, np.inf), (0, 6))[op.act]
-    return conv.clamp(op.weights @ x + op.bias, limits)
+    return conv.clamp(ordered_sum(op.weights * x, axis=1) + op.bias, limits)
 
 
 @kernel(v3.TensorflowFlatten)

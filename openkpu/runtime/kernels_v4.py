@@ -84,7 +84,7 @@ def cpu_quantized_depthwise_conv2d(op: v4.CpuQuantizedDepthwiseConv2d, x: np.nda
 
 @kernel(v4.Quantize)
 def quantize_(op: v4.Quantize, x: np.ndarray) -> np.ndarray:
-    return quantize.quantize(x, op.scale, op.zero_point)
+    return quantize.quantize(x, op.scale, op.zero_point, "away")
 
 
 @kernel(v4.Dequantize)

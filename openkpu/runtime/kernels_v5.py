@@ -52,7 +52,7 @@ def dequantize(op: v5.Dequantize, x: np.ndarray) -> np.ndarray:
 
 @kernel(v5.Quantize)
 def quantize_(op: v5.Quantize, x: np.ndarray) -> np.ndarray:
-    return quantize.quantize(x, op.scale, op.bias, op.out.dtype)
+    return quantize.quantize(x, op.scale, op.bias, "even", op.out.dtype)
 
 
 def _checked(op: v5.Gather | v5.GatherNd, indices: np.ndarray, limits: tuple[int, ...]) -> np.ndarray:

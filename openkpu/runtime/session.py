@@ -101,8 +101,8 @@ class Session:
         for layer in self.model.kpu_layers:
             for d in self._descriptors[layer.index]:
                 for error in descriptor_errors(d, self.device.config, layer.eight_bit):
-                    raise CapacityError(f"layer {layer.index} ({layer.name}) of {self.model.source} does not run on the "
-                                        f"KPU configuration '{self.device.config.name}': {error.reason}")
+                    raise CapacityError(f"layer {layer.index} ({layer.name}) of {self.model.source} does not run on "
+                                        f"the KPU configuration '{self.device.config.name}': {error.reason}")
 
     @property
     def parameter_bytes(self) -> int:

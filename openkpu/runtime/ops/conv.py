@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .rounding import saturate, shift_round
+from .sums import ordered_matmul
 
 Pair = tuple[int, int]
 
@@ -63,9 +64,27 @@ def correlate(x: np.ndarray, w: np.ndarray, groups: int, pad_h: Pair, pad_w: Pai
 
 def conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray, groups: int, pad_h: Pair, pad_w: Pair,
            stride: Pair, dilation: Pair, limits: tuple[float, float]) -> np.ndarray:
-    """float32 convolution, NCHW, bias (OC), fused clamp (spec 4.5, 5.7)."""
+    """float32 convolution, NCHW, bias (OC), fused clamp (spec 4.5, 5.7).
+
+    Every sum runs from the bias over input channels, then kernel rows, then columns, as in the vendor's kernels: where
+    the result is quantized again, another order would flip single steps.
+    """
+    n, c, h, width = x.shape
+    oc, icg, kh, kw = w.shape
+    size = (windowed_size(h, pad_h, kh, stride[0], dilation[0]),
+            windowed_size(width, pad_w, kw, stride[1], dilation[1]))
+    x = pad_spatial(x, pad_h, pad_w)
+    maps = x.reshape(n, groups, icg, *x.shape[2:])
+    factors = w.reshape(groups, oc // groups, icg, kh, kw)
+    out = np.empty((n, groups, oc // groups, *size), np.float32)
+    out[...] = bias.reshape(groups, oc // groups, 1, 1)
+    product = np.empty_like(out)
     with np.errstate(over="ignore", invalid="ignore"):
-        return clamp(correlate(x, w, groups, pad_h, pad_w, stride, dilation) + bias[:, None, None], limits)
+        for k in range(icg):
+            for ky, kx, rows, columns in taps(size, (kh, kw), stride, dilation):
+                np.multiply(maps[:, :, None, k, rows, columns], factors[:, :, k, ky, kx, None, None], out=product)
+                out += product
+        return clamp(out.reshape(n, oc, *size), limits)
 
 
 def exact_product_type(a_offset: int, b_offset: int, terms: int) -> type:
@@ -106,9 +125,8 @@ def conv2d_transpose(x: np.ndarray, w: np.ndarray, out_shape: tuple[int, ...], p
 
 
 def matmul(a: np.ndarray, b: np.ndarray, bias: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
-    """float32 a @ b + bias, fused clamp."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return clamp(a @ b + bias, limits)
+    """float32 a @ b + bias, summed from the bias on, fused clamp (spec 4.5, 5.7)."""
+    return clamp(ordered_matmul(a, b, bias), limits)
 
 
 def quantized_matmul(a: np.ndarray, b: np.ndarray, bias: np.ndarray, a_offset: int, b_offset: int,

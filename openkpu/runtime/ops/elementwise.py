@@ -10,10 +10,19 @@ import numpy as np
 from .rounding import round_half_away, saturate, shift_carry, shift_round
 
 
+def _rounded_once(function: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+    """``function`` in float64, rounded to float32: what C's float functions give, where numpy's are off by an ulp."""
+    return lambda x: function(x.astype(np.float64)).astype(np.float32)
+
+
+expf = _rounded_once(np.exp)
+"""C's expf: float32 -> float32."""
+
+
 def sigmoid(x: np.ndarray) -> np.ndarray:
     """1/(1 + exp(-x)) in float32."""
     with np.errstate(over="ignore"):
-        return (np.float32(1) / (np.float32(1) + np.exp(-x))).astype(np.float32)
+        return np.float32(1) / (np.float32(1) + expf(-x))
 
 
 def _minimum(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -94,9 +103,10 @@ def _erf(x: np.ndarray) -> np.ndarray:
 
 
 UNARY: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "abs": np.abs, "acos": np.arccos, "asin": np.arcsin, "ceil": np.ceil, "cos": np.cos, "exp": np.exp,
-    "floor": np.floor, "log": np.log, "neg": np.negative, "round": round_half_away, "rsqrt": lambda x: 1 / np.sqrt(x),
-    "sign": np.sign, "sin": np.sin, "sqrt": np.sqrt, "square": np.square, "tanh": np.tanh,
+    "abs": np.abs, "acos": _rounded_once(np.arccos), "asin": _rounded_once(np.arcsin), "ceil": np.ceil,
+    "cos": _rounded_once(np.cos), "exp": expf, "floor": np.floor, "log": _rounded_once(np.log), "neg": np.negative,
+    "round": round_half_away, "rsqrt": lambda x: 1 / np.sqrt(x), "sign": np.sign, "sin": _rounded_once(np.sin),
+    "sqrt": np.sqrt, "square": np.square, "tanh": _rounded_once(np.tanh),
     "bitwise_not": np.bitwise_not, "logical_not": np.logical_not, "erf": _erf,
 }
 

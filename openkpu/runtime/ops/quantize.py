@@ -16,11 +16,19 @@ def quantize_v3(x: np.ndarray, scale: float, bias: float) -> np.ndarray:
     return saturate(round_half_away(t))
 
 
-def quantize(x: np.ndarray, scale: float, bias: float, dtype: np.dtype | type = np.uint8) -> np.ndarray:
-    """float32 -> integer: x*scale + bias rounded half to even, clamped to the type (spec 4.5, 5.7)."""
+def quantize(x: np.ndarray, scale: float, bias: float, rounding: str,
+             dtype: np.dtype | type = np.uint8) -> np.ndarray:
+    """float32 -> integer: x*scale + bias, rounded, clamped to the type (spec 4.5, 5.7).
+
+    ``rounding`` of halves: "away" (v4's simulator), "even" (v5's simulator), or "chip": the K210's runtimes round
+    to even, but away from zero for the last element of an odd count.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
         t = x * F32(scale) + F32(bias)
-    return saturate(np.rint(t), dtype)
+    rounded = round_half_away(t) if rounding == "away" else np.rint(t)
+    if rounding == "chip" and t.size % 2:
+        rounded.reshape(-1)[-1:] = round_half_away(t.reshape(-1)[-1:])
+    return saturate(rounded, dtype)
 
 
 def dequantize(q: np.ndarray, scale: float | np.ndarray, bias: float | np.ndarray) -> np.ndarray:

@@ -5,24 +5,28 @@ from __future__ import annotations
 import numpy as np
 
 from .conv import Pair, clamp, pad_spatial, taps, windowed_size
-from .elementwise import BINARY
+from .elementwise import BINARY, expf
+from .sums import ordered_sum
 
 F32 = np.float32
 _FOLD = {"mean": BINARY["add"], "sum": BINARY["add"], "min": BINARY["min"], "max": BINARY["max"]}
 
 
 def reduce_axes(x: np.ndarray, op: str, axes: tuple[int, ...], init: float | None = None) -> np.ndarray:
-    """Fold ``axes`` (kept with length 1) from ``init`` (None: no start value); mean multiplies the sum by 1/count."""
-    kind = {"mean": np.sum, "sum": np.sum, "min": np.min, "max": np.max}[op]
-    with np.errstate(all="ignore"):
-        result = kind(x, axis=axes, keepdims=True, dtype=x.dtype) if kind is np.sum else kind(x, axis=axes,
-                                                                                             keepdims=True)
-        if init is not None:
-            result = _FOLD[op](np.asarray(init, x.dtype), result)
-        if op == "mean":
-            factor = F32(result.size / x.size)
-            result = (result * factor).astype(x.dtype)
-    return result.astype(x.dtype)
+    """Fold ``axes`` (kept with length 1) from ``init`` (None: no start value); mean multiplies the sum by 1/count.
+
+    Sums run in row-major order, as in the vendor's kernels.
+    """
+    rest = tuple(i for i in range(x.ndim) if i not in axes)
+    flat = x.transpose(*rest, *axes).reshape(*(x.shape[i] for i in rest), -1)
+    count = flat.shape[-1]
+    if init is not None:
+        flat = np.concatenate([np.full((*flat.shape[:-1], 1), init, x.dtype), flat], axis=-1)
+    fold = {"mean": ordered_sum, "sum": ordered_sum, "min": np.min, "max": np.max}[op]
+    result = fold(flat, axis=-1)
+    if op == "mean":
+        result = (result * F32(1 / count)).astype(x.dtype)
+    return result.reshape([1 if i in axes else n for i, n in enumerate(x.shape)])
 
 
 def arg_extreme(x: np.ndarray, op: str, axes: tuple[int, ...], select_last: bool) -> np.ndarray:
@@ -80,18 +84,18 @@ def pool_v3(x: np.ndarray, op: str, out_hw: Pair, kernel: Pair, stride: Pair, pa
 def softmax(x: np.ndarray, axis: int = -1, beta: float = 1.0) -> np.ndarray:
     """exp((x - max)*beta), normalised along ``axis`` (spec 4.5, 5.7)."""
     with np.errstate(over="ignore", invalid="ignore"):
-        e = np.exp((x - x.max(axis=axis, keepdims=True)) * F32(beta))
-        return e / e.sum(axis=axis, keepdims=True, dtype=F32)
+        e = expf((x - x.max(axis=axis, keepdims=True)) * F32(beta))
+        return e / np.expand_dims(ordered_sum(e, axis), axis)
 
 
 def softmax_v3(x: np.ndarray) -> np.ndarray:
     """v3 softmax of a vector: the running maximum starts at FLT_MIN, so negative inputs are not shifted (spec 3.5)."""
     with np.errstate(over="ignore", invalid="ignore"):
-        e = np.exp(x - max(x.max(), np.finfo(F32).tiny))
-        return e / e.sum(dtype=F32)
+        e = expf(x - max(x.max(), np.finfo(F32).tiny))
+        return e / ordered_sum(e)
 
 
 def l2_normalize(x: np.ndarray) -> np.ndarray:
     """x / sqrt(max(sum of squares, 1e-10)) (spec 3.5)."""
-    total = max(np.sum(np.square(x), dtype=F32), F32(1e-10))
+    total = max(ordered_sum(np.square(x)), F32(1e-10))
     return x * (F32(1) / np.sqrt(total))
