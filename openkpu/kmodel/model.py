@@ -76,14 +76,20 @@ class Tensor:
     @property
     def dense(self) -> bool:
         """True if the elements lie one behind the other in row-major order."""
-        return all(n == 1 or s == d for n, s, d in zip(self.shape, self.strides, dense_strides(self.shape), strict=True))
+        dense = dense_strides(self.shape)
+        return all(n == 1 or s == d for n, s, d in zip(self.shape, self.strides, dense, strict=True))
+
+    @property
+    def map_rows(self) -> int:
+        """64-byte rows from one of the N maps to the next (pool ``KPU_POOL`` only)."""
+        layout = MapLayout.of(0, *self.shape[1:])
+        return layout.group_step * -(-layout.channels // layout.group)
 
     @property
     def layouts(self) -> tuple[MapLayout, ...]:
         """The AI-RAM layout of each of the N maps (pool ``KPU_POOL`` only)."""
-        first = MapLayout.of(self.offset // ROW_BYTES, *self.shape[1:])
-        step = first.group_step * -(-first.channels // first.group)
-        return tuple(MapLayout.of(first.base + i * step, *self.shape[1:]) for i in range(self.shape[0]))
+        base = self.offset // ROW_BYTES
+        return tuple(MapLayout.of(base + i * self.map_rows, *self.shape[1:]) for i in range(self.shape[0]))
 
     def view(self, memory: np.ndarray) -> np.ndarray:
         """The tensor as an array that shares ``memory`` (uint8, the bytes of its host pool)."""
@@ -107,7 +113,7 @@ class TensorSpec:
     tensor : where it is; its shape and dtype are those of the array the caller gives or gets. Outputs of v3 and v4
         are one-dimensional, since those files store no output shape.
     map_shape : (C, H, W) of the feature map behind a one-dimensional output, found by following the operators that
-        keep positions (dequantize, pad, copy ...) back to the KPU layer that made it (section 6); None if there is none.
+        keep positions (dequantize, pad, copy ...) back to the layer that made it (section 6); None if there is none.
     """
 
     index: int

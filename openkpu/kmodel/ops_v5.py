@@ -161,7 +161,8 @@ class Matmul(Layer):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Onehot(Layer):
-    """``indices`` int32; ``depth``, ``off_value``, ``on_value`` are tensors (1,). ``mode`` 0 normal, 1 index modulo depth."""
+    """``indices`` int32; ``depth`` (int32), ``off_value``, ``on_value`` are tensors (1,). Depth is data: check it when
+    running. ``mode`` 0: as it is, 1: negative indices count from the end."""
 
     indices: Tensor
     depth: Tensor
@@ -318,8 +319,8 @@ class Topk(Layer):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Unary(Layer):
-    """``op``: abs, acos, asin, ceil, cos, exp, floor, log, neg, round, rsqrt, sign, sin, sqrt, square, tanh, bitwise_not,
-    logical_not or erf."""
+    """``op``: abs, acos, asin, ceil, cos, exp, floor, log, neg, round, rsqrt, sign, sin, sqrt, square, tanh,
+    bitwise_not, logical_not or erf."""
 
     input: Tensor
     out: Tensor
