@@ -112,7 +112,7 @@ class TensorSpec:
     index : position in the model's table.
     tensor : where it is; its shape and dtype are those of the array the caller gives or gets. Outputs of v3 and v4
         are one-dimensional, since those files store no output shape.
-    map_shape : (C, H, W) of the feature map behind a one-dimensional output, found by following the operators that
+    map_shape : (C, H, W) of the feature map that an output holds; for v3 and v4 found by following the operators that
         keep positions (dequantize, pad, copy ...) back to the layer that made it (section 6); None if there is none.
     """
 

@@ -161,16 +161,15 @@ class Matmul(Layer):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Onehot(Layer):
-    """``indices`` int32; ``depth`` (int32), ``off_value``, ``on_value`` are tensors (1,). Depth is data: check it when
-    running. ``mode`` 0: as it is, 1: negative indices count from the end."""
+    """``indices`` int32; ``off_value`` and ``on_value`` are tensors (1,). The depth is the size of ``out`` along
+    ``axis``. ``mode`` "normal", or "process_neg": negative indices count from the end."""
 
     indices: Tensor
-    depth: Tensor
     off_value: Tensor
     on_value: Tensor
     out: Tensor
     axis: int
-    mode: int
+    mode: str
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -265,7 +264,8 @@ class Softmax(Layer):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SpaceToBatch(Layer):
-    """``block`` over the dimensions 1..; ``pads`` (before, after) of those dimensions."""
+    """``block`` over the last dimensions; ``pads`` (before, after) of those dimensions. The block's position is the
+    slowest part of the new batch index, the old batch the fastest."""
 
     input: Tensor
     out: Tensor
@@ -275,7 +275,7 @@ class SpaceToBatch(Layer):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class BatchToSpace(Layer):
-    """``block`` and ``crops`` (before, after) of the spatial dimensions."""
+    """``block`` over the last dimensions and ``crops`` (before, after) of them: undoes ``SpaceToBatch``."""
 
     input: Tensor
     out: Tensor
@@ -285,7 +285,7 @@ class BatchToSpace(Layer):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Ternary(Layer):
-    """``b`` where ``cond`` is true, else ``c``, broadcasting right-aligned."""
+    """``b`` where ``cond`` is not 0, else ``c``, broadcasting right-aligned."""
 
     cond: Tensor
     b: Tensor

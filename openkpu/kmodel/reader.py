@@ -111,7 +111,7 @@ class Reader:
         start = self.need(count * np.dtype(dtype).itemsize, field)
         return np.frombuffer(self.data, dtype, count, start).reshape(shape)
 
-    def at(self, start: int, size: int, field: str) -> "Reader":
+    def at(self, start: int, size: int, field: str) -> Reader:
         """A reader of ``size`` bytes anywhere in the file."""
         if start + size > len(self.data):
             self.fail(field, f"= {start:#x} with {size} bytes ends behind the file ({len(self.data)} bytes)",
@@ -155,13 +155,14 @@ class Memory:
     def __init__(self, context: Context):
         self.context = context
         self.pools: dict[str, Pool] = {}
+        self._ram = 0
 
     def add(self, reader: Reader, field: str, name: str, size: int, data: np.ndarray | None = None) -> None:
         """Add a pool of ``size`` bytes."""
         self.pools[name] = Pool(name, size, data)
-        ram = sum(p.size for p in self.pools.values() if p.data is None)
-        if ram > MAX_MEMORY:
-            reader.fail(field, f"= {size} bytes makes {ram} bytes of memory, more than {MAX_MEMORY >> 20} MiB "
+        self._ram += size if data is None else 0
+        if self._ram > MAX_MEMORY:
+            reader.fail(field, f"= {size} bytes makes {self._ram} bytes of memory, more than {MAX_MEMORY >> 20} MiB "
                                "(the K210 has 6 MiB)")
 
     def tensor(self, reader: Reader, field: str, pool: str, offset: int, dtype: str | np.dtype,
@@ -193,6 +194,7 @@ class Memory:
         end = offset + tensor.map_rows * shape[0] * ROW_BYTES
         if end > AIRAM_BYTES:
             reader.fail(field, f"= {offset:#x} with shape {shape} ends at {end:#x}, behind the AI RAM "
-                               f"({AIRAM_BYTES:#x} bytes)", advice="the network is too large for the K210, or " + DAMAGED)
+                               f"({AIRAM_BYTES:#x} bytes)", advice="the network is too large for the K210, or "
+                                                                  "the file is damaged: convert it again")
         self.context.spend(operands=1)
         return tensor

@@ -2,8 +2,9 @@
 
 v3 and v4 store no output shape. It is found by following the layers: an operator with (C, H, W) or (1, C, H, W)
 results states the shape itself (KPU layers, pools, pads, transposes ...); a one-dimensional operator that keeps
-positions (dequantize, unary, softmax, copy ...) passes on the shape of its only input of equal length; a concatenation
-of maps of equal height and width adds up the channels. Everything else (fully connected, reductions to a vector) has no map.
+positions (dequantize, unary, softmax, copy ...) passes on the shape of its only input of equal length; a
+concatenation of maps of equal height and width adds up the channels. Everything else (fully connected, matrix
+products) has no map.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Decoding of kmodel v5 StackVM code (spec/kmodel-format.md 5.5 to 5.7).
 
-The code of every known file is straight-line: it pushes constants and addresses, sets shape and padding registers and
-calls tensor functions. So it can be decoded once, with every operand resolved, and no stack machine is needed to run it.
+The code of every known file is straight-line: it pushes constants and addresses, sets shape and padding registers
+and calls tensor functions. So it can be decoded once, with every operand resolved, and no stack machine has to run.
 Function numbers differ between compiler releases; ``decode`` follows one release's table and fails if it does not fit.
 """
 
@@ -77,7 +77,8 @@ INSTANCE_NORMALIZATION - - - - - - - - 2C
 # Kinds: dt datatype; s_/t_/r_ shape, stride or other shape register (u8); p_ padding register; "name:kind" otherwise,
 # where kind is a code of ``struct``, "bool", or an enumeration.
 _OPERANDS: dict[str, dict[int, str]] = {
-    "BINARY": {0: "dt s_a t_a s_b t_b t_out op:binary lo:f hi:f", 6: "dt s_a t_a s_b t_b s_out t_out op:binary lo:f hi:f"},
+    "BINARY": {0: "dt s_a t_a s_b t_b t_out op:binary lo:f hi:f",
+               6: "dt s_a t_a s_b t_b s_out t_out op:binary lo:f hi:f"},
     "BROADCAST": {0: "dt s_in t_in s_out t_out"},
     "CALL": {0: "function:I module:H num_src:B num_dst:B"},
     "COMPARE": {7: "dt s_a t_a s_b t_b s_out t_out op:compare"},
@@ -245,7 +246,8 @@ class _Decoder:
 
     def run(self) -> list[Instruction]:
         found: list[Instruction] = []
-        while True:
+        # nncase 1.9 leaves out the final RET.
+        while self.pos < len(self.code):
             start = self.pos
             opcode = self.read("B")
             if opcode == 0x59:  # RET
@@ -259,6 +261,9 @@ class _Decoder:
                 found.append(Instruction(self.base + start, self.pos - start, name, args))
             else:
                 self._simple(opcode)
+        if self.stack:
+            self.fail("the code ends with values on the stack")
+        return found
 
     def _simple(self, opcode: int) -> None:
         if opcode == 0x17:  # LEA_BUFFER

@@ -211,7 +211,7 @@ def _concat(r: Reader, memory: Memory, base: dict, _: bool) -> ops.Concat:
     flags, out, count = r.fields("flags:I out:I input_count:I")
     r.within("input_count", count, 1, MAX_CONCAT)
     ranges = r.array("inputs", "<u4", count, 2).tolist()
-    parts = tuple(memory.tensor(r, f"input {i}", "main", start, "u1", (size,)) for i, (start, size) in enumerate(ranges))
+    parts = tuple(memory.tensor(r, f"input {i}", "main", start, "u1", (n,)) for i, (start, n) in enumerate(ranges))
     return ops.Concat(**base, parts=parts,
                       out=memory.tensor(r, "out", "main", out, "u1", (sum(p.count for p in parts),), write=True))
 

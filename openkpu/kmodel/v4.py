@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import ops_v4 as ops
-from .kpu_record import RECORD_BYTES, make_conv, read_record, table_sizes
+from .kpu_record import make_conv, read_record, table_sizes
 from .model import KPU_POOL, KpuConv, KpuUpload, Layer, Model, Tensor, TensorSpec
 from .reader import MAX_DIMENSION, MAX_ELEMENTS, MAX_LAYERS, TRUNCATED, Context, Memory, Reader
 from .shapes import with_map_shapes
@@ -552,8 +552,9 @@ def _kpu_conv2d(b: Body, base: dict) -> KpuConv:
 
 _PARSERS: dict[str, Callable[[Body, dict], Layer]] = {
     "binary": _binary, "concat": _concat, "conv2d": _conv2d, "dequantize": _dequantize, "matmul": _matmul, "pad": _pad,
-    "quantize": _quantize, "reduce": _reduce, "reduce_window2d": _reduce_window(ops.ReduceWindow2d, False, ops.REDUCE_OPS),
-    "memory_copy": _memory_copy, "resize_image": _resize_image, "softmax": _softmax, "transpose": _transpose,
+    "quantize": _quantize, "reduce": _reduce, "memory_copy": _memory_copy,
+    "reduce_window2d": _reduce_window(ops.ReduceWindow2d, False, ops.REDUCE_OPS),
+    "resize_image": _resize_image, "softmax": _softmax, "transpose": _transpose,
     "strided_slice": _strided_slice, "unary": _unary, "quantized_conv2d": _quantized_conv2d,
     "quantized_matmul": _quantized_matmul, "quantized_binary": _quantized_binary, "table_lookup1d": _table_lookup1d,
     "conv2d_transpose": _conv2d_transpose, "nnil_unary_method": _nnil_unary_method,

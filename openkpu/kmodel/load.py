@@ -1,0 +1,112 @@
+"""Reading any model file: identification, byte order, packages (spec/kmodel-format.md sections 1, 3.8, 8)."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import ModelError
+from . import v3, v4, v5
+from .identify import identify
+from .kfpkg import load_kfpkg
+from .model import Model
+from .reader import MAX_FILE, Context
+
+_FORMATS = {"v3": v3, "v4": v4, "v5": v5}
+
+
+def load(model: str | PathLike | bytes, *, source: str | None = None, member: str | None = None,
+         release: str | None = None) -> Model:
+    """Load and check a model.
+
+    Parameters
+    ----------
+    model : path of a .kmodel or .kfpkg file, or its bytes. Data behind the model is ignored with a warning, so bytes of
+        a flash dump that start at the model are fine. Byte-swapped images are converted (``Model.byte_swapped``).
+    source : name to use in messages; the path by default.
+    member : which model of a package with several, as file name or flash address ("0x300000").
+    release : v5 only: take this operator table (``openkpu.kmodel.stackvm.RELEASES``) instead of the one that fits.
+
+    Raises
+    ------
+    ModelError : the file cannot be read, is damaged, not supported, or no model; the message says which and what to do.
+    """
+    data, name = _read(model, source)
+    found = identify(data, name)
+    if found.kind == "zip":
+        data, name = _from_package(data, name, member)
+        found = identify(data, name)
+    elif member is not None:
+        Context(name, found.description).fail(f"it has no member {member!r}, because it is no package",
+                                              field="member", advice="leave the member out")
+    if not found.loadable or found.kind == "zip":
+        raise ModelError(f"{name + ': ' if name else ''}this is {found.description}; "
+                         f"{found.hint or 'packages inside packages are not read'}",
+                         source=name, version=found.description, offset=0, field="identifier")
+    version = found.kind.removesuffix("-swapped")
+    swapped = version != found.kind
+    view = memoryview(_restore_byte_order(data) if swapped else data)
+    if version == "v5":
+        return v5.load(view, name, release=release)
+    return _FORMATS[version].load(view, name, byte_swapped=swapped)
+
+
+def model_size(data: bytes, source: str = "") -> int:
+    """Bytes of the model that starts at the beginning of ``data``, for instance at an address of a flash dump.
+
+    Only headers and tables are checked. The result may exceed ``len(data)``: then the model is cut off (up to 7 bytes
+    of final padding may be missing from intact v3 and v4 files).
+
+    Raises
+    ------
+    ModelError : no loadable model starts here.
+    """
+    found = identify(data, source)
+    if not found.loadable or found.kind == "zip":
+        raise ModelError(f"{source + ': ' if source else ''}this is {found.description}; "
+                         f"{found.hint or 'a package has no flash length'}", source=source, version=found.description)
+    version = found.kind.removesuffix("-swapped")
+    view = memoryview(_restore_byte_order(data) if version != found.kind else data)
+    return _FORMATS[version].measure(view, Context(source, _FORMATS[version].VERSION))
+
+
+def _read(model: str | PathLike | bytes, source: str | None) -> tuple[bytes, str]:
+    """(bytes, name for messages)."""
+    if isinstance(model, (bytes, bytearray, memoryview)):
+        data, name = bytes(model), source or ""
+    else:
+        name = source or str(model)
+        try:
+            with Path(model).open("rb") as file:
+                data = file.read(MAX_FILE + 1)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise ModelError(f"{name}: cannot be read ({reason}); check the path", source=name) from error
+    if len(data) > MAX_FILE:
+        raise ModelError(f"{name + ': ' if name else ''}the file has more than {MAX_FILE >> 20} MiB, but the K210's "
+                         "flash holds 16 MiB; give the model file itself", source=name)
+    return data, name
+
+
+def _restore_byte_order(data: bytes) -> bytes:
+    """Reverse the bytes of every aligned 32-bit word; an incomplete last word is dropped."""
+    return np.frombuffer(data, "<u4", len(data) // 4).byteswap().tobytes()
+
+
+def _from_package(data: bytes, source: str, member: str | None) -> tuple[bytes, str]:
+    """The bytes of one model of a package, and its name."""
+    package = load_kfpkg(data, source)
+    context = Context(source, "kfpkg")
+    listing = ", ".join(f"{e.name} at {e.address:#x}" for e in package.models)
+    chosen = [e for e in package.models if member is None or member in (e.name, hex(e.address), str(e.address))]
+    if not package.models:
+        others = ", ".join(f"{e.name} is {e.identity.description}" for e in package.entries[:4])
+        context.fail(f"the package holds no model that can be loaded ({others or 'it is empty'})", field="files",
+                     advice="give a package with a kmodel v3, v4 or v5")
+    if not chosen:
+        context.fail(f"the package holds no model {member!r}", field="member", advice=f"choose one of {listing}")
+    if len(chosen) > 1:
+        context.fail(f"the package holds {len(chosen)} models", field="member", advice=f"choose one of {listing}")
+    return chosen[0].data, f"{source}!{chosen[0].name}"
