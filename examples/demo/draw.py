@@ -3,7 +3,7 @@
 Every picture is a pure function of (split, index): the held-out set can be drawn again anywhere, byte for byte with the
 same Pillow and numpy, and never has to be stored.
 
-    python draw.py --split heldout --count 6 --out pictures     # PNG pictures and truth.json
+    python draw.py heldout 5 6 11 28 30 38 --out pictures     # PNG pictures and truth.json
 """
 
 from __future__ import annotations
@@ -380,14 +380,13 @@ def camera(image: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Draw pictures of a split, with their boxes in truth.json.")
-    parser.add_argument("--split", choices=sorted(SPLITS), default="heldout")
-    parser.add_argument("--first", type=int, default=0, help="index of the first picture")
-    parser.add_argument("--count", type=int, default=6)
+    parser.add_argument("split", choices=sorted(SPLITS))
+    parser.add_argument("index", type=int, nargs="+", help="numbers of the pictures")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     truth = {}
-    for index in range(options.first, options.first + options.count):
+    for index in options.index:
         image, boxes = scene(options.split, index)
         name = f"{options.split}_{index:03d}.png"
         image.save(options.out / name, optimize=True)

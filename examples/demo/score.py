@@ -6,29 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from draw import Box
 
 
 @dataclass(frozen=True)
-class Found:
-    """One detection: class, probability, and corners in pixels."""
+class Found(Box):
+    """One detection: a box and its probability."""
 
-    kind: int
     probability: float
-    x0: float
-    y0: float
-    x1: float
-    y1: float
-
-
-@dataclass(frozen=True)
-class Truth:
-    """One object that is in the picture: class and corners in pixels."""
-
-    kind: int
-    x0: float
-    y0: float
-    x1: float
-    y1: float
 
 
 @dataclass(frozen=True)
@@ -49,7 +34,7 @@ class Score:
         return self.correct / self.objects if self.objects else float("nan")
 
 
-def iou(a: Found | Truth, b: Found | Truth) -> float:
+def iou(a: Box, b: Box) -> float:
     width = min(a.x1, b.x1) - max(a.x0, b.x0)
     height = min(a.y1, b.y1) - max(a.y0, b.y0)
     if width <= 0 or height <= 0:
@@ -58,7 +43,7 @@ def iou(a: Found | Truth, b: Found | Truth) -> float:
     return common / ((a.x1 - a.x0) * (a.y1 - a.y0) + (b.x1 - b.x0) * (b.y1 - b.y0) - common)
 
 
-def matches(found: Sequence[Found], truths: Sequence[Truth], overlap: float = 0.5) -> list[bool]:
+def matches(found: Sequence[Found], truths: Sequence[Box], overlap: float = 0.5) -> list[bool]:
     """For each detection, whether it is right: same class, IoU >= `overlap`, and no likelier one took the object."""
     right = [False] * len(found)
     free = set(range(len(truths)))
@@ -80,7 +65,7 @@ def average_precision(probabilities: np.ndarray, right: np.ndarray, objects: int
     return float((precision * np.diff(hits, prepend=0)).sum() / objects)
 
 
-def score(pictures: Sequence[tuple[Sequence[Found], Sequence[Truth]]], kind: int | None, threshold: float) -> Score:
+def score(pictures: Sequence[tuple[Sequence[Found], Sequence[Box]]], kind: int | None, threshold: float) -> Score:
     """Score one class, or all of them (`kind` None), over pictures of (detections at any probability, true boxes).
 
     Precision and recall count the detections above `threshold`, average precision counts all.
