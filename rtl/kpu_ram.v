@@ -2,8 +2,10 @@
 //
 // Every memory of the design is this module, so that one place decides what synthesis
 // infers (block RAM, or LUT RAM for small ones). rdata shows the word in the cycle after
-// `re` and holds it while `re` is low; reading a word while it is written gives its old
-// content. The content is neither reset nor initialised.
+// `re` and holds it while `re` is low. Reading the word that is written in the same
+// cycle gives an undefined word: no user needs it, and a guaranteed one would cost a
+// bypass of as many flip-flops as the word has bits. The content is neither reset nor
+// initialised.
 //
 // With byte enables the memory is built of slices of 64 bits: that is what synthesis
 // needs for its byte lanes, and it simulates faster than one wide word.
@@ -38,7 +40,7 @@ module kpu_ram #(
             localparam LSB = s * SLICE;
             localparam BITS = WIDTH - LSB < SLICE ? WIDTH - LSB : SLICE;
 
-            reg [BITS-1:0] mem [0:DEPTH-1];
+            (* no_rw_check *) reg [BITS-1:0] mem [0:DEPTH-1];
             reg [BITS-1:0] word_q;
 
             assign rdata[LSB+:BITS] = word_q;
