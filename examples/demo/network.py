@@ -1,20 +1,18 @@
 """The demo detector: a small YOLOv2 on a 20x15 grid, made of every kind of layer that the KPU has.
 
-The network is a plain chain, described by `LAYERS`; `Detector` is its PyTorch form and `export_onnx` its ONNX form
-with the batch norms folded into the convolutions. The input is raw pixels 0..255: the division
-by 255 is part of the weights.
+The network is a plain chain, described by `LAYERS`. `Detector` is its PyTorch form, for pixels divided by 255;
+`export_onnx` writes the form that is compiled, for pixels as they are.
 """
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import onnx
 import torch
 from draw import HEIGHT, KINDS, WIDTH
-from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 STRIDE = 16
@@ -81,43 +79,14 @@ class Detector(nn.Module):
         return self.chain(pixels)
 
 
-def folded(block: nn.Sequential) -> tuple[np.ndarray, np.ndarray]:
-    """Weights and biases of a block's convolution with its batch norm folded in."""
-    conv = block[0]
-    weight = conv.weight.detach().double()
-    if conv.bias is not None:
-        return weight.float().numpy(), conv.bias.detach().numpy()
-    norm = block[1]
-    gain = norm.weight.detach().double() / torch.sqrt(norm.running_var.double() + norm.eps)
-    bias = norm.bias.detach().double() - norm.running_mean.double() * gain
-    return (weight * gain[:, None, None, None]).float().numpy(), bias.float().numpy()
-
-
 def export_onnx(model: Detector, path: Path) -> None:
-    """Write the folded network as ONNX opset 11, the newest that nncase 1.9 reads without surprises."""
-    nodes, constants, tensor = [], [], "image"
-    for index, (layer, block) in enumerate(zip(LAYERS, model.chain, strict=True)):
-        weight, bias = folded(block)
-        if index == 0:
-            weight = weight / 255
-        constants += [numpy_helper.from_array(weight, f"w{index}"), numpy_helper.from_array(bias, f"b{index}")]
-        pad = layer.kernel // 2
-        nodes.append(helper.make_node(
-            "Conv", [tensor, f"w{index}", f"b{index}"], [f"conv{index}"], kernel_shape=[layer.kernel] * 2,
-            strides=[layer.stride] * 2, pads=[pad] * 4, group=layer.inputs if layer.depthwise else 1))
-        tensor = f"conv{index}"
-        if layer.activation != "none":
-            slope = {"alpha": LEAK} if layer.activation == "leaky" else {}
-            kind = "LeakyRelu" if layer.activation == "leaky" else "Relu"
-            nodes.append(helper.make_node(kind, [tensor], [f"act{index}"], **slope))
-            tensor = f"act{index}"
-        if layer.pool:
-            nodes.append(helper.make_node("MaxPool", [tensor], [f"pool{index}"], kernel_shape=[2, 2], strides=[2, 2]))
-            tensor = f"pool{index}"
-    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, HEIGHT, WIDTH])
-    boxes = helper.make_tensor_value_info(
-        tensor, TensorProto.FLOAT, [1, ANCHORS * (5 + CLASSES), GRID_HEIGHT, GRID_WIDTH])
-    graph = helper.make_graph(nodes, "shapes", [image], [boxes], constants)
-    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=6)
-    onnx.checker.check_model(proto)
-    onnx.save(onnx.shape_inference.infer_shapes(proto), path)  # nncase wants the shape of every tensor spelled out
+    """Write the network as ONNX, with raw pixels 0..255 as its input and the batch norms folded in by the exporter.
+
+    Opset 11 and the exporter that is not "dynamo": nncase 1.9 reads no newer form. nncase wants the shape of every
+    tensor spelled out.
+    """
+    raw = copy.deepcopy(model).to(memory_format=torch.contiguous_format).eval()
+    raw.chain[0][0].weight.data /= 255
+    torch.onnx.export(raw, (torch.zeros(1, 3, HEIGHT, WIDTH),), path, opset_version=11, dynamo=False,
+                      input_names=["image"], output_names=["map"])
+    onnx.save(onnx.shape_inference.infer_shapes(onnx.load(path)), path)
