@@ -14,6 +14,7 @@ from ..errors import OpenKPUError
 from .dump import dump
 from .info import info
 from .run import run
+from .script import script
 
 EXIT_CODES = """\b
 Exit codes:
@@ -34,7 +35,7 @@ def cli() -> None:
     """
 
 
-for command in (info, run, dump):
+for command in (info, run, dump, script):
     command.params.append(click.Option(["--debug"], is_flag=True, expose_value=False,
                                        help="Print the Python trace of an error."))
     cli.add_command(command)

@@ -63,6 +63,8 @@ _placed: WeakKeyDictionary[Device, ref[Session]] = WeakKeyDictionary()
 class Session:
     """A model placed on a device.
 
+    ``cycles`` holds the KPU clock cycles of the last run, None if the device does not count.
+
     Several sessions may share a device: a session that finds another one's parameters in the SRAM places its own
     again before it runs.
 
@@ -80,6 +82,7 @@ class Session:
     def __init__(self, model: Model, device: Device):
         self.model = model
         self.device = device
+        self.cycles: int | None = None
         self.memory = {name: np.zeros(pool.size, np.uint8) if pool.data is None else pool.data
                        for name, pool in model.pools.items()}
         self._place()
@@ -130,6 +133,7 @@ class Session:
         layers = self.layers_up_to(end_layer)
         arrays = [checked_input(spec, array) for spec, array in self._paired(inputs)]
         hooks = tuple(hooks)
+        self.cycles = None
         found = _placed.get(self.device)
         if found is None or found() is not self:
             self._place()
@@ -194,6 +198,8 @@ class Session:
                 data, cycles = self.driver.run_layer(patched, layer.main_out.nbytes if layer.stream else 0)
             except DeviceError as error:
                 raise type(error)(f"layer {layer.index} ({layer.name}): {error}") from error
+            if cycles is not None:
+                self.cycles = (self.cycles or 0) + cycles
             output = None
             if layer.stream:
                 output = np.frombuffer(data, np.uint8).reshape(target.channels, target.height, target.width)

@@ -1,0 +1,146 @@
+"""The simulated 16 MiB SPI flash that ``load(offset)`` reads (spec/driver-api.md section 5)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from openkpu.errors import ModelError, UsageError
+from openkpu.kmodel import Entry, identify, load_kfpkg, model_size
+
+FLASH_BYTES = 16 << 20
+SECTOR_BYTES = 4096
+HEADER_BYTES = 40
+
+
+@dataclass(frozen=True)
+class Burnt:
+    """A file in the flash: ``size`` bytes at ``offset``."""
+
+    name: str
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True)
+class FlashModel:
+    """A model found in the flash: ``size`` bytes at ``offset``."""
+
+    offset: int
+    description: str
+    size: int
+
+
+class Flash:
+    """16 MiB, erased to 0xFF."""
+
+    def __init__(self):
+        self._bytes = np.full(FLASH_BYTES, 0xFF, np.uint8)
+        self.burnt: list[Burnt] = []
+
+    def burn(self, offset: int, data: bytes, name: str) -> None:
+        """Write a file.
+
+        Raises
+        ------
+        UsageError
+            It does not fit into the flash, or overlaps a file already there.
+        """
+        if not 0 <= offset <= FLASH_BYTES - len(data):
+            raise UsageError(f"{name}: {len(data)} bytes at {offset:#x} do not fit into the flash of {FLASH_BYTES} "
+                             "bytes")
+        for other in self.burnt:
+            if offset < other.offset + other.size and other.offset < offset + len(data):
+                raise UsageError(f"{name} at {offset:#x} overlaps {other.name}, which takes {other.offset:#x} to "
+                                 f"{other.offset + other.size:#x}; choose another offset for one of them")
+        self._bytes[offset:offset + len(data)] = np.frombuffer(data, np.uint8)
+        self.burnt.append(Burnt(name, offset, len(data)))
+
+    def burn_argument(self, text: str) -> None:
+        """Burn what a ``--flash`` option names: ``PACKAGE.kfpkg``, ``FILE@OFFSET`` or ``OFFSET=FILE``.
+
+        A file without an offset must be a kfpkg or a whole flash image (burnt from address 0).
+
+        Raises
+        ------
+        UsageError, ModelError
+            The file is missing, damaged, too large, or needs an offset.
+        """
+        path, offset = _split_argument(text)
+        try:
+            data = Path(path).read_bytes()
+        except OSError as error:
+            raise UsageError(f"--flash {text}: cannot read {path}: {error.strerror}") from error
+        if data[:2] == b"PK":
+            self._burn_package(path, data, offset)
+        elif offset is not None:
+            self.burn(offset, data, path)
+        elif identify(data).kind.startswith(("v3", "v4", "v5")):
+            raise UsageError(f"--flash {text}: a kmodel needs an address, such as --flash {text}@0x300000")
+        else:
+            self.burn(0, data, path)
+
+    def _burn_package(self, path: str, data: bytes, offset: int | None) -> None:
+        if offset is not None:
+            raise UsageError(f"--flash {path}@{offset:#x}: a kfpkg holds its own addresses; give it without an offset")
+        for entry in load_kfpkg(data, path).entries:
+            self.burn(entry.address, burnt_bytes(entry), f"{path}!{entry.name}")
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Bytes of the flash.
+
+        Raises
+        ------
+        ValueError
+            The range leaves the flash.
+        """
+        if offset < 0 or size < 0 or offset + size > FLASH_BYTES:
+            raise ValueError(f"flash range {offset:#x}+{size} leaves the flash of {FLASH_BYTES:#x} bytes")
+        return self._bytes[offset:offset + size].tobytes()
+
+    def models(self) -> list[FlashModel]:
+        """Every model at a sector start or where a file was burnt, by offset."""
+        starts = sorted({*range(0, FLASH_BYTES, SECTOR_BYTES), *(file.offset for file in self.burnt)})
+        found = []
+        for offset in starts:
+            if offset + HEADER_BYTES > FLASH_BYTES or self._bytes[offset] == 0xFF:
+                continue
+            kind = identify(self.read(offset, HEADER_BYTES))
+            if not kind.loadable or kind.kind == "zip":
+                continue
+            try:
+                size = model_size(self.read(offset, FLASH_BYTES - offset))
+            except ModelError:
+                continue
+            if offset + size <= FLASH_BYTES:
+                found.append(FlashModel(offset, kind.description, size))
+        return found
+
+
+def burnt_bytes(entry: Entry) -> bytes:
+    """What the burner writes for an entry of a kfpkg: firmware gets a header (AES flag, length) and a SHA-256."""
+    if not entry.sha256_prefix:
+        return entry.data
+    image = b"\0" + len(entry.data).to_bytes(4, "little") + entry.data
+    return image + hashlib.sha256(image).digest()
+
+
+def _split_argument(text: str) -> tuple[str, int | None]:
+    number = r"(0[xX][0-9a-fA-F]+|[0-9]+)"
+    if match := re.fullmatch(rf"(.+)@{number}", text):
+        return match[1], int(match[2], 0)
+    if match := re.fullmatch(rf"{number}=(.+)", text):
+        return match[2], int(match[1], 0)
+    return text, None
+
+
+def describe(flash: Flash) -> str:
+    """One sentence: where the flash holds models."""
+    found = flash.models()
+    if not found:
+        return "the flash image holds no model at all; burn one with --flash FILE@OFFSET"
+    return "models are at " + ", ".join(f"{model.offset:#x} ({model.description})" for model in found)

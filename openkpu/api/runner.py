@@ -1,0 +1,121 @@
+"""Run an unmodified device script (spec/driver-api.md section 3.1)."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import traceback
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from openkpu.api import modules, paths, session, timing
+from openkpu.api.errors import KPUArgumentError, KPUImageError, KPULoadError, KPURunError
+from openkpu.errors import OpenKPUError, UsageError
+
+_EXIT_CODES = ((KPULoadError, 3), (KPUImageError, 4), (KPURunError, 5), (KPUArgumentError, 2))
+
+
+@dataclass
+class Outcome:
+    """How a script ended.
+
+    Attributes
+    ----------
+    exit_code : int
+        0 at the end of script or feed; the package's exit codes for its own errors; 1 for any other exception.
+    reason : str
+        One sentence.
+    error : Exception or None
+        What the script raised.
+    """
+
+    exit_code: int
+    reason: str
+    error: Exception | None = None
+
+
+def run_script(path: str | Path, board: session.Session) -> Outcome:
+    """Run a script with ``board`` as the current session; working folder and patched functions are restored afterwards.
+
+    The session stays open, so that its counters can be read; close it when done.
+
+    Raises
+    ------
+    UsageError
+        The script or one of the folders does not exist.
+    """
+    script = Path(path).resolve()
+    try:
+        source = script.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read the script {path}: {error.strerror}") from error
+    board.settings = _resolved(board.settings, script.parent)
+    session.use(board)
+    timing.install()
+    installed = modules.modules()
+    saved_modules = {name: sys.modules.get(name) for name in installed}
+    saved_path, saved_argv, saved_folder = list(sys.path), list(sys.argv), os.getcwd()
+    sys.modules.update(installed)
+    sys.path[:0] = [str(script.parent), str(board.settings.sd), str(board.settings.fs)]
+    sys.argv[:] = [str(script)]
+    os.chdir(board.settings.sd)
+    try:
+        with paths.mapped_file_functions():
+            return _execute(source, script, board)
+    finally:
+        os.chdir(saved_folder)
+        sys.path[:], sys.argv[:] = saved_path, saved_argv
+        for name, module in saved_modules.items():
+            if module is None:
+                sys.modules.pop(name, None)
+            else:
+                sys.modules[name] = module
+
+
+def _resolved(settings: session.Settings, script_folder: Path) -> session.Settings:
+    """Settings with absolute paths, since the script runs in another folder."""
+    folders = {}
+    for name, prefix in (("sd", "/sd"), ("fs", "/flash")):
+        chosen = getattr(settings, name)
+        folder = Path(chosen) if chosen is not None else paths.default_folder(prefix, script_folder)
+        if not folder.is_dir():
+            raise UsageError(f"the folder {folder} for {prefix} does not exist")
+        folders[name] = folder.resolve()
+    camera = settings.camera
+    if isinstance(camera, (str, Path)) and not str(camera).startswith(("/sd/", "/flash/")) and camera != "synthetic":
+        camera = str(Path(camera).absolute())
+    return replace(settings, camera=camera, lcd=settings.lcd and Path(settings.lcd).absolute(), **folders)
+
+
+def _execute(source: bytes, script: Path, board: session.Session) -> Outcome:
+    names = {"__name__": "__main__", "__file__": str(script), "__builtins__": __builtins__,
+             "os": os, "sys": sys, "time": time}
+    try:
+        exec(compile(source, str(script), "exec", dont_inherit=True), names)
+    except SystemExit as stop:
+        if board.ended or stop.code in (None, 0):
+            return Outcome(0, board.ended or "the script called sys.exit()")
+        code = stop.code if isinstance(stop.code, int) else 1
+        return Outcome(code, f"the script called sys.exit({stop.code!r})")
+    except KeyboardInterrupt:
+        return Outcome(0, "interrupted by the user")
+    except Exception as error:
+        return Outcome(_exit_code(error), _one_line(error, script), error)
+    finally:
+        names.clear()
+    return Outcome(0, "end of the script")
+
+
+def _exit_code(error: Exception) -> int:
+    if isinstance(error, OpenKPUError):
+        return error.exit_code
+    return next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), 1)
+
+
+def _one_line(error: Exception, script: Path) -> str:
+    if isinstance(error, SyntaxError):
+        return f"{Path(error.filename or script).name}, line {error.lineno}: {type(error).__name__}: {error.msg}"
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(script)]
+    where = f"{script.name}, line {lines[-1]}" if lines else script.name
+    return f"{where}: {type(error).__name__}: {' '.join(str(error).split())}"
