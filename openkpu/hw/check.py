@@ -5,19 +5,22 @@ CI = OC for depthwise and bypass_conv layers, else IC; stride s = 2 for first_st
 of the pool type, 1 for types above 9; B = bytes per weight; taps = kernel^2 * (1 if depthwise else IC);
 N = min(o_ch_num_coef, OC).
 
+A layer has two maps, each with base, channels C, height H, width W, group G, row_step and group_step. Input:
+image_src_addr, CI, i_col_high, i_row_wid, coef_group, row_switch_addr, channel_switch_addr. Output:
+image_dst_addr, OC, o_col_high, o_row_wid, wb_group, wb_row_switch_addr, wb_channel_switch_addr.
+
 ========================  ==========================================================================================
 bit of ``ext_error``      set when
 ========================  ==========================================================================================
-bad_geometry              coef_group or wb_group is not 1, 2 or 4
-bad_geometry              coef_group > 1 and W > 64/coef_group; wb_group > 1 and OW > 64/wb_group
+bad_geometry              of either map: G is not 1, 2 or 4
+bad_geometry              of either map: G > 1 and W > 64 / G
+bad_geometry              of either map, lines overlap: H > 1 and row_step <= (W-1) // 64
+bad_geometry              of either map, groups overlap: C > G and group_step <= (H-1) * row_step + (W-1) // 64
 bad_geometry              OW != W // s or OH != H // s (rounded up instead of down for first_stride)
-bad_geometry              output lines overlap: OH > 1 and wb_row_switch_addr <= (OW-1) // 64
-bad_geometry              output groups overlap: OC > wb_group and
-                          wb_channel_switch_addr <= (OH-1) * wb_row_switch_addr + (OW-1) // 64
 bad_geometry              load_time * o_ch_num_coef < OC (not for bypass_conv)
 bad_geometry              para_size < N * taps * B (only with load_coor and without bypass_conv)
-airam_range               image_src_addr + ((CI-1) // coef_group) * channel_switch_addr + (H-1) * row_switch_addr
-                          + (W-1) // 64 >= rows of AI RAM; the same for the output with wb_group, OC, OH, OW
+airam_range               of either map: base + ((C-1) // G) * group_step + (H-1) * row_step + (W-1) // 64
+                          >= rows of AI RAM (not checked if G is not 1, 2 or 4)
 weight_size               N * taps * B > bytes of the weight buffer (not for bypass_conv)
 unsupported               16-bit weights in a configuration without them (not for bypass_conv)
 unsupported               bwsx_base_addr (with load_para) or active_addr (with load_act) is not a multiple of 8
@@ -33,11 +36,12 @@ without ``int_en``, so that no driver waits for it in vain. (A bus error may com
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..devices.base import KpuConfig
 from .descriptor import Descriptor
 from .fields import ROW_BYTES, register
+from .layout import MapLayout
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,10 @@ class LayerError:
 
 def descriptor_errors(d: Descriptor, config: KpuConfig, eight_bit: bool) -> list[LayerError]:
     """All rules that ``d`` breaks in ``config`` with the given ``eight_bit_mode``; empty for a legal layer."""
-    return _geometry(d) + _loads(d, config, eight_bit) + _ranges(d, config)
+    source = replace(d.in_layout, channels=d.source_channels)
+    rows = config.airam_bytes // ROW_BYTES
+    return (_map_errors("input", source, rows) + _map_errors("output", d.out_layout, rows) + _size_errors(d)
+            + _load_errors(d, config, eight_bit))
 
 
 def error_bits(errors: list[LayerError]) -> int:
@@ -62,27 +69,36 @@ def error_bits(errors: list[LayerError]) -> int:
     return bits
 
 
-def _geometry(d: Descriptor) -> list[LayerError]:
-    reasons = []
-    for name, group, width in (("coef_group", d.coef_group, d.i_row_wid), ("wb_group", d.wb_group, d.o_row_wid)):
-        if group not in (1, 2, 4):
-            reasons.append(f"{name} is {group}, not 1, 2 or 4")
-        elif group > 1 and width > ROW_BYTES // group:
-            reasons.append(f"a map {width} wide does not fit the {ROW_BYTES // group}-byte slots of {name} {group}")
+def _map_errors(name: str, m: MapLayout, rows: int) -> list[LayerError]:
+    if m.group not in (1, 2, 4):
+        return [LayerError("bad_geometry", f"the channel group of the {name} map is {m.group}, not 1, 2 or 4")]
+    errors = []
+    slot, line_end = ROW_BYTES // m.group, (m.width - 1) // ROW_BYTES
+    group_end = (m.height - 1) * m.row_step + line_end
+    if m.group > 1 and m.width > slot:
+        errors.append(LayerError("bad_geometry", f"the {name} map is {m.width} wide, its channel slots {slot}"))
+    if m.height > 1 and m.row_step <= line_end:
+        errors.append(LayerError("bad_geometry", f"a row step of {m.row_step} makes lines of the {name} map overlap"))
+    if m.channels > m.group and m.group_step <= group_end:
+        errors.append(LayerError("bad_geometry",
+                                 f"a channel step of {m.group_step} makes channels of the {name} map overlap"))
+    if m.end > rows:
+        errors.append(LayerError("airam_range", f"the {name} map ends at row {m.end - 1}, the AI RAM has {rows} rows"))
+    return errors
+
+
+def _size_errors(d: Descriptor) -> list[LayerError]:
     stride = d.pool[1]
-    size = (-(-d.i_col_high // 2), -(-d.i_row_wid // 2)) if d.first_stride else (
-        d.i_col_high // stride, d.i_row_wid // stride)
-    if size != (d.o_col_high, d.o_row_wid):
-        reasons.append(f"the output is {d.o_row_wid}x{d.o_col_high} where input and pool give {size[1]}x{size[0]}")
-    if d.o_col_high > 1 and d.wb_row_switch_addr <= (d.o_row_wid - 1) // ROW_BYTES:
-        reasons.append(f"wb_row_switch_addr {d.wb_row_switch_addr} makes output lines overlap")
-    if d.o_ch_num > d.wb_group and d.wb_channel_switch_addr <= (
-            (d.o_col_high - 1) * d.wb_row_switch_addr + (d.o_row_wid - 1) // ROW_BYTES):
-        reasons.append(f"wb_channel_switch_addr {d.wb_channel_switch_addr} makes output channels overlap")
-    return [LayerError("bad_geometry", reason) for reason in reasons]
+    width, height = d.i_row_wid // stride, d.i_col_high // stride
+    if d.first_stride:
+        width, height = -(-d.i_row_wid // 2), -(-d.i_col_high // 2)
+    if (width, height) == (d.o_row_wid, d.o_col_high):
+        return []
+    return [LayerError("bad_geometry", f"the output is {d.o_row_wid}x{d.o_col_high} where input and pool give "
+                                       f"{width}x{height}")]
 
 
-def _loads(d: Descriptor, config: KpuConfig, eight_bit: bool) -> list[LayerError]:
+def _load_errors(d: Descriptor, config: KpuConfig, eight_bit: bool) -> list[LayerError]:
     errors = []
     for name, used, address in (("bwsx_base_addr", d.load_para, d.bwsx_base_addr),
                                 ("active_addr", d.load_act, d.active_addr)):
@@ -103,18 +119,3 @@ def _loads(d: Descriptor, config: KpuConfig, eight_bit: bool) -> list[LayerError
         errors.append(LayerError("unsupported", f"configuration '{config.name}' has no 16-bit weights"))
     return errors
 
-
-def _ranges(d: Descriptor, config: KpuConfig) -> list[LayerError]:
-    rows = config.airam_bytes // ROW_BYTES
-    channels = d.o_ch_num if d.depthwise or d.bypass_conv else d.i_ch_num
-    maps = (
-        ("input", d.image_src_addr, channels, d.coef_group, d.channel_switch_addr, d.i_col_high, d.row_switch_addr,
-         d.i_row_wid),
-        ("output", d.image_dst_addr, d.o_ch_num, d.wb_group, d.wb_channel_switch_addr, d.o_col_high,
-         d.wb_row_switch_addr, d.o_row_wid))
-    errors = []
-    for name, base, count, group, group_step, height, row_step, width in maps:
-        last = base + (count - 1) // max(group, 1) * group_step + (height - 1) * row_step + (width - 1) // ROW_BYTES
-        if last >= rows:
-            errors.append(LayerError("airam_range", f"the {name} map ends at row {last}, the AI RAM has {rows} rows"))
-    return errors

@@ -71,6 +71,11 @@ class Descriptor(_Fields):
         return POOLS[self.pool_type] if self.pool_type < len(POOLS) else (1, 1)
 
     @property
+    def source_channels(self) -> int:
+        """Input channels the layer reads: OC when output channel c uses input channel c only, else IC."""
+        return self.o_ch_num if self.depth_wise_layer or self.bypass_conv else self.i_ch_num
+
+    @property
     def in_shape(self) -> tuple[int, int, int]:
         """(IC, H, W)."""
         return self.i_ch_num, self.i_col_high, self.i_row_wid

@@ -15,11 +15,11 @@ import numpy as np
 from openkpu.hw.descriptor import Descriptor
 
 from .parameters import ParameterMemory, Parameters, Read
-from .reference import LayerResult, Segment, activate, effective_pool, source_channels, stream_words
+from .reference import LayerResult, Segment, activate, effective_pool, stream_words
 
 # Subtracted from every pixel: halves the magnitude of the sums, so that float32 suffices for more layers.
 CENTRE = 128
-# Elements worked on at a time: convolution input of one matrix product, and post-processing inside the L2 cache.
+# Elements worked on at a time: operand or result of one matrix product, and post-processing inside the L2 cache.
 PRODUCT_BLOCK = 1 << 20
 POST_BLOCK = 1 << 14
 
@@ -32,7 +32,7 @@ def run_layer(d: Descriptor, airam: np.ndarray, read: Read, eight_bit: bool,
               memory: ParameterMemory | None = None) -> LayerResult:
     """Run one legal layer; arguments and result as :func:`openkpu.golden.reference.run_layer`."""
     parameters = (memory or ParameterMemory()).fetch(d, read, eight_bit)
-    source = replace(d.in_layout, channels=source_channels(d)).gather(airam)
+    source = replace(d.in_layout, channels=d.source_channels).gather(airam)
     output = compute(d, source, parameters)
     d.out_layout.scatter(airam, output)
     return LayerResult(output, stream_words(d, output))
@@ -168,7 +168,7 @@ class Convolution:
         padded = self._padded(self.source, self.kernel.dtype.type, CENTRE)
         out_width = -(-(width - column) // step)
         out_height = -(-height // step) // multiple * multiple
-        rows = max(multiple, PRODUCT_BLOCK // (self.kernel.shape[1] * out_width) // multiple * multiple)
+        rows = max(multiple, PRODUCT_BLOCK // (max(self.kernel.shape) * out_width) // multiple * multiple)
         for first in range(0, out_height, rows):
             last = min(first + rows, out_height)
             inputs = np.empty((channels, size * size, last - first, out_width), self.kernel.dtype)
@@ -261,19 +261,18 @@ class PostProcessor:
 
     def run(self, sums: np.ndarray, channels: slice, rows: slice, target: np.ndarray) -> None:
         """Post-process ``sums`` (c, y, width) of ``channels`` and ``rows`` into ``target`` (same shape, uint8)."""
-        if not self.exact_in_float:
-            target[:] = self._integers(sums, channels, rows)
-            return
         count, height, width = sums.shape
         lines = max(1, min(height, POST_BLOCK // width))
         group = max(1, POST_BLOCK // (lines * width))
+        process = self._floats if self.exact_in_float else self._integers
         for c in range(0, count, group):
             for y in range(0, height, lines):
                 block = sums[c: c + group, y: y + lines]
-                result = self._floats(block, slice(channels.start + c, channels.start + c + len(block)))
-                target[c: c + group, y: y + lines] = result
+                target[c: c + group, y: y + lines] = process(
+                    block, slice(channels.start + c, channels.start + c + block.shape[0]),
+                    slice(rows.start + y, rows.start + y + block.shape[1]))
 
-    def _floats(self, sums: np.ndarray, channels: slice) -> np.ndarray:
+    def _floats(self, sums: np.ndarray, channels: slice, rows: slice) -> np.ndarray:
         size = sums.size
         if size > self.buffers.shape[1]:
             self.buffers = np.empty((3, size))

@@ -22,7 +22,7 @@ from openkpu.hw.layout import MapLayout
 
 from . import fast
 from .parameters import BN_FIELDS, MAX_CHANNELS, ParameterMemory, Read, pack_activation, pack_fields
-from .reference import LayerResult, source_channels
+from .reference import LayerResult
 
 FULL = KpuConfig()
 
@@ -120,7 +120,7 @@ def make_descriptor(in_shape: tuple[int, int, int], out_channels: int, *, eight_
         "para_start_addr": SRAM_BASE + 0x100 + 8 * MAX_CHANNELS} | fields)
     stride = d.pool[1]
     out_height, out_width = (-(-height // 2), -(-width // 2)) if d.first_stride else (height // stride, width // stride)
-    source = MapLayout.of(d.image_src_addr, source_channels(d), height, width)
+    source = MapLayout.of(d.image_src_addr, d.source_channels, height, width)
     target = MapLayout.of(fields.get("image_dst_addr", source.end), out_channels, out_height, out_width)
     derived = {
         "image_dst_addr": target.base, "o_row_wid": out_width, "o_col_high": out_height,
@@ -234,7 +234,7 @@ def draw_layer(integer: Integer, config: KpuConfig = FULL, *, max_macs: int = 30
         coef_row_offset=integer(0, 4095), coef_size=integer(0, 255), dma_burst_size=pick((16, 1, 4, 256)),
         **shape, **convolution)
     layer = Layer(f"{kind}{d.kernel}p{pool_type} {channels}x{height}x{width}->{o_channels}", d, eight_bit, weights,
-                  np.zeros(o_channels, np.uint64), activation, _pixels(data, (source_channels(d), height, width)))
+                  np.zeros(o_channels, np.uint64), activation, _pixels(data, (d.source_channels, height, width)))
     parameters = ParameterMemory().fetch(d, memory_reader(layer.memory()), eight_bit)
     return replace(layer, bn=_norms(data, norm_style, fast.alu(d, layer.source, parameters)))
 

@@ -156,11 +156,6 @@ def stream_words(d: Descriptor, output: np.ndarray) -> list[int]:
     return pack_words(output.tobytes()[: d.dma_total_byte])
 
 
-def source_channels(d: Descriptor) -> int:
-    """Input channels the layer reads."""
-    return d.o_ch_num if d.depthwise or d.bypass_conv else d.i_ch_num
-
-
 def effective_pool(d: Descriptor) -> int:
     """The pool type that is carried out."""
     return 0 if d.first_stride else d.pool_type
@@ -176,7 +171,7 @@ def read_source(d: Descriptor, airam: np.ndarray) -> list[Plane]:
         return int(airam[row * ROW_BYTES + c % d.coef_group * pitch + x % ROW_BYTES])
 
     return [[[pixel(c, y, x) for x in range(0, d.i_row_wid, step)] for y in range(0, d.i_col_high, step)]
-            for c in range(source_channels(d))]
+            for c in range(d.source_channels)]
 
 
 def write_output(d: Descriptor, airam: np.ndarray, output: np.ndarray) -> None:
