@@ -19,7 +19,7 @@ from pathlib import Path  # noqa: E402
 import numpy as np  # noqa: E402
 
 from openkpu.devices.registry import open_device  # noqa: E402
-from openkpu.kmodel import load_model  # noqa: E402
+from openkpu.kmodel import load  # noqa: E402
 from openkpu.runtime import Session  # noqa: E402
 
 FRAMES = 5
@@ -31,7 +31,7 @@ TARGETS = {"v3_facedetect": (0.8, 0.26), "v3_yolo20": (0.7, 0.28), "v3_mask": (1
 def measure(path: Path) -> str:
     """One line of the table. The best frame counts: others only show what else the machine does."""
     begin = time.perf_counter()
-    model = load_model(path)
+    model = load(path)
     loaded = time.perf_counter() - begin
     rng = np.random.default_rng(1)
     inputs = [rng.integers(0, 256, s.shape).astype(s.dtype) for s in model.inputs]

@@ -1,20 +1,16 @@
-"""Where the test data is, and a summary of the real models that ran."""
+"""The shared-data fixture, and a summary of the real models that ran."""
 
-import os
 from collections import Counter
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[1]
-SHARED = Path(os.environ.get("OPENKPU_SHARED") or ROOT.parent / "shared")
-NO_SHARED = f"the real models are not there: put them in {SHARED} or set OPENKPU_SHARED"
+from shared_data import NO_SHARED, PRESENT, SHARED
 
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder with kmodels/, vectors/ and images/; skips the test where it is absent."""
-    if not (SHARED / "vectors").is_dir():
+    if not PRESENT:
         pytest.skip(NO_SHARED)
     return SHARED
 
@@ -30,5 +26,5 @@ def pytest_terminal_summary(terminalreporter):
     write = terminalreporter.write_line
     write(f"real models: {tests['real_model']} passed with {cases['real_model']} cases; "
           f"small networks: {tests['small_network']} passed with {cases['small_network']} cases")
-    if not (SHARED / "vectors").is_dir():
+    if not PRESENT:
         write(NO_SHARED)

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
+from ..kmodel import load
 from .draw import tiled
 from .files import write_array, write_picture
 from .inputs import prepare_inputs
-from .options import FILE, ProgressHook, console, input_arguments, model_argument, open_session, read_model
+from .options import FILE, ProgressHook, input_arguments, model_argument, open_session, say, show_shape
 
 
 @click.command()
@@ -17,14 +18,14 @@ from .options import FILE, ProgressHook, console, input_arguments, model_argumen
 @input_arguments
 @click.option("--layer", type=int, required=True, help="Layer number, as in `openkpu info`.")
 @click.option("--out", type=FILE, default="out", show_default=True, help="Folder of the results.")
-def dump(model: Path, inputs: tuple[Path, ...], address: int | None, fit: str, backend: str, layer: int,
-         out: Path) -> None:
+def dump(model: Path, inputs: tuple[Path, ...], address: str | None, release: str | None, fit: str, backend: str,
+         layer: int, out: Path) -> None:
     """Run MODEL on INPUT up to a layer and write that layer's feature map.
 
     Writes layer_<N>.npy (uint8 codes C,H,W for a KPU layer, with N in front for a batch) and layer_<N>.png, a grey
     tile per channel.
     """
-    loaded = read_model(model, address)
+    loaded = load(model, member=address, release=release)
     with open_session(loaded, backend) as session:
         session.layers_up_to(layer)
         prepared = prepare_inputs(loaded, inputs, fit)
@@ -36,5 +37,5 @@ def dump(model: Path, inputs: tuple[Path, ...], address: int | None, fit: str, b
     write_array(out / f"layer_{layer}.npy", array)
     write_picture(out / f"layer_{layer}.png", tiled(array))
     step = loaded.layers[layer]
-    console.print(f"layer {layer} ({step.name}, {step.where}): {array.dtype} {'x'.join(map(str, array.shape))} in "
-                  f"{out / f'layer_{layer}.npy'} and .png", highlight=False)
+    say(f"layer {layer} ({step.name}, {step.where}): {array.dtype} {show_shape(array.shape)} in "
+        f"{out / f'layer_{layer}.npy'} and .png")

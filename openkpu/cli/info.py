@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import click
-from rich.table import Table
 
 from ..hw.fields import AIRAM_BYTES, POOL_NAMES, ROW_BYTES
+from ..kmodel import load
 from ..kmodel.model import KPU_POOL, KpuConv, Layer, Model, TensorSpec
-from .options import console, model_argument, read_model
+from .options import console, model_argument, say, show_shape, table
 
 CHIP_RAM = int(5.9 * 1024 * 1024)
 
@@ -18,9 +18,9 @@ CHIP_RAM = int(5.9 * 1024 * 1024)
 @click.command()
 @model_argument
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
-def info(model: Path, address: int | None, as_json: bool) -> None:
+def info(model: Path, address: str | None, release: str | None, as_json: bool) -> None:
     """Tell what MODEL is: format, inputs, outputs, layers, memory, and whether it fits the chip."""
-    facts = describe(read_model(model, address))
+    facts = describe(load(model, member=address, release=release))
     if as_json:
         click.echo(json.dumps(facts, indent=1))
     else:
@@ -91,10 +91,6 @@ def _layer(layer: Layer) -> dict:
     return facts
 
 
-def _shape(shape: list[int]) -> str:
-    return "x".join(map(str, shape))
-
-
 def _print(facts: dict) -> None:
     totals, memory = facts["totals"], facts["memory"]
     notes = [facts["format"], f"{facts['weight_bits']}-bit weights"]
@@ -102,19 +98,19 @@ def _print(facts: dict) -> None:
         notes.append("byte-swapped for load_flash")
     if facts["operator_table"]:
         notes.append(f"operators as in nncase {facts['operator_table']}")
-    say = lambda text: console.print(text, highlight=False)  # noqa: E731
     say(f"{facts['model']}: {', '.join(notes)}")
     for kind in ("inputs", "outputs"):
         for spec in facts[kind]:
-            grid = f" (feature map {_shape(spec['map_shape'])})" if spec["map_shape"] else ""
-            say(f"{kind[:-1]} {spec['index']}: {spec['dtype']} {_shape(spec['shape'])}{grid}")
-    table = Table("layer", "operator", "on", "kind", "pool", "input", "output", "MAC", "weights")
+            hidden = spec["map_shape"] and spec["map_shape"] != spec["shape"][-3:]
+            grid = f" (feature map {show_shape(spec['map_shape'])})" if hidden else ""
+            say(f"{kind[:-1]} {spec['index']}: {spec['dtype']} {show_shape(spec['shape'])}{grid}")
+    layers = table("layer", "operator", "on", "kind", "pool", "input", "output", "MAC", "weights")
     for layer in facts["layers"]:
-        table.add_row(str(layer["index"]), layer["name"], layer["where"], layer["kind"], layer["pool"],
-                      _shape(layer["in_shape"]), _shape(layer["out_shape"]),
-                      f"{layer['macs']:,}" if layer["macs"] else "",
-                      f"{layer['weight_bytes']:,}" if layer["weight_bytes"] else "")
-    console.print(table)
+        layers.add_row(str(layer["index"]), layer["name"], layer["where"], layer["kind"], layer["pool"],
+                       show_shape(layer["in_shape"]), show_shape(layer["out_shape"]),
+                       f"{layer['macs']:,}" if layer["macs"] else "",
+                       f"{layer['weight_bytes']:,}" if layer["weight_bytes"] else "")
+    console().print(layers)
     say(f"{totals['kpu_layers']} KPU layers, {totals['macs'] / 1e6:.1f} M MAC, "
         f"{totals['weight_bytes']:,} bytes of weights")
     say(f"RAM: {memory['model_bytes']:,} model + {memory['main_memory_bytes']:,} working = "

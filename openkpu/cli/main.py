@@ -52,9 +52,13 @@ def run_cli(arguments: list[str]) -> int:
     """Execute a command line; the exit code."""
     debug = "--debug" in arguments
     try:
-        result = cli.main(arguments, prog_name="openkpu", standalone_mode=False)
+        # Not cli.main(): that turns a closed pipe into a silent exit code 1.
+        with cli.make_context("openkpu", list(arguments)) as context:
+            cli.invoke(context)
         sys.stdout.flush()
-        return result if isinstance(result, int) else 0
+        return 0
+    except click.exceptions.Exit as done:
+        return done.exit_code
     except click.ClickException as error:
         error.show()
         return 2

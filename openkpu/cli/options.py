@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
 import numpy as np
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
 from ..devices.registry import BACKENDS, open_device
-from ..kmodel import load_model
 from ..kmodel.model import Layer, Model
 from ..runtime import LayerResult, Session
 from .inputs import FITS
 
 FILE = click.Path(path_type=Path)
+
+
+PIPE_COLUMNS = 160  # where standard output is no terminal
 
 
 class _Console(Console):
@@ -27,40 +32,43 @@ class _Console(Console):
         raise BrokenPipeError
 
 
-console = _Console()
+def console() -> Console:
+    """Standard output as it is now."""
+    return _Console(highlight=False, soft_wrap=False, width=None if sys.stdout.isatty() else PIPE_COLUMNS)
 
 
-class Address(click.ParamType):
-    """A flash address, decimal or 0x..."""
+def say(text: str) -> None:
+    """Print one line of plain text, never cut or wrapped."""
+    click.echo(text)
 
-    name = "address"
 
-    def convert(self, value, param, ctx) -> int:
-        try:
-            return value if isinstance(value, int) else int(value, 0)
-        except ValueError:
-            self.fail(f"{value!r} is not a number such as 3145728 or 0x300000", param, ctx)
+def table(*columns: str, title: str | None = None) -> Table:
+    """An empty table in the look of all commands."""
+    return Table(*columns, title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+
+
+def show_shape(shape: Sequence[int]) -> str:
+    """1x3x240x320."""
+    return "x".join(map(str, shape))
 
 
 def model_argument(command: Callable) -> Callable:
-    """MODEL and --address."""
-    command = click.option("--address", type=Address(), help="Flash address of the model inside a .kfpkg.")(command)
+    """MODEL, --address and --release."""
+    command = click.option("--release", help="kmodel v5 only: the nncase release whose operator numbers the file "
+                                             "uses, when the file fits several.")(command)
+    command = click.option("--address", help="Which model of a .kfpkg: its flash address or name.")(command)
     return click.argument("model", type=FILE)(command)
 
 
 def input_arguments(command: Callable) -> Callable:
     """INPUT..., --fit and --backend."""
-    command = click.option("--backend", default="functional", show_default=True,
-                           help="; ".join(f"{name}: {text}" for name, (_, _, text) in BACKENDS.items()))(command)
+    backends = "; ".join(f"{name}: {text}" for name, (_, _, text) in BACKENDS.items())
+    command = click.option("--backend", type=click.Choice(list(BACKENDS)), default="functional", show_default=True,
+                           help=backends)(command)
     command = click.option("--fit", type=click.Choice(FITS), default="stretch", show_default=True,
                            help="How a picture is brought to the model's size (bilinear): stretch changes the aspect "
                                 "ratio, fit adds black borders, crop cuts what sticks out.")(command)
     return click.argument("inputs", type=FILE, nargs=-1, required=True, metavar="INPUT...")(command)
-
-
-def read_model(path: Path, address: int | None) -> Model:
-    """Load a .kmodel, or a model out of a .kfpkg; ModelError if that is not possible."""
-    return load_model(path, address=address)
 
 
 @contextmanager

@@ -7,16 +7,25 @@ from pathlib import Path
 
 import click
 import numpy as np
-from rich.table import Table
 
 from ..errors import InputError, UsageError
-from ..kmodel.model import Layer, Model, TensorSpec
+from ..kmodel import Layer, Model, TensorSpec, load
 from ..runtime import LayerResult
 from ..yolo2 import Box, region_layer
 from .draw import annotate
 from .files import write_array, write_json, write_picture
 from .inputs import Prepared, prepare_inputs
-from .options import FILE, ProgressHook, console, input_arguments, model_argument, open_session, read_model
+from .options import (
+    FILE,
+    ProgressHook,
+    console,
+    input_arguments,
+    model_argument,
+    open_session,
+    say,
+    show_shape,
+    table,
+)
 
 TOP = 5
 
@@ -61,8 +70,8 @@ class Recorder:
 @click.option("--nms", type=click.FloatRange(0, 1), default=0.3, show_default=True,
               help="Largest overlap of two boxes of a class.")
 @click.option("--labels", type=FILE, help="Text file with one class name per line.")
-def run(model: Path, inputs: tuple[Path, ...], address: int | None, fit: str, backend: str, out: Path,
-        json_file: Path | None, anchors: tuple[float, ...] | None, threshold: float, nms: float,
+def run(model: Path, inputs: tuple[Path, ...], address: str | None, release: str | None, fit: str, backend: str,
+        out: Path, json_file: Path | None, anchors: tuple[float, ...] | None, threshold: float, nms: float,
         labels: Path | None) -> None:
     """Run MODEL on INPUT and write out_<k>.npy for every output.
 
@@ -74,7 +83,7 @@ def run(model: Path, inputs: tuple[Path, ...], address: int | None, fit: str, ba
       openkpu run face_model_at_0x300000.kfpkg photo.jpg \\
         --yolo2 1.889,2.5245,2.9465,3.94056,3.99987,5.3658,5.155437,6.92275,6.718375,9.01025
     """
-    loaded = read_model(model, address)
+    loaded = load(model, member=address, release=release)
     names = _read_labels(labels)
     if anchors:
         head_shape(loaded, anchors)
@@ -131,13 +140,12 @@ def _print_outputs(model: Model, outputs: list[np.ndarray], files: list[Path], l
     macs = sum(layer.macs for layer in layers)
     cycles = sum(layer.cycles or 0 for layer in layers)
     counted = f", {cycles:,} KPU cycles" if cycles else ""
-    console.print(f"{model.source}: kmodel v{model.version}, {macs / 1e6:.1f} M MAC on the KPU in "
-                  f"{seconds:.2f} s{counted}", highlight=False)
-    table = Table("output", "dtype", "shape", "smallest", "largest", "file")
+    say(f"{model.source}: kmodel v{model.version}, {macs / 1e6:.1f} M MAC on the KPU in {seconds:.2f} s{counted}")
+    rows = table("output", "dtype", "shape", "smallest", "largest", "file")
     for k, (array, file) in enumerate(zip(outputs, files, strict=True)):
-        table.add_row(str(k), str(array.dtype), "x".join(map(str, array.shape)),
-                      f"{array.min():.6g}" if array.size else "", f"{array.max():.6g}" if array.size else "", str(file))
-    console.print(table)
+        rows.add_row(str(k), str(array.dtype), show_shape(array.shape), f"{array.min():.6g}", f"{array.max():.6g}",
+                     str(file))
+    console().print(rows)
 
 
 def _is_classifier(spec: TensorSpec) -> bool:
@@ -150,10 +158,10 @@ def _print_classes(model: Model, outputs: list[np.ndarray], names: list[str]) ->
     if len(outputs) != 1 or not _is_classifier(model.outputs[0]):
         return
     scores = outputs[0].reshape(-1)
-    table = Table("rank", "class", "score", title=f"top {min(TOP, len(scores))}", title_justify="left")
+    rows = table("rank", "class", "score", title=f"top {min(TOP, len(scores))}")
     for rank, index in enumerate(np.argsort(-scores, kind="stable")[:TOP], 1):
-        table.add_row(str(rank), _name(names, int(index)), f"{scores[index]:.6g}")
-    console.print(table)
+        rows.add_row(str(rank), _name(names, int(index)), f"{scores[index]:.6g}")
+    console().print(rows)
 
 
 def head_shape(model: Model, anchors: tuple[float, ...]) -> tuple[int, int, int]:
@@ -176,18 +184,17 @@ def _detect(model: Model, output: np.ndarray, anchors: tuple[float, ...], thresh
 
 
 def _show_boxes(boxes: list[Box], prepared: Prepared, names: list[str], out: Path) -> None:
-    table = Table("class", "probability", "x", "y", "w", "h", title=f"{len(boxes)} boxes (picture pixels)",
-                  title_justify="left")
+    rows = table("class", "probability", "x", "y", "w", "h", title=f"{len(boxes)} boxes (picture pixels)")
     placed = []
     for box in sorted(boxes, key=lambda b: -b.probability):
         left, top = prepared.to_picture(box.x, box.y)
         right, bottom = prepared.to_picture(box.x + box.w, box.y + box.h)
         text = f"{_name(names, box.class_id)} {box.probability:.2f}"
         placed.append((left, top, right, bottom, box.class_id, text))
-        table.add_row(_name(names, box.class_id), f"{box.probability:.4f}",
-                      *(f"{v:.0f}" for v in (left, top, right - left, bottom - top)))
-    console.print(table)
+        rows.add_row(_name(names, box.class_id), f"{box.probability:.4f}",
+                     *(f"{v:.0f}" for v in (left, top, right - left, bottom - top)))
+    console().print(rows)
     if prepared.picture is not None:
         file = out / "annotated.png"
         write_picture(file, annotate(prepared.picture, placed))
-        console.print(f"boxes drawn in {file}", highlight=False)
+        say(f"boxes drawn in {file}")
