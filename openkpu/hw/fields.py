@@ -97,7 +97,7 @@ EXTENSIONS: tuple[Register, ...] = (
         Field("weight_size", 2, 1, doc="one load exceeds the weight buffer"),
         Field("unsupported", 3, 1, doc="feature not in this configuration"),
         Field("bus_error", 4, 1, doc="parameter fetch answered with an error"),
-        Field("layer", 16, 16, doc="number of the first layer with an error, counted from the last clear"))),
+        Field("layer", 16, 16, doc="number of the first layer with an error, counted from 0 since the last clear"))),
     Register("ext_layers", 0x1028, "R", "layers finished since the last clear"),
     Register("ext_cycles", 0x1030, "R", "cycles with a layer in execution"),
     Register("ext_busy", 0x1038, "R", "cycles in which the array computed"),
