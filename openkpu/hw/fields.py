@@ -78,7 +78,7 @@ REGISTERS: tuple[Register, ...] = (
 KPU_ID_MAGIC = 0x4F4B5055  # "OKPU"
 
 EXTENSIONS: tuple[Register, ...] = (
-    Register("ext_id", 0x1000, "R", "identification", fields=(
+    Register("ext_id", 0x1000, "R", "identification", reset=KPU_ID_MAGIC | 1 << 32 | 1 << 48, fields=(
         Field("magic", 0, 32, doc="0x4F4B5055, 'OKPU'"), Field("version", 32, 16), Field("has_16bit", 48, 1,
               doc="1 = 16-bit weights are supported"))),
     Register("ext_config", 0x1008, "R", "configuration", fields=(
@@ -112,7 +112,7 @@ EXTENSIONS: tuple[Register, ...] = (
 
 # Figures of each layer, so that software which keeps the queue filled still gets every layer's own: the layer with
 # number n, counted from the last clear, is at EXT_LOG_BASE + (n % EXT_LOG_ENTRIES) * EXT_LOG_STRIDE.
-EXT_LOG_BASE = 0x1100
+EXT_LOG_BASE = 0x1400
 EXT_LOG_STRIDE = 64
 EXT_LOG_ENTRIES = 16
 EXT_LOG: tuple[Register, ...] = (

