@@ -98,6 +98,7 @@ def _with_optimisation(environment: dict[str, str], optimise: str) -> dict[str, 
 
 def _content_key(simulator: str, toplevel: str, sources: list[Path], *options: object) -> str:
     digest = hashlib.sha256(repr((simulator, toplevel, options)).encode())
-    for path in [*sources, *sorted((RTL / "include").iterdir())]:
+    headers = {header for path in sources if path.suffix == ".cpp" for header in path.parent.glob("*.h")}
+    for path in [*sources, *sorted(headers), *sorted((RTL / "include").iterdir())]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
