@@ -19,7 +19,8 @@ def _decode(value: int, enc: str, width: int) -> int:
     return value
 
 
-def _encode(name: str, value: int, enc: str, width: int) -> int:
+def encode_field(name: str, value: int, enc: str, width: int) -> int:
+    """The bits of one field; ValueError if ``value`` does not fit."""
     raw = value - 1 if enc == "m1" else value
     low, high = (-(1 << (width - 1)), (1 << (width - 1)) - 1) if enc == "s" else (0, (1 << width) - 1)
     if not low <= raw <= high:
@@ -53,7 +54,7 @@ class Descriptor(_Fields):
         words = [0] * WORDS
         for a in DESCRIPTOR:
             f = a.field
-            words[a.word] |= _encode(f.name, getattr(self, f.name), f.enc, f.width) << f.lsb
+            words[a.word] |= encode_field(f.name, getattr(self, f.name), f.enc, f.width) << f.lsb
         return words
 
     @property

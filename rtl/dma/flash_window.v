@@ -92,7 +92,7 @@ module flash_window #(
     assign stop = state == STOP;
     assign rx_room = fifo_level <= ROOM_LEVEL;
 
-    kpu_fifo #(.WIDTH(64), .DEPTH(FIFO_WORDS)) fifo (
+    ram_fifo #(.WIDTH(64), .DEPTH(FIFO_WORDS)) fifo (
         .clk(clk),
         .rst(rst),
         .flush(flush),

@@ -192,14 +192,14 @@ module spi_flash #(
     wire [7:0]  page_index;
     wire [63:0] page_word;
 
-    kpu_ram_sdp #(.WIDTH(64), .DEPTH(32)) page (
+    kpu_ram #(.WIDTH(64), .DEPTH(32)) page (
         .clk(clk),
-        .wr_strb({8{page_push && !page_full}}),
-        .wr_addr(page_words[4:0]),
-        .wr_data(wr_data),
-        .rd_en(1'b1),
-        .rd_addr(page_index[7:3]),
-        .rd_data(page_word)
+        .we(page_push && !page_full),
+        .waddr(page_words[4:0]),
+        .wdata(wr_data),
+        .re(1'b1),
+        .raddr(page_index[7:3]),
+        .rdata(page_word)
     );
 
     // ---- the two users of the SPI bus

@@ -401,7 +401,7 @@ def test_spi_flash(simulator):
     if simulator == "verilator":
         flash = [ROOT / "sim/flash_model.cpp", Path(__file__).with_name("flash_dpi.cpp")]
     run_bench(simulator, "tb_flash", "tb.flash.test_flash", [
-        RTL / "kpu_ram_sdp.v", RTL / "kpu_fifo.v", RTL / "axi/axil_endpoint.v",
+        RTL / "kpu_ram.v", RTL / "axi/ram_fifo.v", RTL / "axi/axil_endpoint.v",
         *(RTL / "dma" / f"{name}.v" for name in
           ("spi_phy", "spi_sequencer", "flash_window", "flash_command", "spi_flash")),
         *flash, Path(__file__).with_name("tb_flash.v")], parameters={"MEM_DEPTH": SIZE, "DUMMY": DUMMY})

@@ -8,8 +8,8 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-module kpu_fifo #(
-    parameter WIDTH = 64,  // bits of a word, a multiple of 8
+module ram_fifo #(
+    parameter WIDTH = 64,  // bits of a word
     parameter DEPTH = 32,  // words, a power of two, at least 4
     parameter LEVEL_BITS = $clog2(DEPTH) + 1
 ) (
@@ -40,14 +40,14 @@ module kpu_fifo #(
 
     assign in_ready = level != DEPTH[LEVEL_BITS-1:0];
 
-    kpu_ram_sdp #(.WIDTH(WIDTH), .DEPTH(DEPTH)) ram (
+    kpu_ram #(.WIDTH(WIDTH), .DEPTH(DEPTH)) ram (
         .clk(clk),
-        .wr_strb({WIDTH/8{push}}),
-        .wr_addr(wr_ptr),
-        .wr_data(in_data),
-        .rd_en(fetch),
-        .rd_addr(rd_ptr),
-        .rd_data(out_data)
+        .we(push),
+        .waddr(wr_ptr),
+        .wdata(in_data),
+        .re(fetch),
+        .raddr(rd_ptr),
+        .rdata(out_data)
     );
 
     always @(posedge clk) begin
