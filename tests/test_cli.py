@@ -95,10 +95,9 @@ def test_info_describes_the_model(capsys):
     assert run_cli(["info", str(RESIDUAL), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["format"] == "kmodel v5"
-    assert facts["inputs"][0] == {"index": 0, "dtype": "uint8", "shape": [1, 3, 28, 28],
-                                  "map_shape": [3, 28, 28]}
+    assert facts["inputs"][0]["dtype"] == "uint8" and facts["inputs"][0]["shape"] == [1, 3, 28, 28]
     assert facts["totals"]["macs"] == sum(layer["macs"] for layer in facts["layers"])
-    assert facts["memory"]["fits_ram"] and facts["memory"]["fits_airam"]
+    assert facts["memory"]["fits"] and facts["memory"]["airam_fits"]
     assert run_cli(["info", str(RESIDUAL)]) == 0
     assert "AI RAM" in capsys.readouterr().out
 

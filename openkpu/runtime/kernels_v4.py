@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..errors import ModelError
 from ..kmodel import ops_v4 as v4
 from ..kmodel import ops_v5 as v5
 from .ops import conv, elementwise, nnil, quantize, reduce, shape
@@ -17,6 +18,8 @@ def window_args(window: v4.Window) -> tuple:
 
 @kernel(v4.Binary, v5.Binary)
 def binary(op: v4.Binary | v5.Binary, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    if a.dtype == np.float32 and op.op.startswith("bitwise"):
+        raise ModelError(f"layer {op.index} ({op.name}) is {op.op} of floats, which is not defined")
     return elementwise.binary(a, b, op.op, op.clamp)
 
 
@@ -149,6 +152,8 @@ def strided_slice(op: v4.StridedSlice, x: np.ndarray) -> np.ndarray:
 
 @kernel(v4.Unary, v5.Unary)
 def unary(op: v4.Unary | v5.Unary, x: np.ndarray) -> np.ndarray:
+    if op.op == "bitwise_not":
+        raise ModelError(f"layer {op.index} ({op.name}) is {op.op} of floats, which is not defined")
     return elementwise.unary(x, op.op)
 
 

@@ -55,7 +55,7 @@ def quantize_(op: v5.Quantize, x: np.ndarray) -> np.ndarray:
     return quantize.quantize(x, op.scale, op.bias, "even", op.out.dtype)
 
 
-def _checked(op: v5.Gather | v5.GatherNd, indices: np.ndarray, limits: tuple[int, ...]) -> np.ndarray:
+def _checked(op: v5.Gather | v5.GatherNd | v5.Lut1d, indices: np.ndarray, limits: tuple[int, ...]) -> np.ndarray:
     if ((indices < 0) | (indices >= np.array(limits))).any():
         raise ModelError(f"layer {op.index} ({op.name}) looks up an index outside the dimensions {limits}; "
                          "the model or its input is damaged")
@@ -84,7 +84,9 @@ def hardmax(op: v5.Hardmax, x: np.ndarray) -> np.ndarray:
 
 @kernel(v5.Lut1d)
 def lut1d(op: v5.Lut1d, x: np.ndarray, table: np.ndarray) -> np.ndarray:
-    return quantize.lookup(x, table)
+    if x.dtype != np.uint8:
+        raise ModelError(f"layer {op.index} ({op.name}) looks up {x.dtype} values; only uint8 is defined")
+    return quantize.lookup(_checked(op, x, table.shape), table)
 
 
 @kernel(v5.Matmul)
@@ -93,9 +95,9 @@ def matmul(op: v5.Matmul, a: np.ndarray, b: np.ndarray, bias: np.ndarray) -> np.
 
 
 @kernel(v5.Onehot)
-def onehot(op: v5.Onehot, indices: np.ndarray, depth: np.ndarray, off: np.ndarray, on: np.ndarray) -> np.ndarray:
+def onehot(op: v5.Onehot, indices: np.ndarray, off: np.ndarray, on: np.ndarray) -> np.ndarray:
     size = op.out.shape[op.axis]
-    wanted = indices % size if op.mode else indices
+    wanted = np.where(indices < 0, indices + size, indices) if op.mode == "process_neg" else indices
     hit = np.expand_dims(wanted, op.axis) == np.arange(size).reshape([-1] + [1] * (len(op.out.shape) - 1 - op.axis))
     return np.where(hit, on[0], off[0])
 

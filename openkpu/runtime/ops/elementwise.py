@@ -107,7 +107,7 @@ UNARY: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "cos": _rounded_once(np.cos), "exp": expf, "floor": np.floor, "log": _rounded_once(np.log), "neg": np.negative,
     "round": round_half_away, "rsqrt": lambda x: 1 / np.sqrt(x), "sign": np.sign, "sin": _rounded_once(np.sin),
     "sqrt": np.sqrt, "square": np.square, "tanh": _rounded_once(np.tanh),
-    "bitwise_not": np.bitwise_not, "logical_not": np.logical_not, "erf": _erf,
+    "logical_not": np.logical_not, "erf": _erf,
 }
 
 
