@@ -10,7 +10,7 @@ import click
 
 from ..kmodel import load
 from ..kmodel.summary import describe
-from .options import console, model_argument, say, show_shape, table
+from .options import model_argument, print_table, say, show_shape
 
 
 @click.command()
@@ -42,14 +42,13 @@ def _print_head(facts: dict[str, Any]) -> None:
 
 
 def _print_layers(layers: list[dict[str, Any]]) -> None:
-    rows = table("layer", "operator", "on", "kind", "batches", "pool", "input", "output", "MAC", "weight bytes")
-    for layer in layers:
-        rows.add_row(str(layer["index"]), layer["name"], layer["where"], layer["kind"],
-                     str(layer["batches"]) if layer["batches"] > 1 else "", layer["pool"] or "",
-                     show_shape(layer["in_shape"]), show_shape(layer["out_shape"]),
-                     f"{layer['macs']:,}" if layer["macs"] else "",
-                     f"{layer['weight_bytes']:,}" if layer["weight_bytes"] else "")
-    console().print(rows)
+    header = "layer", "operator", "on", "kind", "batches", "pool", "input", "output", "MAC", "weight bytes"
+    rows = [(str(layer["index"]), layer["name"], layer["where"], layer["kind"],
+             str(layer["batches"]) if layer["batches"] > 1 else "", layer["pool"] or "",
+             show_shape(layer["in_shape"]), show_shape(layer["out_shape"]),
+             f"{layer['macs']:,}" if layer["macs"] else "",
+             f"{layer['weight_bytes']:,}" if layer["weight_bytes"] else "") for layer in layers]
+    print_table(header, rows, right=("layer", "batches", "MAC", "weight bytes"))
 
 
 def _print_memory(facts: dict[str, Any]) -> None:

@@ -18,13 +18,12 @@ from .inputs import Prepared, prepare_inputs
 from .options import (
     FILE,
     ProgressHook,
-    console,
     input_arguments,
     model_argument,
     open_session,
+    print_table,
     say,
     show_shape,
-    table,
 )
 
 TOP = 5
@@ -141,11 +140,9 @@ def _print_outputs(model: Model, outputs: list[np.ndarray], files: list[Path], l
     cycles = sum(layer.cycles or 0 for layer in layers)
     counted = f", {cycles:,} KPU cycles" if cycles else ""
     say(f"{model.source}: kmodel v{model.version}, {macs / 1e6:.1f} M MAC on the KPU in {seconds:.2f} s{counted}")
-    rows = table("output", "dtype", "shape", "smallest", "largest", "file")
-    for k, (array, file) in enumerate(zip(outputs, files, strict=True)):
-        rows.add_row(str(k), str(array.dtype), show_shape(array.shape), f"{array.min():.6g}", f"{array.max():.6g}",
-                     str(file))
-    console().print(rows)
+    print_table(("output", "dtype", "shape", "smallest", "largest", "file"),
+                [(str(k), str(array.dtype), show_shape(array.shape), f"{array.min():.6g}", f"{array.max():.6g}",
+                  str(file)) for k, (array, file) in enumerate(zip(outputs, files, strict=True))])
 
 
 def _is_classifier(spec: TensorSpec) -> bool:
@@ -158,10 +155,9 @@ def _print_classes(model: Model, outputs: list[np.ndarray], names: list[str]) ->
     if len(outputs) != 1 or not _is_classifier(model.outputs[0]):
         return
     scores = outputs[0].reshape(-1)
-    rows = table("rank", "class", "score", title=f"top {min(TOP, len(scores))}")
-    for rank, index in enumerate(np.argsort(-scores, kind="stable")[:TOP], 1):
-        rows.add_row(str(rank), _name(names, int(index)), f"{scores[index]:.6g}")
-    console().print(rows)
+    best = np.argsort(-scores, kind="stable")[:TOP]
+    say(f"top {len(best)}:")
+    print_table(("class", "score"), [(_name(names, int(index)), f"{scores[index]:.6g}") for index in best])
 
 
 def head_shape(model: Model, anchors: tuple[float, ...]) -> tuple[int, int, int]:
@@ -184,16 +180,16 @@ def _detect(model: Model, output: np.ndarray, anchors: tuple[float, ...], thresh
 
 
 def _show_boxes(boxes: list[Box], prepared: Prepared, names: list[str], out: Path) -> None:
-    rows = table("class", "probability", "x", "y", "w", "h", title=f"{len(boxes)} boxes (picture pixels)")
-    placed = []
+    rows, placed = [], []
     for box in sorted(boxes, key=lambda b: -b.probability):
         left, top = prepared.to_picture(box.x, box.y)
         right, bottom = prepared.to_picture(box.x + box.w, box.y + box.h)
         text = f"{_name(names, box.class_id)} {box.probability:.2f}"
         placed.append((left, top, right, bottom, box.class_id, text))
-        rows.add_row(_name(names, box.class_id), f"{box.probability:.4f}",
-                     *(f"{v:.0f}" for v in (left, top, right - left, bottom - top)))
-    console().print(rows)
+        rows.append((_name(names, box.class_id), f"{box.probability:.4f}",
+                     *(f"{v:.0f}" for v in (left, top, right - left, bottom - top))))
+    say(f"{len(boxes)} boxes, in picture pixels:")
+    print_table(("class", "probability", "x", "y", "w", "h"), rows, right=("x", "y", "w", "h"))
     if prepared.picture is not None:
         file = out / "annotated.png"
         write_picture(file, annotate(prepared.picture, placed))
