@@ -78,16 +78,17 @@ def run_bench(simulator: str, toplevel: str, module: str, sources: Iterable[Path
             (build / "built").touch()
     # Its own folder for each run: pytest-xdist may run the same build twice at a time.
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=build))
-    results = runner.test(hdl_toplevel=toplevel, test_module=module, build_dir=build, test_dir=folder, seed=seed,
-                          test_filter=test_filter, waves=waves, results_xml=str(folder / "results.xml"),
-                          plusargs=plusargs, parameters=parameters or {}, extra_env=environment,
-                          timescale=("1ns", "1ps"))
-    count, failed = get_results(results)
+    results = folder / "results.xml"
+    try:
+        runner.test(hdl_toplevel=toplevel, hdl_toplevel_lang="verilog", test_module=module, build_dir=build,
+                    test_dir=folder, seed=seed, test_filter=test_filter, waves=waves, results_xml=str(results),
+                    plusargs=plusargs, parameters=parameters or {}, extra_env=environment, timescale=("1ns", "1ps"))
+    except SystemExit:
+        pytest.fail(f"tests of {module} failed on {simulator} with seed {seed}; the log names them. "
+                    f"COCOTB_RANDOM_SEED={seed} WAVES=1 shows it again with a waveform in {folder}", pytrace=False)
+    count, _ = get_results(results)
     if not waves:
         shutil.rmtree(folder)
-    if failed:
-        pytest.fail(f"{failed} of {count} tests of {module} failed on {simulator} with seed {seed}; "
-                    f"set COCOTB_RANDOM_SEED={seed} and WAVES=1 to see it again", pytrace=False)
     assert count, f"no test of {module} matches {test_filter}"
 
 
