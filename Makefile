@@ -9,7 +9,7 @@ SHELL := /bin/bash
 # One BLAS thread per test process: several of them share the cores already.
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help venv icarus test lint bench-functional clean
+.PHONY: help venv demo icarus test lint bench-functional clean
 .DEFAULT_GOAL := help
 
 help:
@@ -36,6 +36,16 @@ icarus:
 	    apt-get update -qq && apt-get install -y -qq --no-install-recommends iverilog || true; fi; \
 	  command -v iverilog >/dev/null || \
 	    echo "Icarus Verilog is missing, its tests are skipped. Install it with: sudo apt-get install iverilog"; }
+
+DEMO := examples/demo
+
+# The project's own detector on pictures it was not trained on; results in out/demo/<picture>/annotated.png.
+demo: $(INSTALLED)
+	@for picture in $(DEMO)/pictures/*.png; do \
+	  echo "== $$picture"; \
+	  $(VENV)/bin/openkpu run $(DEMO)/shapes.kmodel $$picture --yolo2 $(DEMO)/anchors.txt --labels $(DEMO)/labels.txt \
+	    --out out/demo/$$(basename $$picture .png) || exit; \
+	done
 
 test: $(INSTALLED) icarus
 	$(PY) -m pytest -n auto

@@ -123,6 +123,7 @@ def test_model_inside_a_package_needs_an_address_only_when_there_are_several(tmp
     (["run", str(MNIST), __file__], 4), (["run", str(MNIST), str(SMALL / "index.json"), "--fit", "wide"], 2),
     (["run", str(MNIST), "x.png", "y.png"], 4), (["run", str(MNIST), "x.png", "--backend", "abacus"], 2),
     (["run", str(MNIST), "x.png", "--yolo2", "1,2,3"], 2), (["run", str(MNIST), "x.png", "--yolo2", "1,2"], 4),
+    (["run", str(MNIST), "x.png", "--yolo2", "1,nan"], 2), (["run", str(MNIST), "x.png", "--yolo2", "/none"], 2),
     (["run", str(MNIST), "x.png", "--labels", "/none"], 2), (["dump", str(MNIST), "x.png", "--layer", "99"], 2),
     (["dump", str(MNIST), "x.png", "--layer", "-1"], 2), (["info", str(MNIST), "--address", "nowhere"], 3),
 ])
@@ -185,6 +186,17 @@ def test_no_partial_file_remains_when_writing_fails(digit, tmp_path, capsys, mon
 def test_unknown_back_end_is_named():
     with pytest.raises(UsageError, match="abacus.*functional"):
         open_device("abacus")
+
+
+def test_demo_detector_finds_what_was_drawn(tmp_path, capsys):
+    demo = Path(__file__).resolve().parents[1] / "examples" / "demo"
+    (first, truth), *_ = json.loads((demo / "pictures" / "truth.json").read_text()).items()
+    assert run_cli(["run", str(demo / "shapes.kmodel"), str(demo / "pictures" / first), "--out", str(tmp_path),
+                    "--yolo2", str(demo / "anchors.txt"), "--labels", str(demo / "labels.txt")]) == 0
+    printed = capsys.readouterr().out.partition(" boxes, in picture pixels")[2]
+    found = [t["label"] in printed for t in truth]
+    assert sum(found) >= len(found) / 2
+    assert Image.open(tmp_path / "annotated.png").size == (320, 240)
 
 
 @pytest.mark.parametrize("fit, corner, centre", [("stretch", 255, 255), ("fit", 0, 255), ("crop", 255, 255)])

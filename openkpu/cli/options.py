@@ -51,7 +51,10 @@ def model_argument(command: Callable) -> Callable:
 
 
 def input_arguments(command: Callable) -> Callable:
-    """INPUT..., --fit and --backend."""
+    """INPUT..., --fit, --rounding and --backend."""
+    command = click.option("--rounding", type=click.Choice(["simulator", "chip"]), default="simulator",
+                           show_default=True, help="Ties in quantize operators on the host: as the vendor's simulator "
+                                                   "or as the K210's own runtime rounds them.")(command)
     backends = "; ".join(f"{name}: {text}" for name, (_, _, text) in BACKENDS.items())
     command = click.option("--backend", type=click.Choice(list(BACKENDS)), default="functional", show_default=True,
                            help=backends)(command)
@@ -62,11 +65,11 @@ def input_arguments(command: Callable) -> Callable:
 
 
 @contextmanager
-def open_session(model: Model, backend: str) -> Iterator[Session]:
+def open_session(model: Model, backend: str, rounding: str) -> Iterator[Session]:
     """A session on a fresh device, closed at the end."""
     device = open_device(backend)
     try:
-        yield Session(model, device)
+        yield Session(model, device, chip_rounding=rounding == "chip")
     finally:
         device.close()
 

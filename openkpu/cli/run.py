@@ -30,17 +30,21 @@ TOP = 5
 
 
 class Anchors(click.ParamType):
-    """Comma-separated numbers, an even count."""
+    """Comma-separated positive numbers, an even count; or a file that holds them."""
 
     name = "anchors"
 
     def convert(self, value, param, ctx) -> tuple[float, ...]:
         try:
-            numbers = tuple(float(part) for part in value.split(","))
-        except ValueError:
-            self.fail(f"{value!r} is not a list of numbers such as 1.08,1.19,3.42,4.41", param, ctx)
+            text = Path(value).read_text(encoding="utf-8") if Path(value).is_file() else value
+            numbers = tuple(float(part) for part in text.split(","))
+        except (OSError, ValueError):
+            self.fail(f"{value!r} is neither a list of numbers such as 1.08,1.19,3.42,4.41 nor a file with one",
+                      param, ctx)
         if len(numbers) % 2:
             self.fail(f"{len(numbers)} numbers are no pairs of width and height", param, ctx)
+        if not all(0 < number < float("inf") for number in numbers):
+            self.fail("anchors must be positive", param, ctx)
         return numbers
 
 
@@ -63,14 +67,14 @@ class Recorder:
 @click.option("--out", type=FILE, default="out", show_default=True, help="Folder of the results.")
 @click.option("--json", "json_file", type=FILE, help="Write outputs, layers (CRC-32, seconds, cycles) and totals here.")
 @click.option("--yolo2", "anchors", type=Anchors(), metavar="W0,H0,W1,H1,...",
-              help="Decode output 0 as a YOLO v2 detector with these anchors and draw the boxes.")
+              help="Decode output 0 as a YOLO v2 detector with these anchors (or a file with them); draw the boxes.")
 @click.option("--threshold", type=click.FloatRange(0, 1), default=0.5, show_default=True,
               help="Smallest probability of a box.")
 @click.option("--nms", type=click.FloatRange(0, 1), default=0.3, show_default=True,
               help="Largest overlap of two boxes of a class.")
 @click.option("--labels", type=FILE, help="Text file with one class name per line.")
-def run(model: Path, inputs: tuple[Path, ...], address: str | None, release: str | None, fit: str, backend: str,
-        out: Path, json_file: Path | None, anchors: tuple[float, ...] | None, threshold: float, nms: float,
+def run(model: Path, inputs: tuple[Path, ...], address: str | None, release: str | None, fit: str, rounding: str,
+        backend: str, out: Path, json_file: Path | None, anchors: tuple[float, ...] | None, threshold: float, nms: float,
         labels: Path | None) -> None:
     """Run MODEL on INPUT and write out_<k>.npy for every output.
 
@@ -88,7 +92,7 @@ def run(model: Path, inputs: tuple[Path, ...], address: str | None, release: str
         head_shape(loaded, anchors)
     prepared = prepare_inputs(loaded, inputs, fit)
     recorder = Recorder()
-    with open_session(loaded, backend) as session, ProgressHook(loaded) as progress:
+    with open_session(loaded, backend, rounding) as session, ProgressHook(loaded) as progress:
         begin = time.perf_counter()
         outputs = session.run([p.array for p in prepared], hooks=(recorder, progress))
         seconds = time.perf_counter() - begin

@@ -8,7 +8,7 @@ from ..errors import ModelError
 from ..kmodel import ops_v4 as v4
 from ..kmodel import ops_v5 as v5
 from .ops import conv, elementwise, nnil, quantize, reduce, shape
-from .registry import kernel
+from .registry import CHIP_KERNELS, kernel
 
 
 def window_args(window: v4.Window) -> tuple:
@@ -88,6 +88,11 @@ def cpu_quantized_depthwise_conv2d(op: v4.CpuQuantizedDepthwiseConv2d, x: np.nda
 @kernel(v4.Quantize)
 def quantize_(op: v4.Quantize, x: np.ndarray) -> np.ndarray:
     return quantize.quantize(x, op.scale, op.zero_point, "away")
+
+
+@kernel(v4.Quantize, table=CHIP_KERNELS)
+def quantize_on_chip(op: v4.Quantize, x: np.ndarray) -> np.ndarray:
+    return quantize.quantize(x, op.scale, op.zero_point, "chip")
 
 
 @kernel(v4.Dequantize)

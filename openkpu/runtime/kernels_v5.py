@@ -9,7 +9,7 @@ from ..kmodel import ops_v5 as v5
 from .kernels_v4 import window_args
 from .ops import conv, elementwise, quantize, reduce, shape
 from .ops.rounding import saturate
-from .registry import kernel
+from .registry import CHIP_KERNELS, kernel
 
 
 @kernel(v5.Broadcast)
@@ -53,6 +53,11 @@ def dequantize(op: v5.Dequantize, x: np.ndarray) -> np.ndarray:
 @kernel(v5.Quantize)
 def quantize_(op: v5.Quantize, x: np.ndarray) -> np.ndarray:
     return quantize.quantize(x, op.scale, op.bias, "even", op.out.dtype)
+
+
+@kernel(v5.Quantize, table=CHIP_KERNELS)
+def quantize_on_chip(op: v5.Quantize, x: np.ndarray) -> np.ndarray:
+    return quantize.quantize(x, op.scale, op.bias, "chip", op.out.dtype)
 
 
 def _checked(op: v5.Gather | v5.GatherNd | v5.Lut1d, indices: np.ndarray, limits: tuple[int, ...]) -> np.ndarray:

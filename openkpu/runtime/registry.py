@@ -9,9 +9,11 @@ from ..kmodel.model import Layer
 
 Kernel = Callable[..., Any]
 KERNELS: dict[type[Layer], Kernel] = {}
+CHIP_KERNELS: dict[type[Layer], Kernel] = {}
+"""Operators in which the K210's runtimes round otherwise than the vendor's simulators, as the K210 does them."""
 
 
-def kernel(*layers: type[Layer]) -> Callable[[Kernel], Kernel]:
+def kernel(*layers: type[Layer], table: dict[type[Layer], Kernel] = KERNELS) -> Callable[[Kernel], Kernel]:
     """Register a function for operator classes.
 
     It is called with the layer and one array per entry of ``layer.inputs``, in that order, and returns one array per
@@ -20,7 +22,7 @@ def kernel(*layers: type[Layer]) -> Callable[[Kernel], Kernel]:
 
     def register(function: Kernel) -> Kernel:
         for layer in layers:
-            KERNELS[layer] = function
+            table[layer] = function
         return function
 
     return register

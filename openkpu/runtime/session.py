@@ -19,7 +19,7 @@ from ..kmodel.model import KPU_POOL, KpuConv, KpuDownload, KpuUpload, Layer, Mod
 from ..kmodel.ops_v3 import AddPadding
 from . import kernels_v3, kernels_v4, kernels_v5  # noqa: F401 (they register their kernels)
 from .driver import KpuDriver
-from .registry import KERNELS
+from .registry import CHIP_KERNELS, KERNELS
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,8 @@ class Session:
     ----------
     model : from ``openkpu.kmodel``.
     device : any back end; the caller closes it.
+    chip_rounding : round halves in v4 and v5 quantize operators as the K210's own runtimes do. The default does it as
+        the vendor's simulators do (spec 4.5, 5.7); the results differ by one step in rare ties.
 
     Raises
     ------
@@ -79,9 +81,10 @@ class Session:
         A layer or the parameters do not fit the device; nothing has run.
     """
 
-    def __init__(self, model: Model, device: Device):
+    def __init__(self, model: Model, device: Device, chip_rounding: bool = False):
         self.model = model
         self.device = device
+        self._kernels = KERNELS | CHIP_KERNELS if chip_rounding else KERNELS
         self.cycles: int | None = None
         self.memory = {name: np.zeros(pool.size, np.uint8) if pool.data is None else pool.data
                        for name, pool in model.pools.items()}
@@ -233,7 +236,7 @@ class Session:
 
     def _run_kernel(self, layer: Layer) -> None:
         arrays = [tensor.view(self.memory[tensor.pool]) for tensor in layer.inputs]
-        results = KERNELS[type(layer)](layer, *arrays)
+        results = self._kernels[type(layer)](layer, *arrays)
         if not isinstance(results, tuple):
             results = (results,)
         for tensor, result in zip(layer.outputs, results, strict=True):
