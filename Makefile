@@ -3,7 +3,9 @@
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
+# Two stamps: running models needs little, the tests and the simulators need more.
 INSTALLED := $(VENV)/.installed
+TOOLS := $(VENV)/.tools
 SHELL := /bin/bash
 
 # One BLAS thread per test process: several of them share the cores already.
@@ -15,7 +17,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 help:
 	@sed -n 's/^# Targets: /targets: /p' $(firstword $(MAKEFILE_LIST))
 
-venv: $(INSTALLED)
+venv: $(TOOLS)
 
 # A bare venv (without pip) is what Debian gives when python3-venv is missing: report that instead of a pip trace.
 $(INSTALLED): pyproject.toml
@@ -26,6 +28,10 @@ $(INSTALLED): pyproject.toml
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    apt-get update -qq && apt-get install -y -qq python3-venv && $(PYTHON) -m venv $(VENV); \
 	  else echo "python3-venv is missing. Install it with: sudo apt-get install python3-venv"; exit 1; fi; }
+	$(PY) -m pip install -q --disable-pip-version-check -e .
+	@touch $@
+
+$(TOOLS): $(INSTALLED)
 	$(PY) -m pip install -q --disable-pip-version-check -e '.[test,rtl,dev]'
 	@touch $@
 
@@ -47,10 +53,10 @@ demo: $(INSTALLED)
 	    --out out/demo/$$(basename $$picture .png) || exit; \
 	done
 
-test: $(INSTALLED) icarus
+test: $(TOOLS) icarus
 	$(PY) -m pytest -n auto
 
-lint: $(INSTALLED)
+lint: $(TOOLS)
 	$(PY) -m ruff check .
 
 bench-functional: $(INSTALLED)

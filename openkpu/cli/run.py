@@ -67,7 +67,7 @@ class Recorder:
 @click.option("--out", type=FILE, default="out", show_default=True, help="Folder of the results.")
 @click.option("--json", "json_file", type=FILE, help="Write outputs, layers (CRC-32, seconds, cycles) and totals here.")
 @click.option("--yolo2", "anchors", type=Anchors(), metavar="W0,H0,W1,H1,...",
-              help="Decode output 0 as a YOLO v2 detector with these anchors (or a file with them); draw the boxes.")
+              help="Decode output 0 as a YOLO v2 detector with these anchors (or a file of them); draw the boxes.")
 @click.option("--threshold", type=click.FloatRange(0, 1), default=0.5, show_default=True,
               help="Smallest probability of a box.")
 @click.option("--nms", type=click.FloatRange(0, 1), default=0.3, show_default=True,
