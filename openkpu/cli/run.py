@@ -65,17 +65,18 @@ class Recorder:
 @model_argument
 @input_arguments
 @click.option("--out", type=FILE, default="out", show_default=True, help="Folder of the results.")
-@click.option("--json", "json_file", type=FILE, help="Write outputs, layers (CRC-32, seconds, cycles) and totals here.")
+@click.option("--json", "json_file", type=FILE,
+              help="Write outputs, layers (CRC-32, seconds, cycles) and totals here.")
 @click.option("--yolo2", "anchors", type=Anchors(), metavar="W0,H0,W1,H1,...",
-              help="Decode output 0 as a YOLO v2 detector with these anchors (or a file of them); draw the boxes.")
+              help="Decode output 0 as a YOLO v2 detector with these anchors (or a file of them).")
 @click.option("--threshold", type=click.FloatRange(0, 1), default=0.5, show_default=True,
               help="Smallest probability of a box.")
 @click.option("--nms", type=click.FloatRange(0, 1), default=0.3, show_default=True,
               help="Largest overlap of two boxes of a class.")
 @click.option("--labels", type=FILE, help="Text file with one class name per line.")
 def run(model: Path, inputs: tuple[Path, ...], address: str | None, release: str | None, fit: str, rounding: str,
-        backend: str, out: Path, json_file: Path | None, anchors: tuple[float, ...] | None, threshold: float, nms: float,
-        labels: Path | None) -> None:
+        backend: str, out: Path, json_file: Path | None, anchors: tuple[float, ...] | None, threshold: float,
+        nms: float, labels: Path | None) -> None:
     """Run MODEL on INPUT and write out_<k>.npy for every output.
 
     INPUT is a picture (any format Pillow reads; raw codes 0..255, planes R, G, B) or a .npy file that is taken as it

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, make_dataclass, replace  # noqa: F401 (replace is re-exported)
-from typing import Iterable
 
 import numpy as np
 
@@ -39,7 +39,7 @@ class Descriptor(_Fields):
     """
 
     @classmethod
-    def unpack(cls, words: Iterable[int] | bytes) -> "Descriptor":
+    def unpack(cls, words: Iterable[int] | bytes) -> Descriptor:
         """From 12 integers or 96 little-endian bytes."""
         if isinstance(words, (bytes, bytearray, memoryview)):
             words = np.frombuffer(words, "<u8", WORDS).tolist()

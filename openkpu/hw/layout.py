@@ -34,7 +34,7 @@ class MapLayout:
     group_step: int
 
     @classmethod
-    def of(cls, base: int, channels: int, height: int, width: int) -> "MapLayout":
+    def of(cls, base: int, channels: int, height: int, width: int) -> MapLayout:
         """The layout every compiler uses for a map of this shape at row ``base``."""
         g, r, _ = groups_of(width)
         return cls(base, channels, height, width, g, r, r * height)
