@@ -10,6 +10,8 @@ import pytest
 
 from openkpu.api import session
 from openkpu.api.flash import Flash
+from openkpu.api.image import Image
+from openkpu.kmodel import load
 
 REPO = Path(__file__).resolve().parents[2]
 SHARED = Path(os.environ.get("OPENKPU_SHARED", REPO.parent / "shared"))
@@ -59,3 +61,31 @@ def backends() -> list:
     if "rtl" in BACKENDS and importlib.util.find_spec(BACKENDS["rtl"][0]):
         found.append(pytest.param("rtl", marks=pytest.mark.rtl))
     return found
+
+
+DEMO = REPO / "examples" / "demo"
+ANCHORS = tuple(float(v) for v in (DEMO / "anchors.txt").read_text().split(","))
+
+
+@pytest.fixture(scope="session")
+def demo_v3(tmp_path_factory) -> Path:
+    """The demo detector as a V3 file: 320x240x3 in, 20x15x55 out."""
+    spec = importlib.util.spec_from_file_location("to_v3", DEMO / "to_v3.py")
+    to_v3 = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(to_v3)
+    path = tmp_path_factory.mktemp("demo") / "shapes.kmodel"
+    path.write_bytes(to_v3.to_v3(load(DEMO / "shapes.kmodel")))
+    return path
+
+
+@pytest.fixture(scope="session")
+def demo_v5() -> Path:
+    """The demo detector as nncase made it: V5."""
+    return DEMO / "shapes.kmodel"
+
+
+def demo_image(number: int = 6) -> Image:
+    """A held-out picture of the demo as a snapshot: RGB565 with AI plane."""
+    image = Image(str(DEMO / "pictures" / f"heldout_{number:03d}.png"))
+    image.pix_to_ai()
+    return image
