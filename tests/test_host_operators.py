@@ -10,6 +10,12 @@ from openkpu.runtime.ops import conv, elementwise, nnil, quantize, reduce, round
 INF = (-np.inf, np.inf)
 
 
+@pytest.fixture(autouse=True)
+def silent_infinities():
+    with np.errstate(all="ignore"):
+        yield
+
+
 @pytest.fixture
 def rng():
     return np.random.default_rng(5)
@@ -211,6 +217,12 @@ def test_integer_division_by_zero_gives_zero():
 def test_binary_clamps_and_keeps_the_type():
     got = elementwise.binary(np.array([1, 9], np.int32), np.array([2, 2], np.int32), "mul", (0, 6))
     assert got.dtype == np.int32 and got.tolist() == [2, 6]
+
+
+def test_integers_pass_through_float32():
+    big = np.array([(1 << 24) + 1, -3], np.int64)
+    assert elementwise.binary(big, np.array([0, -2], np.int64), "add", INF).tolist() == [1 << 24, -5]
+    assert elementwise.binary(big, np.array([1, -2], np.int64), "pow", INF).tolist() == [1 << 24, 0]
 
 
 def test_unary_functions_are_float32(rng):

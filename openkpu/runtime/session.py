@@ -236,7 +236,8 @@ class Session:
 
     def _run_kernel(self, layer: Layer) -> None:
         arrays = [tensor.view(self.memory[tensor.pool]) for tensor in layer.inputs]
-        results = self._kernels[type(layer)](layer, *arrays)
+        with np.errstate(all="ignore"):  # infinities and NaNs are legal results, as in C
+            results = self._kernels[type(layer)](layer, *arrays)
         if not isinstance(results, tuple):
             results = (results,)
         for tensor, result in zip(layer.outputs, results, strict=True):

@@ -79,12 +79,11 @@ def conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray, groups: int, pad_h: P
     out = np.empty((n, groups, oc // groups, *size), np.float32)
     out[...] = bias.reshape(groups, oc // groups, 1, 1)
     product = np.empty_like(out)
-    with np.errstate(over="ignore", invalid="ignore"):
-        for k in range(icg):
-            for ky, kx, rows, columns in taps(size, (kh, kw), stride, dilation):
-                np.multiply(maps[:, :, None, k, rows, columns], factors[:, :, k, ky, kx, None, None], out=product)
-                out += product
-        return clamp(out.reshape(n, oc, *size), limits)
+    for k in range(icg):
+        for ky, kx, rows, columns in taps(size, (kh, kw), stride, dilation):
+            np.multiply(maps[:, :, None, k, rows, columns], factors[:, :, k, ky, kx, None, None], out=product)
+            out += product
+    return clamp(out.reshape(n, oc, *size), limits)
 
 
 def exact_product_type(a_offset: int, b_offset: int, terms: int) -> type:

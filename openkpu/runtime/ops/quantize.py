@@ -11,8 +11,7 @@ F32 = np.float32
 
 def quantize_v3(x: np.ndarray, scale: float, bias: float) -> np.ndarray:
     """float32 -> uint8: roundf((x - bias) * (1/scale)), clamped (spec 3.5)."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        t = (x - F32(bias)) * (F32(1) / F32(scale))
+    t = (x - F32(bias)) * (F32(1) / F32(scale))
     return saturate(round_half_away(t))
 
 
@@ -23,11 +22,11 @@ def quantize(x: np.ndarray, scale: float, bias: float, rounding: str,
     ``rounding`` of halves: "away" (v4's simulator), "even" (v5's simulator), or "chip": the K210's runtimes round
     to even, but away from zero for the last element of an odd count.
     """
-    with np.errstate(over="ignore", invalid="ignore"):
-        t = x * F32(scale) + F32(bias)
+    t = x * F32(scale) + F32(bias)
     rounded = round_half_away(t) if rounding == "away" else np.rint(t)
     if rounding == "chip" and t.size % 2:
-        rounded.reshape(-1)[-1:] = round_half_away(t.reshape(-1)[-1:])
+        last = (-1,) * t.ndim
+        rounded[last] = round_half_away(t[last])
     return saturate(rounded, dtype)
 
 

@@ -62,13 +62,12 @@ def reduce_window2d(x: np.ndarray, op: str, pad_h: Pair, pad_w: Pair, kernel: Pa
     padded = pad_spatial(x, pad_h, pad_w)
     out = np.full(x.shape[:2] + size, init, x.dtype)
     count = np.zeros(size, np.int32)
-    with np.errstate(all="ignore"):
-        for _, _, rows, columns in taps(size, kernel, stride, dilation):
-            seen = inside[rows, columns]
-            count += seen
-            np.copyto(out, _FOLD[op](out, padded[:, :, rows, columns]), where=seen)
-        if op == "mean":
-            out = (out / count.astype(F32)).astype(x.dtype)
+    for _, _, rows, columns in taps(size, kernel, stride, dilation):
+        seen = inside[rows, columns]
+        count += seen
+        np.copyto(out, _FOLD[op](out, padded[:, :, rows, columns]), where=seen)
+    if op == "mean":
+        out = (out / count.astype(F32)).astype(x.dtype)
     return clamp(out, limits)
 
 
@@ -83,16 +82,14 @@ def pool_v3(x: np.ndarray, op: str, out_hw: Pair, kernel: Pair, stride: Pair, pa
 
 def softmax(x: np.ndarray, axis: int = -1, beta: float = 1.0) -> np.ndarray:
     """exp((x - max)*beta), normalised along ``axis`` (spec 4.5, 5.7)."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        e = expf((x - x.max(axis=axis, keepdims=True)) * F32(beta))
-        return e / np.expand_dims(ordered_sum(e, axis), axis)
+    e = expf((x - x.max(axis=axis, keepdims=True)) * F32(beta))
+    return e / np.expand_dims(ordered_sum(e, axis), axis)
 
 
 def softmax_v3(x: np.ndarray) -> np.ndarray:
     """v3 softmax of a vector: the running maximum starts at FLT_MIN, so negative inputs are not shifted (spec 3.5)."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        e = expf(x - max(x.max(), np.finfo(F32).tiny))
-        return e / ordered_sum(e)
+    e = expf(x - max(x.max(), np.finfo(F32).tiny))
+    return e / ordered_sum(e)
 
 
 def l2_normalize(x: np.ndarray) -> np.ndarray:

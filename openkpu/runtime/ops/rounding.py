@@ -8,8 +8,7 @@ import numpy as np
 def round_half_away(x: np.ndarray) -> np.ndarray:
     """C's roundf: to the nearest integral value, halves away from zero."""
     whole = np.trunc(x)
-    with np.errstate(invalid="ignore"):  # infinities have no fraction
-        return whole + np.copysign(np.abs(x - whole) >= 0.5, x)
+    return whole + np.copysign(np.abs(x - whole) >= 0.5, x)
 
 
 def saturate(x: np.ndarray, dtype: np.dtype | type = np.uint8) -> np.ndarray:

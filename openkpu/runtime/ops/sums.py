@@ -7,15 +7,13 @@ import numpy as np
 
 def ordered_sum(x: np.ndarray, axis: int = -1) -> np.ndarray:
     """Sum along one axis from its first to its last element (numpy's own sum adds in pairs), axis removed."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.take(np.add.accumulate(x, axis=axis, dtype=x.dtype), -1, axis=axis)
+    return np.take(np.add.accumulate(x, axis=axis, dtype=x.dtype), -1, axis=axis)
 
 
 def ordered_matmul(a: np.ndarray, b: np.ndarray, start: np.ndarray) -> np.ndarray:
     """start + a @ b in float32; every sum runs along the inner dimension from ``start``."""
     shape = np.broadcast_shapes(a.shape[:-2], b.shape[:-2]) + (a.shape[-2], b.shape[-1])
     out = np.broadcast_to(start, shape).astype(np.float32)
-    with np.errstate(over="ignore", invalid="ignore"):
-        for i in range(a.shape[-1]):
-            out += a[..., :, i, None] * b[..., None, i, :]
+    for i in range(a.shape[-1]):
+        out += a[..., :, i, None] * b[..., None, i, :]
     return out
