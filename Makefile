@@ -54,7 +54,7 @@ demo: $(INSTALLED)
 	done
 
 test: $(TOOLS) icarus
-	$(PY) -m pytest -n auto
+	$(PY) -m pytest -n auto --durations=10
 
 lint: $(TOOLS)
 	$(PY) -m ruff check .

@@ -46,7 +46,8 @@ def _divide(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 BINARY: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": _divide, "min": _minimum, "max": _maximum,
-    "pow": lambda a, b: np.power(a.astype(np.float64), b.astype(np.float64)), "floor_div": np.floor_divide, "floor_mod": np.mod,
+    "pow": lambda a, b: np.power(a.astype(np.float64), b.astype(np.float64)),
+    "floor_div": np.floor_divide, "floor_mod": np.mod,
     "bitwise_and": np.bitwise_and, "bitwise_or": np.bitwise_or, "bitwise_xor": np.bitwise_xor,
     "logical_and": np.logical_and, "logical_or": np.logical_or, "logical_xor": np.logical_xor,
 }
