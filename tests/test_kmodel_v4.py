@@ -54,7 +54,8 @@ BODIES = [
     ("concat", 0x01, mr(4096, 60) + i32(4, 1, 2) + mr(0, 40) + mr(512, 20) + i32(10, 5), ops_v4.Concat,
      {"parts": ((MAIN, 0, "u1", (1, 40)), (MAIN, 512, "u1", (1, 20))), "out": (MAIN, 4096, "u1", (1, 60))}),
     ("conv2d", 0x02, CONV_RANGES + shape4(1, 4, 5, 7) + i32(2, 6) + WINDOW + f32(0, INF) + f32(*range(72))
-     + f32(*range(6)), ops_v4.Conv2d, {"input": (MAIN, 0, "f4", (1, 4, 5, 7)), "out": (MAIN, 4096, "f4", (1, 6, 4, 3)), "groups": 2,
+     + f32(*range(6)), ops_v4.Conv2d, {"input": (MAIN, 0, "f4", (1, 4, 5, 7)), "out": (MAIN, 4096, "f4", (1, 6, 4, 3)),
+      "groups": 2,
                      "window": WINDOW_READ, "clamp": (0, INF), "weights": np.arange(72).reshape(6, 2, 2, 3),
                      "bias": np.arange(6)}),
     ("dequantize", 0x03, mr(0, 8, U8) + mr(64, 32) + i32(7) + f32(0.5), ops_v4.Dequantize,
@@ -71,12 +72,14 @@ BODIES = [
     ("reduce", 0x07, fmap(0, 1, 2, 3, 4) + fmap(512, 1, 2, 1, 1) + i32(2) + shape4(1, 2, 3, 4) + shape4(1, 2, 1, 1)
      + f32(-1), ops_v4.Reduce, {"out": (MAIN, 512, "f4", (1, 2, 1, 1)), "op": "max", "init": -1}),
     ("reduce_window2d", 0x08, fmap(0, 1, 4, 5, 7) + fmap(4096, 1, 4, 4, 3) + i32(0) + shape4(1, 4, 5, 7) + WINDOW
-     + f32(0) + CLAMP, ops_v4.ReduceWindow2d, {"out": (MAIN, 4096, "f4", (1, 4, 4, 3)), "op": "mean", "window": WINDOW_READ,
+     + f32(0) + CLAMP, ops_v4.ReduceWindow2d, {"out": (MAIN, 4096, "f4", (1, 4, 4, 3)), "op": "mean",
+      "window": WINDOW_READ,
                                       "init": 0}),
     ("memory_copy", 0x09, mr(0, 32) + mr(64, 32), ops_v4.MemoryCopy,
      {"input": (MAIN, 0, "u1", (32,)), "out": (MAIN, 64, "u1", (32,))}),
     ("resize_image", 0x0A, fmap(0, 1, 2, 3, 4) + fmap(512, 1, 2, 6, 8) + shape4(1, 2, 3, 4) + i32(6, 8, 1)
-     + bytes([1, 0, 0, 0]), ops_v4.ResizeImage, {"out": (MAIN, 512, "f4", (1, 2, 6, 8)), "mode": "nearest", "align_corners": True}),
+     + bytes([1, 0, 0, 0]), ops_v4.ResizeImage, {"out": (MAIN, 512, "f4", (1, 2, 6, 8)), "mode": "nearest",
+      "align_corners": True}),
     ("softmax", 0x0B, mr(0, 96) + mr(512, 96) + i32(8, 3) + f32(0.5), ops_v4.Softmax,
      {"input": (MAIN, 0, "f4", (3, 8)), "out": (MAIN, 512, "f4", (3, 8)), "beta": 0.5}),
     ("transpose", 0x0C, fmap(0, 1, 2, 3, 4) + fmap(512, 1, 3, 4, 2) + shape4(1, 2, 3, 4) + shape4(0, 2, 3, 1),
@@ -107,7 +110,8 @@ BODIES = [
      {"program": ((3, None), (6, 2.5), (0x42, None), (1, None), (0x42, None), (4, None), (5, None), (0x80, None),
                   (0, None), (0x20, None), (0xA0, None))}),
     ("cpu_conv2d", 0x1001, NHWC_RANGES + shape4(1, 5, 7, 4) + i32(6) + WINDOW + CLAMP + f32(*range(144))
-     + f32(*range(6)), ops_v4.CpuConv2d, {"input": (MAIN, 0, "f4", (1, 5, 7, 4)), "out": (MAIN, 4096, "f4", (1, 4, 3, 6)),
+     + f32(*range(6)), ops_v4.CpuConv2d, {"input": (MAIN, 0, "f4", (1, 5, 7, 4)),
+      "out": (MAIN, 4096, "f4", (1, 4, 3, 6)),
                         "window": WINDOW_READ, "weights": np.arange(144).reshape(6, 2, 3, 4), "bias": np.arange(6)}),
     ("cpu_depthwise_conv2d", 0x1002, DW_RANGES + shape4(1, 5, 7, 4) + WINDOW + CLAMP + f32(*range(24)) + f32(*range(4)),
      ops_v4.CpuDepthwiseConv2d, {"out": (MAIN, 4096, "f4", (1, 4, 3, 4)), "weights": np.arange(24).reshape(4, 2, 3),
