@@ -70,14 +70,19 @@ def load_kfpkg(data: bytes, source: str = "") -> Package:
     except ModelError:
         raise
     except _ZIP_ERRORS as error:
-        context.fail(f"the zip archive cannot be read ({error})", advice=_ADVICE)
+        context.fail(f"the zip archive cannot be read ({str(error)[:120]})", advice=_ADVICE)
+
+
+def _short(name: str) -> str:
+    """A member's name for messages; an archive may hold names of 64 KiB."""
+    return repr(name[:80])
 
 
 def _package(context: Context, archive: zipfile.ZipFile) -> Package:
     members: dict[str, zipfile.ZipInfo] = {}
     for info in archive.infolist():
         if info.filename in members:
-            context.fail(f"two members are called {info.filename!r}", field=info.filename, advice=_ADVICE)
+            context.fail(f"two members are called {_short(info.filename)}", field="member", advice=_ADVICE)
         members[info.filename] = info
     if LIST not in members:
         context.fail(f"the zip archive holds no {LIST}, so it is no kfpkg", field=LIST,
@@ -106,18 +111,18 @@ def _package(context: Context, archive: zipfile.ZipFile) -> Package:
 def _read(context: Context, archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int) -> bytes:
     """The bytes of a member, no more than ``limit`` of them."""
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        context.fail(f"member {info.filename!r} uses compression method {info.compress_type}", field=info.filename,
+        context.fail(f"member {_short(info.filename)} uses compression method {info.compress_type}", field="member",
                      advice="pack it again with deflate")
     if info.flag_bits & 1:
-        context.fail(f"member {info.filename!r} is encrypted", field=info.filename, advice="pack it without a password")
+        context.fail(f"member {_short(info.filename)} is encrypted", field="member", advice="pack it without password")
     if info.file_size > limit:
-        context.fail(f"member {info.filename!r} has {info.file_size} bytes, more than {limit}", field=info.filename,
+        context.fail(f"member {_short(info.filename)} has {info.file_size} bytes, more than {limit}", field="member",
                      advice=_ADVICE)
     with archive.open(info) as stream:
         payload = stream.read(limit + 1)
     if len(payload) != info.file_size:
-        context.fail(f"member {info.filename!r} has {len(payload)} bytes, not the {info.file_size} it states",
-                     field=info.filename, advice=_ADVICE)
+        context.fail(f"member {_short(info.filename)} has {len(payload)} bytes, not the {info.file_size} it states",
+                     field="member", advice=_ADVICE)
     return payload
 
 
@@ -148,7 +153,7 @@ def _entry(context: Context, index: int, item: object) -> tuple[int, str, bool]:
     if isinstance(address, bool) or not isinstance(address, int) or not 0 <= address < FLASH_BYTES:
         context.fail(f"{place}.address = {str(address)[:40]} is not within 0..{FLASH_BYTES - 1:#x}", field="address",
                      advice=_ADVICE)
-    if not isinstance(name, str) or not name or name in (".", "..") or re.search(r"[/\\:\0]", name):
+    if not isinstance(name, str) or not 0 < len(name) < 256 or name in (".", "..") or re.search(r"[/\\:\0]", name):
         context.fail(f"{place}.bin = {str(name)[:80]!r} is no plain file name", field="bin", advice=_ADVICE)
     if not isinstance(prefix, bool):
         context.fail(f"{place}.sha256Prefix = {str(prefix)[:40]!r} is neither true nor false", field="sha256Prefix",

@@ -99,7 +99,7 @@ def _from_package(data: bytes, source: str, member: str | None) -> tuple[bytes, 
     """The bytes of one model of a package, and its name."""
     package = load_kfpkg(data, source)
     context = Context(source, "kfpkg")
-    listing = ", ".join(f"{e.name} at {e.address:#x}" for e in package.models)
+    listing = ", ".join(f"{e.name} at {e.address:#x}" for e in package.models[:8])
     chosen = [e for e in package.models if member is None or member in (e.name, hex(e.address), str(e.address))]
     if not package.models:
         others = ", ".join(f"{e.name} is {e.identity.description}" for e in package.entries[:4])
