@@ -1,0 +1,232 @@
+// Output stream: sends a layer's map, dense and in C,H,W order, from the AI RAM to the output FIFO.
+//
+// Runs behind the write-back instead of beside it: the map leaves channel by channel,
+// while the array makes many channels at a time. Every 8-byte piece of a row is one read;
+// the read port is free at that time, and no 64-byte row has to be kept here. So one word
+// per cycle leaves as long as lines are 8 pixels or wider; a narrower line gives its
+// pixels in one cycle. With full_add, one 64-bit sum of the bytes of each channel leaves
+// instead of the map. The last word is padded with zeros.
+//
+// All parameters are stable from start to done. `done` is high for one cycle when the last
+// word has entered the FIFO. rd_* is a port like that of kpu_airam, with any latency;
+// rd_rvalid answers reads of this module only, in order. The FIFO is emptied by out_pop
+// (fifo_data_out) or by the stream master; software uses one of them at a time.
+`resetall
+`timescale 1ns / 1ps
+`default_nettype none
+
+module kpu_stream_out #(
+    parameter DEPTH = 64  // words of the output FIFO, a power of two, 16 to 32768
+) (
+    input  wire         clk,
+    input  wire         rst,
+    input  wire         flush,            // keeps the FIFO empty; a running layer goes on
+
+    input  wire         start,
+    output reg          done,
+    input  wire [14:0]  dst_row,
+    input  wire [10:0]  oc,               // true sizes, not minus one
+    input  wire [9:0]   oh,
+    input  wire [10:0]  ow,
+    input  wire [2:0]   group,            // channels per row: 1, 2 or 4
+    input  wire [3:0]   row_switch,
+    input  wire [14:0]  channel_switch,
+    input  wire         full_add,
+
+    output wire         rd_valid,
+    input  wire         rd_ready,
+    output wire [14:0]  rd_row,
+    input  wire         rd_rvalid,
+    input  wire [511:0] rd_rdata,
+
+    output wire         out_valid,
+    output wire [63:0]  out_data,
+    input  wire         out_pop,
+    output wire [15:0]  out_level,
+
+    output wire         m_axis_tvalid,
+    input  wire         m_axis_tready,
+    output wire [63:0]  m_axis_tdata,
+    output wire [7:0]   m_axis_tkeep,
+    output wire         m_axis_tlast
+);
+
+    localparam LEVEL_BITS = $clog2(DEPTH) + 1;
+    localparam [2:0] MOST_READS = 3'd4;
+
+    wire [LEVEL_BITS-1:0] level;
+
+    // ------------------------------------------------- which piece to read
+
+    reg         walking;
+    reg  [14:0] group_row;   // first row of the channel group
+    reg  [14:0] line_row;    // first row of the line
+    reg  [1:0]  slot;        // channel within its group
+    reg  [10:0] channel;
+    reg  [9:0]  line;
+    reg  [10:0] x;
+    reg  [2:0]  flight;      // reads whose piece is not packed yet
+
+    wire [10:0] line_left = ow - x;
+    wire        line_end = line_left <= 11'd8;
+    wire        channel_end = line_end && line == oh - 10'd1;
+    wire        map_end = channel_end && channel == oc - 11'd1;
+    wire        group_end = {1'b0, slot} + 3'd1 == group || group == 3'd0;
+    wire [14:0] next_group_row = group_end ? group_row + channel_switch : group_row;
+    wire [14:0] next_line_row = line_row + {11'd0, row_switch};
+    reg  [2:0]  slot_piece;
+
+    always @*
+        case (group)
+            3'd2:    slot_piece = {slot[0], 2'b00};
+            3'd4:    slot_piece = {slot, 1'b0};
+            default: slot_piece = 3'd0;
+        endcase
+
+    // Every read may need a word of the FIFO, and the last one a second.
+    wire [15:0] promised = out_level + {13'd0, flight} + 16'd2;
+    wire        room = promised <= DEPTH[15:0];
+    wire        rd_take = rd_valid && rd_ready;
+
+    assign rd_valid = walking && flight != MOST_READS && room;
+    assign rd_row = line_row + {10'd0, x[10:6]};
+
+    always @(posedge clk) begin
+        if (start) begin
+            walking <= 1'b1;
+            group_row <= dst_row;
+            line_row <= dst_row;
+            slot <= 2'd0;
+            channel <= 11'd0;
+            line <= 10'd0;
+            x <= 11'd0;
+        end else if (rd_take) begin
+            x <= line_end ? 11'd0 : x + 11'd8;
+            if (line_end) begin
+                line <= line + 10'd1;
+                line_row <= next_line_row;
+            end
+            if (channel_end) begin
+                line <= 10'd0;
+                line_row <= next_group_row;
+                group_row <= next_group_row;
+                channel <= channel + 11'd1;
+                slot <= group_end ? 2'd0 : slot + 2'd1;
+            end
+            if (map_end) walking <= 1'b0;
+        end
+        if (rst) walking <= 1'b0;
+    end
+
+    // ------------------------------------- what the reads under way stand for
+
+    localparam NOTE_BITS = 8;
+
+    reg  [4*NOTE_BITS-1:0] notes;
+    reg  [1:0]             note_wr;
+    reg  [1:0]             note_rd;
+
+    wire [2:0]           bytes_m1 = line_end ? line_left[2:0] - 3'd1 : 3'd7;
+    wire [NOTE_BITS-1:0] note_in = {map_end, channel_end, bytes_m1, slot_piece | x[5:3]};
+    wire [NOTE_BITS-1:0] note = notes[NOTE_BITS*note_rd+:NOTE_BITS];
+    wire [63:0]          read_piece = rd_rdata[64*note[2:0]+:64];
+    wire [63:0]          read_mask = {64{1'b1}} >> {3'd7 - note[5:3], 3'b000};
+
+    reg         piece_valid;
+    reg  [63:0] piece;
+    reg  [3:0]  piece_bytes;
+    reg         piece_channel_end;
+    reg         piece_map_end;
+
+    always @(posedge clk) begin
+        if (rd_take) begin
+            notes[NOTE_BITS*note_wr+:NOTE_BITS] <= note_in;
+            note_wr <= note_wr + 2'd1;
+        end
+        if (rd_rvalid) note_rd <= note_rd + 2'd1;
+        flight <= flight + {2'd0, rd_take} - {2'd0, piece_valid};
+        piece_valid <= rd_rvalid;
+        piece <= read_piece & read_mask;
+        piece_bytes <= {1'b0, note[5:3]} + 4'd1;
+        {piece_map_end, piece_channel_end} <= note[7:6];
+        if (rst) begin
+            note_wr <= 2'd0;
+            note_rd <= 2'd0;
+            flight <= 3'd0;
+            piece_valid <= 1'b0;
+        end
+    end
+
+    // ------------------------------------------------------ pieces to words
+
+    reg  [2:0]   fill;       // bytes kept for the next word
+    reg  [55:0]  kept;
+    reg          tail;       // the kept bytes are the last word
+
+    wire [119:0] joined = {64'd0, kept} | ({56'd0, piece} << {fill, 3'b000});
+    wire [3:0]   bytes = {1'b0, fill} + piece_bytes;
+    wire         word_full = bytes[3];
+    wire         spills = bytes > 4'd8;
+
+    reg  [31:0]  sum;
+    reg  [31:0]  piece_sum;
+    integer      i;
+
+    always @* begin
+        piece_sum = sum;
+        for (i = 0; i < 8; i = i + 1)
+            piece_sum = piece_sum + {24'd0, piece[8*i+:8]};
+    end
+
+    wire        push_word = tail || (piece_valid && (full_add ? piece_channel_end : word_full || piece_map_end));
+    wire        push_last = tail || (piece_map_end && (full_add || !spills));
+    wire [3:0]  push_bytes = full_add ? 4'd8 : tail ? {1'b0, fill} : word_full ? 4'd8 : bytes;
+    wire [63:0] push_data = full_add ? {32'd0, piece_sum} : tail ? {8'd0, kept} : joined[63:0];
+
+    always @(posedge clk) begin
+        done <= push_word && push_last;
+        tail <= piece_valid && piece_map_end && spills && !full_add;
+        if (piece_valid) begin
+            sum <= piece_channel_end ? 32'd0 : piece_sum;
+            fill <= bytes[2:0];
+            kept <= word_full ? joined[119:64] : joined[55:0];
+        end
+        if (start) begin
+            sum <= 32'd0;
+            fill <= 3'd0;
+            kept <= 56'd0;
+        end
+        if (rst) begin
+            done <= 1'b0;
+            tail <= 1'b0;
+        end
+    end
+
+    // ----------------------------------------------------------- output FIFO
+
+    wire [3:0] out_bytes;
+    wire       in_ready;
+
+    ram_fifo #(.WIDTH(64 + 4 + 1), .DEPTH(DEPTH)) fifo (
+        .clk(clk),
+        .rst(rst),
+        .flush(flush),
+        .in_valid(push_word),
+        .in_ready(in_ready),
+        .in_data({push_last, push_bytes, push_data}),
+        .out_valid(out_valid),
+        .out_ready(out_pop || m_axis_tready),
+        .out_data({m_axis_tlast, out_bytes, out_data}),
+        .level(level)
+    );
+
+    assign out_level = {{16-LEVEL_BITS{1'b0}}, level};
+    assign m_axis_tvalid = out_valid;
+    assign m_axis_tdata = out_data;
+    assign m_axis_tkeep = ~(8'hFF << out_bytes);
+
+    wire unused = &{1'b0, in_ready};
+
+endmodule
+
+`resetall
