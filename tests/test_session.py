@@ -133,7 +133,6 @@ def test_error_status_of_the_device_is_reported(device, data, monkeypatch):
 
 def test_cycles_come_from_the_devices_counter(device, data, monkeypatch):
     plain, counter = device.read64, REGS_BASE + register("ext_cycles").offset
-    monkeypatch.setattr(device, "name", "counting")
     monkeypatch.setattr(device, "read64", lambda address: 1234 if address == counter else plain(address))
     recorder = Recorder()
     Session(load(RESIDUAL), device).run([data["x0"]], hooks=[recorder])

@@ -31,16 +31,14 @@ class KpuDriver:
     Attributes
     ----------
     device : the back end.
-    counters : True if the device has the extension page with counters and error status.
+    extended : True if the device has the extension page with counters and error status.
     sram_used : bytes of SRAM allocated so far.
     """
 
     def __init__(self, device: Device):
         self.device = device
         self.sram_used = 0
-        magic = device.read64(_address("ext_id")) & 0xFFFF_FFFF
-        self.counters = magic == KPU_ID_MAGIC and device.name != "functional"
-        self._has_status = magic == KPU_ID_MAGIC
+        self.extended = device.read64(_address("ext_id")) & 0xFFFF_FFFF == KPU_ID_MAGIC
 
     def place(self, data: np.ndarray) -> int:
         """Copy a parameter block into SRAM; its bus address. CapacityError when the SRAM is full."""
@@ -79,7 +77,7 @@ class KpuDriver:
             The layer does not finish in a generous time, or the device reports an error status.
         """
         write = self.device.write64
-        if self._has_status:
+        if self.extended:
             write(_address("ext_control"), 1)
         write(_address("interrupt_clear"), ALL_INTERRUPTS)
         write(_address("interrupt_mask"), ONLY_CALC_DONE)
@@ -90,11 +88,11 @@ class KpuDriver:
         write(_address("interrupt_clear"), ALL_INTERRUPTS)
         write(_address("interrupt_mask"), ALL_INTERRUPTS)
         self._check_status()
-        cycles = self.device.read64(_address("ext_cycles")) if self.counters else None
-        return streamed, cycles
+        cycles = self.device.read64(_address("ext_cycles")) if self.extended else 0
+        return streamed, cycles or None  # a device without a clock counts 0
 
     def _check_status(self) -> None:
-        if not self._has_status:
+        if not self.extended:
             return
         error = register("ext_error")
         value = self.device.read64(REGS_BASE + error.offset)
