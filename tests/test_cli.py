@@ -140,6 +140,15 @@ def test_wrong_array_is_refused_with_the_wanted_shape_and_type(array, tmp_path, 
     assert "28, 28]" in text or "uint8" in text
 
 
+@pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"PK\x03\x04" + bytes(40), np.arange(9).tobytes(),
+                                     b"\x93NUMPY\x01\x00\x46\x00{'descr': '|u1', 'fortran_order': False, "
+                                     b"'shape': (99999999999999,), }   \n"])
+def test_damaged_array_is_refused(content, tmp_path, capsys):
+    (tmp_path / "x.npy").write_bytes(content)
+    assert run_cli(["run", str(MNIST), str(tmp_path / "x.npy"), "--out", str(tmp_path)]) == 4
+    assert "x.npy" in message(capsys)
+
+
 def test_debug_prints_the_trace(capsys):
     assert run_cli(["info", "/does/not/exist.kmodel", "--debug"]) == 3
     assert "Traceback" in capsys.readouterr().err

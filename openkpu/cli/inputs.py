@@ -51,9 +51,11 @@ def _prepare(spec: TensorSpec, path: Path, fit: str) -> Prepared:
 
 def _load_array(path: Path) -> np.ndarray:
     try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path}: not a readable .npy file ({error})") from error
+        with path.open("rb") as file:
+            return np.lib.format.read_array(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError, MemoryError) as error:
+        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        raise InputError(f"{path}: not a readable .npy file ({reason})") from error
 
 
 def _as_picture(array: np.ndarray) -> Image.Image | None:
