@@ -117,6 +117,7 @@ class KPU:
         MemoryError
             The model does not fit into memory.
         """
+        _require_object(self)
         given = [v for v in (path, file_path, flash_offset) if v is not _MISSING]
         if len(given) != 1:
             raise TypeError("load_kmodel takes one of a path and a flash offset")
@@ -266,6 +267,7 @@ class KPU:
         MemoryError
             The model does not fit into memory.
         """
+        _require_object(self)
         given = [v for v in (path, offset) if v is not _MISSING]
         source = given[0] if len(given) == 1 else None
         if isinstance(source, bool) or not (isinstance(source, str) or hasattr(source, "__index__")):
@@ -367,6 +369,11 @@ class KPU:
             raise missing_plane(_NO_PLANE, expected=network.input_shape, got=(given.width(), given.height(), 0),
                                 hint=f"the AI plane has {given.pix_ai.size} bytes, the model needs {need}")
         return ai_planes(network, given)
+
+
+def _require_object(kpu) -> None:
+    if not isinstance(kpu, KPU):
+        raise TypeError("the model must be loaded into an object: write kpu = maix.KPU(), with parentheses")
 
 
 class ImageRangeError(KPUImageOSError):

@@ -84,7 +84,7 @@ def script(file, camera, flash_items, sd, fs, lcd, lcd_last, window, frames, sca
     click.echo(summary(board, outcome.reason if outcome.error is None else "an error"), err=True)
     if outcome.error is not None:
         raise ScriptError(outcome.reason, outcome.exit_code) from outcome.error
-    return outcome.exit_code
+    click.get_current_context().exit(outcome.exit_code)
 
 
 def _key(text: str) -> tuple[int, int]:

@@ -47,7 +47,7 @@ def sized(width, height):
     return img
 
 
-# --- construction --------------------------------------------------------------------------------
+# --- construction ----------------------------------------
 
 
 def test_kpu_takes_no_arguments():
@@ -74,7 +74,7 @@ def test_printed_form(kpu, demo_v3):
     assert repr(kpu) == f"type        : kmodel (KPU) \nmodel_size  : {size}\ninputs      : 0\noutputs     : 1"
 
 
-# --- load_kmodel --------------------------------------------------------------------------------
+# --- load_kmodel ----------------------------------------
 
 
 def test_load_kmodel_of_a_path(board, demo_v3, tmp_path, capsys):
@@ -168,7 +168,7 @@ def test_nine_models(board, demo_v3):
     assert len(board.nets) == 9
 
 
-# --- init_yolo2 --------------------------------------------------------------------------------
+# --- init_yolo2 ----------------------------------------
 
 
 def test_init_yolo2_names_and_defaults():
@@ -241,7 +241,7 @@ def test_init_yolo2_strict_does_not_compare(strict_board, demo_v3):
     assert kpu.init_yolo2(ANCHORS, anchor_num=5) is None
 
 
-# --- run_with_output --------------------------------------------------------------------------------
+# --- run_with_output ----------------------------------------
 
 
 def test_run_with_output_names_and_defaults():
@@ -339,7 +339,7 @@ def test_run_with_output_without_a_model(board):
         KPU().run_with_output(demo_image())
 
 
-# --- regionlayer_yolo2 --------------------------------------------------------------------------------
+# --- regionlayer_yolo2 ----------------------------------------
 
 
 def test_regionlayer_yolo2_equals_dialect_c(kpu):
@@ -386,7 +386,7 @@ def test_regionlayer_yolo2_too_early(kpu):
         KPU().regionlayer_yolo2()
 
 
-# --- deinit --------------------------------------------------------------------------------
+# --- deinit ----------------------------------------
 
 
 def test_deinit_returns_true_then_false(kpu, board):
@@ -422,7 +422,7 @@ def test_use_after_deinit(kpu):
         kpu.run_with_output(demo_image())
 
 
-# --- helpers --------------------------------------------------------------------------------
+# --- helpers ----------------------------------------
 
 
 @pytest.mark.parametrize("x", [0.0, 1.0, -3.5, 100.0, -100.0])
@@ -456,7 +456,7 @@ def test_feature_compare_does_not_normalise():
         KPU.feature_compare([1.0])
 
 
-# --- licence plates --------------------------------------------------------------------------------
+# --- licence plates ----------------------------------------
 
 
 def plate_weights(length, rng):
@@ -640,7 +640,7 @@ def test_attr_name_of_a_model_in_flash(make_board, demo_v3):
     assert KPU().attr()["model"]["size"] == 0
 
 
-# --- new generation: Act, Feat --------------------------------------------------------------------------------
+# --- new generation: Act, Feat ----------------------------------------
 
 
 def test_act_sigmoid():
@@ -693,7 +693,7 @@ def test_feat_compare():
         KPU.Feat.compare([1.0], [1.0, 0.0])
 
 
-# --- new generation: Yolo2, Lpr --------------------------------------------------------------------------------
+# --- new generation: Yolo2, Lpr ----------------------------------------
 
 
 def test_yolo2_run_takes_its_geometry_from_the_model(new_kpu):
@@ -805,3 +805,9 @@ def test_weights_are_little_endian_floats_head_by_head(board):
     plates = Plates(struct.pack(f"<{len(values)}f", *values))
     result = plates.recognise(np.ones(14, np.float32))
     assert [set(t) for t in result] == [{2 * (head + 1) + 0.5} for head in range(7)]
+
+
+@pytest.mark.parametrize("method", ["load_kmodel", "load"])
+def test_loading_into_the_class_says_write_parentheses(board, method):
+    with pytest.raises(TypeError, match="parentheses"):
+        getattr(KPU, method)("/sd/x.kmodel")

@@ -25,7 +25,7 @@ def _fresh(board):
     pass
 
 
-# --- formats and conversions --------------------------------------------------------------------------------
+# --- formats and conversions ----------------------------------------
 
 
 def test_red_is_the_byte_swapped_word():
@@ -68,7 +68,7 @@ def test_format_constants_are_the_sensors():
     assert Image().format() == sensor.RGB565 != sensor.GRAYSCALE == gray_image([[1]]).format()
 
 
-# --- construction --------------------------------------------------------------------------------
+# --- construction ----------------------------------------
 
 
 def test_image_default_is_a_black_320x240_rgb565_canvas_without_ai_plane():
@@ -133,7 +133,7 @@ def test_get_and_set_pixel():
     assert img.get_pixel(1, 1, rgbtuple=False) == RED and img.get_pixel(9, 9) is None
 
 
-# --- AI plane --------------------------------------------------------------------------------
+# --- AI plane ----------------------------------------
 
 
 def test_pix_to_ai_of_rgb565_is_r_g_b_planes():
@@ -192,7 +192,7 @@ def test_to_rgb565_and_to_rainbow():
     assert rainbow.get_pixel(0, 0) == (0, 0, 255) and rainbow.get_pixel(1, 0) == (255, 0, 0)
 
 
-# --- geometry --------------------------------------------------------------------------------
+# --- geometry ----------------------------------------
 
 
 def resize565_reference(words, w, h, strict=False):
@@ -314,7 +314,7 @@ def test_rotation_corr_about_y_narrows_the_picture():
     assert (img.pixels == 0).sum() > 100 and img.pixels[10, 10] == 200
 
 
-# --- gray values --------------------------------------------------------------------------------
+# --- gray values ----------------------------------------
 
 
 @pytest.mark.parametrize("low, high, interior, expected", [
@@ -376,7 +376,7 @@ def test_invert_is_a_bitwise_not():
     assert rgb_image([[[0, 0, 0]]]).invert()[0] == 0xFFFF
 
 
-# --- drawing --------------------------------------------------------------------------------
+# --- drawing ----------------------------------------
 
 
 def drawn(img):
@@ -499,7 +499,7 @@ def test_draw_image_of_something_else():
         Image().draw_image("logo.bmp", 0, 0)
 
 
-# --- files --------------------------------------------------------------------------------
+# --- files ----------------------------------------
 
 
 @pytest.mark.parametrize("name", ["a.bmp", "a.png", "a.jpg"])
@@ -527,7 +527,7 @@ def test_to_bytes_is_a_copy():
     assert isinstance(data, bytearray) and img[0] == 1
 
 
-# --- affine --------------------------------------------------------------------------------
+# --- affine ----------------------------------------
 
 
 def apply(matrix, point):

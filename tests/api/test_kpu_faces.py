@@ -21,7 +21,7 @@ def _fresh(board):
     pass
 
 
-# --- face_encode --------------------------------------------------------------------------------
+# --- face_encode ----------------------------------------
 
 
 def test_face_encode_vector_b1():
@@ -71,7 +71,7 @@ def test_face_encode_equals_the_formula_step_by_step(values):
     assert list(kpu.face_encode(values)) == expected
 
 
-# --- face_compare --------------------------------------------------------------------------------
+# --- face_compare ----------------------------------------
 
 A = [0.1, 0.2, -0.1, 0.05]
 
@@ -128,7 +128,7 @@ def test_face_compare_is_symmetric_and_within_0_to_100(pair):
     assert score == kpu.face_compare(b, a) and -1e-4 <= score <= 100.0001
 
 
-# --- classifier --------------------------------------------------------------------------------
+# --- classifier ----------------------------------------
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ def refused(code, call):
     return caught.value
 
 
-# --- module --------------------------------------------------------------------------------
+# --- module ----------------------------------------
 
 
 def test_module_is_called_kpu_and_has_exactly_the_documented_names():
@@ -75,7 +75,7 @@ def test_exceptions_are_what_old_scripts_catch(cls, bases):
     assert all(issubclass(cls, base) for base in bases)
 
 
-# --- load --------------------------------------------------------------------------------
+# --- load ----------------------------------------
 
 
 def test_load_from_flash(flashed, demo_v3):
@@ -265,7 +265,7 @@ def test_a_sixth_model_is_2009_in_strict_mode(strict_board, demo_v3):
     assert kpu.load(str(demo_v3))
 
 
-# --- kpu_net --------------------------------------------------------------------------------
+# --- kpu_net ----------------------------------------
 
 
 def test_kpu_net_printed_form(flashed, demo_v3):
@@ -289,7 +289,7 @@ def test_kpu_net_is_a_context_manager(flashed):
         kpu.netinfo(net)
 
 
-# --- load_flash --------------------------------------------------------------------------------
+# --- load_flash ----------------------------------------
 
 
 @pytest.fixture
@@ -359,7 +359,7 @@ def test_vendor_byte_swapped_package(make_board):
     assert net.model_size() == 388776
 
 
-# --- deinit, memtest, lifetime --------------------------------------------------------------------------------
+# --- deinit, memtest, lifetime ----------------------------------------
 
 
 def heap(capsys):

@@ -45,7 +45,7 @@ def reference_output(net, img, end_layer=None):
     return outputs[0] if end_layer is None else runtime.layer_output(end_layer)
 
 
-# --- init_yolo2 --------------------------------------------------------------------------------
+# --- init_yolo2 ----------------------------------------
 
 
 def test_init_yolo2_returns_true_and_stores_f32(net):
@@ -123,7 +123,7 @@ def test_init_yolo2_strict_does_not_look_at_the_model_and_takes_127_anchors(stri
         kpu.init_yolo2(strict_net, 0.5, 0.3, 128, (1, 1) * 128)
 
 
-# --- input image rule --------------------------------------------------------------------------------
+# --- input image rule ----------------------------------------
 
 
 def test_image_without_ai_plane_gets_one_with_a_warning_once(yolo_net, capsys):
@@ -184,7 +184,7 @@ def test_the_ai_plane_is_read_not_the_pixels(yolo_net):
     assert [d.rect() for d in kpu.run_yolo2(yolo_net, img)] == expected
 
 
-# --- run_yolo2 --------------------------------------------------------------------------------
+# --- run_yolo2 ----------------------------------------
 
 
 def test_run_yolo2_equals_the_region_layer_on_the_raw_output(yolo_net):
@@ -264,7 +264,7 @@ def test_run_yolo2_friendly_divides_by_the_real_anchor_count(net):
         kpu.run_yolo2(net, demo_image())
 
 
-# --- forward --------------------------------------------------------------------------------
+# --- forward ----------------------------------------
 
 
 def test_forward_returns_output_0_as_one_flat_float_map(net):
@@ -400,7 +400,7 @@ def test_forward_to_an_upload_layer_names_it(board):
         kpu.forward(net, img, 6)
 
 
-# --- kpu_fmap --------------------------------------------------------------------------------
+# --- kpu_fmap ----------------------------------------
 
 
 @pytest.fixture
@@ -459,7 +459,7 @@ def test_fmap_len_iteration_and_array(bytes_map):
     assert np.asarray(bytes_map).shape == (2, 3, 4) and np.array(bytes_map).sum() == 276
 
 
-# --- fmap, fmap_free --------------------------------------------------------------------------------
+# --- fmap, fmap_free ----------------------------------------
 
 
 def test_fmap_channel_is_an_unscaled_grayscale_image(bytes_map):
@@ -517,7 +517,7 @@ def test_fmap_free_of_another_type(board):
         kpu.fmap_free([1])
 
 
-# --- netinfo --------------------------------------------------------------------------------
+# --- netinfo ----------------------------------------
 
 NAMES = ("index", "type", "wi", "hi", "wo", "ho", "chi", "cho", "dw", "kernel_type", "pool_type", "para_size")
 
@@ -596,7 +596,7 @@ def test_netinfo_friendly_fills_shapes_of_other_layers(board):
     assert [getattr(info[5], n)() for n in ("wi", "hi", "chi", "wo", "ho", "cho")] == [20, 15, 256, 10, 8, 256]
 
 
-# --- set_layers, get_output --------------------------------------------------------------------------------
+# --- set_layers, get_output ----------------------------------------
 
 
 def test_set_layers_is_sticky(net):
@@ -658,7 +658,7 @@ def test_get_output_types(board, arguments):
         kpu.get_output(*arguments)
 
 
-# --- set_outputs --------------------------------------------------------------------------------
+# --- set_outputs ----------------------------------------
 
 
 @pytest.fixture

@@ -229,7 +229,7 @@ def test_a_second_reset_keeps_the_feeds_position(camera):
     assert sensor.snapshot().get_pixel(0, 0) == (0, 0, 255)
 
 
-# --- feed --------------------------------------------------------------------------------
+# --- feed ----------------------------------------
 
 
 def numbers(source, **keywords):
