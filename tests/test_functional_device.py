@@ -222,6 +222,20 @@ def test_almost_empty_is_an_event_of_taking_a_layer_from_a_short_queue():
     chain.assert_done(device)
 
 
+@pytest.mark.parametrize(("threshold", "left"), [(0, 0), (1, 1), (2, 2), (15, 2)])
+def test_almost_empty_compares_the_layers_left_with_the_threshold(threshold, left):
+    device, chain = FunctionalDevice(), Chain(4)
+    chain.load(device)
+    start(device, DONE | FULL, thresholds=threshold << 4)
+    for d in chain.descriptors:
+        push(device, d)
+    write(device, "interrupt_clear", 7)
+    device.wait_interrupt(1_000_000)
+    level = read(device, "ext_fifo_level")
+    assert level >> 16 & 0xFF == left
+    assert level >> 24 & 1, "the layer that was taken is running"
+
+
 def test_almost_full_is_set_when_a_push_reaches_the_threshold():
     device, chain = FunctionalDevice(), Chain(4)
     chain.load(device)
@@ -382,8 +396,9 @@ BAD = {
     "output channels overlap": ({"wb_channel_switch_addr": 9}, "bad_geometry"),
     "loads": ({"o_ch_num_coef": 3, "load_time": 2}, "bad_geometry"),
     "para_size": ({"para_size": 1}, "bad_geometry"),
-    "input range": ({"image_src_addr": 1010}, "airam_range"),
-    "output range": ({"image_dst_addr": 32767}, "airam_range"),
+    "input range": ({"image_src_addr": 1005}, "airam_range"),
+    "output range": ({"image_dst_addr": 1005}, "airam_range"),
+    "far output": ({"image_dst_addr": 32767}, "airam_range"),
     "weights": ({"i_ch_num": 200, "channel_switch_addr": 20, "para_size": 60_000}, "weight_size"),
     "alignment": ({"bwsx_base_addr": SRAM_BASE + 4}, "unsupported"),
     "table outside memory": ({"active_addr": 0x5000_0000}, "bus_error"),
@@ -413,6 +428,15 @@ def test_an_illegal_layer_sets_its_error_and_calc_done_and_writes_nothing(case, 
     assert error_names(device) == [] and read(device, "ext_layers") == 0
     push(device, chain.descriptors[1])
     np.testing.assert_array_equal(result_of(device, chain.layers[1]), chain.expected)
+
+
+def test_maps_may_end_with_the_last_row_of_the_ai_ram():
+    device, layer = FunctionalDevice(SMALL), Chain(1).layers[0]
+    layer = replace(layer, descriptor=replace(layer.descriptor, image_dst_addr=1004))
+    load(device, layer)
+    push(device, layer.descriptor)
+    np.testing.assert_array_equal(result_of(device, layer), layer.result.output)
+    assert error_names(device) == []
 
 
 def test_16_bit_weights_are_refused_where_they_are_missing():
