@@ -1,0 +1,119 @@
+"""Builds the Verilated KPU once per content of its sources and options, and keeps it in the user's cache."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from ..errors import DeviceError
+from ..hw.configs import CoreParameters
+from .verilator import verilator_environment
+
+ROOT = Path(__file__).resolve().parents[2]
+RTL = ROOT / "rtl"
+SIM = ROOT / "sim"
+TOP = "kpu_core"
+LIBRARY = "libopenkpu.so"
+# Measured on the full configuration (docs/simulation.md).
+VERILATE = ["--cc", "--exe", "-O3", "--x-assign", "fast", "--x-initial", "unique", "--noassert",
+            "--output-split", "8000", "-Wno-fatal", "-Wno-lint", "--prefix", "Vkpu", "--top-module", TOP]
+OPTIMISE = "-O3"
+
+
+def library(core: CoreParameters, traces: bool = False) -> Path:
+    """The shared library of a configuration, built if it is not in the cache.
+
+    Parameters
+    ----------
+    core : parameters of ``kpu_core``.
+    traces : with waveforms, which is slower.
+
+    Raises
+    ------
+    DeviceError
+        A tool is missing, the sources are not there, or the build fails; the log's place is named.
+    """
+    sources = _sources()
+    options = [*VERILATE, *(f"-G{name}={value}" for name, value in core.verilog().items())]
+    if traces:
+        options += ["--trace-fst"]
+    environment = verilator_environment()
+    folder = cache_folder() / _key(sources, options, environment)
+    if (folder / LIBRARY).exists():
+        return folder / LIBRARY
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (folder / LIBRARY).exists():
+                _build(sources, options, environment, folder, traces)
+    except OSError as error:
+        raise DeviceError(f"the simulator cannot be built in {folder}: {error.strerror}; free some space there or set "
+                          "XDG_CACHE_HOME to another folder") from error
+    return folder / LIBRARY
+
+
+def cache_folder() -> Path:
+    """Where built simulators are kept."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "openkpu"
+
+
+def _sources() -> list[Path]:
+    if not (RTL / f"{TOP}.v").is_file():
+        raise DeviceError(f"the RTL sources are not in {RTL}; the RTL back end works from a checkout of the OpenKPU "
+                          "repository, installed with: pip install -e .")
+    return [SIM / "openkpu.cpp", *sorted(SIM.glob("include/*.h")), *sorted(RTL.rglob("*.v*"))]
+
+
+def _key(sources: list[Path], options: list[str], environment: dict[str, str]) -> str:
+    digest = hashlib.sha256(repr((options, OPTIMISE, environment.get("VERILATOR_ROOT"))).encode())
+    for path in sources:
+        digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:20]
+
+
+def _build(sources: list[Path], options: list[str], environment: dict[str, str], folder: Path, traces: bool) -> None:
+    folders = sorted({path.parent for path in sources if path.suffix in (".v", ".vh")})
+    flags = ["-fPIC", "-fvisibility=hidden", "-I" + str(SIM / "include"), *(["-DOPENKPU_TRACES"] if traces else [])]
+    objects = Path(tempfile.mkdtemp(prefix="obj-", dir=folder))
+    verilate = ["verilator", *options, *(f"-I{path}" for path in folders), "-CFLAGS", " ".join(flags), "-LDFLAGS",
+                "-shared", "-Mdir", str(objects), "-o", LIBRARY, str(RTL / f"{TOP}.v"), str(SIM / "openkpu.cpp")]
+    make = ["make", "-j", str(os.cpu_count() or 1), "-C", str(objects), "-f", "Vkpu.mk",
+            f"OPT_FAST={OPTIMISE}", f"OPT_GLOBAL={OPTIMISE}", *environment.get("MAKEFLAGS", "").split()]
+    log = folder / "build.log"
+    console = Console(stderr=True)
+    with log.open("w") as output, Progress(
+            TextColumn("building the simulator (once)"), BarColumn(), TextColumn("{task.description}"),
+            TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal) as progress:
+        if not console.is_terminal:
+            console.print("openkpu: building the simulator; this takes a few minutes, once", highlight=False)
+        task = progress.add_task("Verilator", total=None)
+        environment = os.environ | environment | {"MAKEFLAGS": ""}
+        _run(verilate, environment, output, log)
+        total = len(list(objects.glob("*.cpp")))
+        progress.update(task, description="compiler", total=total)
+        _run(make, environment, output, log, lambda: progress.advance(task))
+    (objects / LIBRARY).rename(folder / LIBRARY)
+    shutil.rmtree(objects)
+
+
+def _run(command: list[str], environment: dict[str, str], output, log: Path, compiled=lambda: None) -> None:
+    """Run a command into the log; ``compiled`` is called for every C++ file that is begun."""
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as job:
+        for line in job.stdout:
+            output.write(line)
+            if re.search(r"\s-c\s", line):
+                compiled()
+    if job.returncode:
+        output.flush()
+        raise DeviceError(f"building the simulator failed: '{command[0]}' ended with code {job.returncode}; "
+                          f"see {log}")
