@@ -54,7 +54,7 @@ demo: $(INSTALLED)
 	done
 
 test: $(TOOLS) icarus
-	$(PY) -m pytest -n auto --durations=10
+	$(PY) -m pytest -n auto --dist worksteal --durations=10 -rs
 
 lint: $(TOOLS)
 	$(PY) -m ruff check .
