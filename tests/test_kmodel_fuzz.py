@@ -92,6 +92,11 @@ def test_mutants_load_or_are_refused_within_their_bounds(version):
     assert version == "kfpkg" or report.loaded > 20
 
 
+def test_mutants_that_load_run_or_are_refused():
+    report = fuzz.run(list(SYNTHETIC.values()), 300, seed=40, steps=1_000_000)
+    assert report.failures == [] and report.ran > 50
+
+
 def test_fuzzer_reports_what_is_not_documented(monkeypatch):
     monkeypatch.setattr(fuzz, "load", lambda data, source: {}[source])
     report = fuzz.run([SYNTHETIC["v3_conv.kmodel"]], 3, seed=5)

@@ -3,6 +3,8 @@
 Every file is mutated (bits, words, truncation, splicing, zip contents) and loaded. A load must end in a model or in
 ``ModelError``, within ``--seconds`` of processor time and ``--memory`` bytes beyond what the process has at the start
 (the operating system enforces it). Anything else is printed with the seed that makes it again, and the exit code is 1.
+With ``--run`` models that need no more than that many steps also run on the functional back end, with random input;
+they must end in outputs or in an exception of ``openkpu.errors``.
 """
 
 from __future__ import annotations
@@ -21,10 +23,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import ModelError
+import numpy as np
+
+from ..errors import ModelError, OpenKPUError
 from .identify import identify
 from .load import load, model_size
-from .summary import describe
+from .model import Model
+from .summary import describe, macs
 
 EVIL = (0, 1, 2, 3, 7, 63, 64, 255, 256, 1023, 1024, 65535, 65536, 2 << 20, 64 << 20, 0x7FFFFFFF, 0x80000000,
         0xFFFFFFF0, 0xFFFFFFFF, 0x7FC00000, 0x7F800000, 0xFF800000)
@@ -125,6 +130,7 @@ class Report:
 
     loaded: int = 0
     refused: int = 0
+    ran: int = 0
     reasons: Counter = field(default_factory=Counter)
     failures: list[tuple[int, str]] = field(default_factory=list)
     slowest: float = 0.0
@@ -135,14 +141,16 @@ class Report:
         return self.loaded + self.refused + len(self.failures)
 
 
-def check(data: bytes, seed: int, report: Report, *, seconds: float, memory: int) -> None:
+def check(data: bytes, seed: int, report: Report, *, seconds: float, memory: int, steps: int) -> None:
     """Load ``data`` under the bounds and note the outcome. ``memory`` counts only while ``tracemalloc`` runs."""
     tracemalloc.reset_peak()
     base = tracemalloc.get_traced_memory()[0]
     start = time.process_time()
     try:
-        _use(data)
+        model = _use(data)
         report.loaded += 1
+        if work_of(model) <= steps:
+            report.ran += execute(model, seed)
     except ModelError as error:
         report.refused += 1
         report.reasons[f"{error.version or 'file'}: {error.field or 'other'}"[:60]] += 1
@@ -160,20 +168,41 @@ def check(data: bytes, seed: int, report: Report, *, seconds: float, memory: int
         report.failures.append((seed, f"needed {used} bytes for a file of {len(data)}"))
 
 
-def _use(data: bytes) -> None:
+def _use(data: bytes) -> Model:
     model = load(data, source="fuzz")
     size = model_size(data) if identify(data).kind != "zip" else model.size
     if size < model.size:
         raise AssertionError(f"model_size {size} is less than the model's {model.size}")
     describe(model)
+    return model
 
 
-def run(files: list[bytes], count: int, seed: int, *, seconds: float = 5.0, memory: int = 64 << 20,
+def work_of(model: Model) -> int:
+    """Elementary steps of one run, roughly: multiplications and elements touched."""
+    return sum(macs(layer) + sum(t.count for t in (*layer.inputs, *layer.outputs)) for layer in model.layers)
+
+
+def execute(model: Model, seed: int) -> bool:
+    """Run the model on the functional back end; False if that is refused with a documented exception."""
+    # Only here: the loaders do not depend on the runtime.
+    from ..devices.functional import FunctionalDevice
+    from ..runtime.session import Session
+
+    rng = np.random.default_rng(seed)
+    inputs = [rng.integers(0, 256, s.shape).astype(s.dtype) for s in model.inputs]
+    try:
+        Session(model, FunctionalDevice()).run(inputs)
+    except OpenKPUError:
+        return False
+    return True
+
+
+def run(files: list[bytes], count: int, seed: int, *, seconds: float = 5.0, memory: int = 64 << 20, steps: int = 0,
         progress: Callable[[Report], None] | None = None) -> Report:
-    """Load ``count`` mutants of ``files``; mutant i is ``mutant(files, seed + i)``."""
+    """Load ``count`` mutants of ``files``; mutant i is ``mutant(files, seed + i)``. ``steps``: see ``--run``."""
     report = Report()
     for i in range(count):
-        check(mutant(files, seed + i), seed + i, report, seconds=seconds, memory=memory)
+        check(mutant(files, seed + i), seed + i, report, seconds=seconds, memory=memory, steps=steps)
         if progress and (i + 1) % 5000 == 0:
             progress(report)
     return report
@@ -205,15 +234,16 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=5.0, help="processor time allowed for one file")
     parser.add_argument("--memory", type=int, default=256 << 20, help="bytes allowed for one file")
+    parser.add_argument("--run", type=int, default=0, metavar="STEPS", help="also run models of at most STEPS steps")
     options = parser.parse_args(argv)
     files = list(_inputs(options.paths))
     if not files:
         parser.error("no .kmodel or .kfpkg file among the paths")
     limit_memory(options.memory)
-    report = run(files, options.count, options.seed, seconds=options.seconds, memory=options.memory,
+    report = run(files, options.count, options.seed, seconds=options.seconds, memory=options.memory, steps=options.run,
                  progress=lambda r: print(f"{r.count} done", file=sys.stderr, flush=True))
-    print(f"{len(files)} files, {report.count} mutants: {report.loaded} loaded, {report.refused} refused, "
-          f"{len(report.failures)} failures; slowest {report.slowest:.2f} s, "
+    print(f"{len(files)} files, {report.count} mutants: {report.loaded} loaded ({report.ran} ran), "
+          f"{report.refused} refused, {len(report.failures)} failures; slowest {report.slowest:.2f} s, "
           f"peak memory of the process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10} MiB")
     for reason, number in report.reasons.most_common(15):
         print(f"  {number:7d}  {reason}")

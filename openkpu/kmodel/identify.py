@@ -6,6 +6,8 @@ import struct
 from dataclasses import dataclass
 
 KMDL = 0x4B4D444C
+NEWEST = 99
+"""Versions above are taken for damage, not for a later format."""
 
 SWAPPED_V3 = b"\0\0\0\3"
 SWAPPED_V4 = b"KMDL\0\0\0\4"
@@ -52,7 +54,7 @@ def _words(data: bytes) -> Identity | None:
                         "no released runtime reads it; convert the network again with nncase 1.0 to 1.9")
     if w0 == KMDL and w1 == 5:
         return Identity("v5", True, "kmodel v5 (nncase 1.x)")
-    if w0 == KMDL and w1 >= 6:
+    if w0 == KMDL and 6 <= w1 <= NEWEST:
         return _refused("v6+", f"kmodel v{w1} (nncase 2 for K230 and other chips)",
                         "the K210 needs v3, v4 or v5; convert the network again with nncase 1.9 for the target k210")
     if data.startswith(SWAPPED_V4):
