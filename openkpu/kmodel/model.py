@@ -168,6 +168,23 @@ class Layer:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class InOut(Layer):
+    """One tensor read, one written; the usual shape of an operator."""
+
+    input: Tensor
+    out: Tensor
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TwoInOut(Layer):
+    """Two tensors read, one written."""
+
+    a: Tensor
+    b: Tensor
+    out: Tensor
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class KpuConv(Layer):
     """A convolution on the KPU: the descriptor once per batch, maps advancing by their rows.
 
@@ -201,19 +218,13 @@ class KpuConv(Layer):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class KpuUpload(Layer):
+class KpuUpload(InOut):
     """Scatter dense uint8 maps (N, C, H, W) from host memory into the AI RAM."""
-
-    input: Tensor
-    out: Tensor
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class KpuDownload(Layer):
+class KpuDownload(InOut):
     """Gather maps (N, C, H, W) from the AI RAM into dense host memory."""
-
-    input: Tensor
-    out: Tensor
 
 
 @dataclass(frozen=True)

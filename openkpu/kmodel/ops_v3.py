@@ -10,25 +10,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .model import Layer, Tensor
+from .model import InOut, Layer, Tensor, TwoInOut
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Add(Layer):
+class Add(TwoInOut):
     """(count,) + (count,)."""
 
-    a: Tensor
-    b: Tensor
-    out: Tensor
-
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class QuantizedAdd(Layer):
+class QuantizedAdd(TwoInOut):
     """uint8 (count,); offsets, multipliers and shifts are int32."""
 
-    a: Tensor
-    b: Tensor
-    out: Tensor
     a_offset: int
     a_mul: int
     a_shift: int
@@ -41,19 +34,14 @@ class QuantizedAdd(Layer):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class GlobalAveragePool2d(Layer):
+class GlobalAveragePool2d(InOut):
     """(channels, kernel_size) -> (channels,)."""
-
-    input: Tensor
-    out: Tensor
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class QuantizedMaxPool2d(Layer):
+class QuantizedMaxPool2d(InOut):
     """uint8 (C, H, W) -> (C, OH, OW)."""
 
-    input: Tensor
-    out: Tensor
     kernel_w: int
     kernel_h: int
     stride_w: int
@@ -63,11 +51,9 @@ class QuantizedMaxPool2d(Layer):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class AveragePool2d(Layer):
+class AveragePool2d(InOut):
     """(C, H, W) -> (C, OH, OW); every window holds at least one pixel. ``act`` is stored but not applied."""
 
-    input: Tensor
-    out: Tensor
     kernel_w: int
     kernel_h: int
     stride_w: int
@@ -78,56 +64,41 @@ class AveragePool2d(Layer):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Quantize(Layer):
+class Quantize(InOut):
     """float32 (count,) -> uint8 (count,)."""
 
-    input: Tensor
-    out: Tensor
     scale: np.float32
     bias: np.float32
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Dequantize(Layer):
+class Dequantize(InOut):
     """uint8 (count,) -> float32 (count,): q*scale + bias."""
 
-    input: Tensor
-    out: Tensor
     scale: np.float32
     bias: np.float32
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Requantize(Layer):
+class Requantize(InOut):
     """uint8 (count,): out = table[in]; ``table`` is uint8 (256,)."""
 
-    input: Tensor
-    out: Tensor
     table: np.ndarray
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class L2Normalization(Layer):
+class L2Normalization(InOut):
     """(channels,)."""
-
-    input: Tensor
-    out: Tensor
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Softmax(Layer):
+class Softmax(InOut):
     """(channels,)."""
-
-    input: Tensor
-    out: Tensor
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Logistic(Layer):
+class Logistic(InOut):
     """(channels,)."""
-
-    input: Tensor
-    out: Tensor
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -139,53 +110,37 @@ class Concat(Layer):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class FullyConnected(Layer):
+class FullyConnected(InOut):
     """(in,) -> (out,); ``weights`` float32 (out, in), ``bias`` float32 (out,); ``act`` 0 linear, 1 ReLU, 2 ReLU6."""
 
-    input: Tensor
-    out: Tensor
     act: int
     weights: np.ndarray
     bias: np.ndarray
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class TensorflowFlatten(Layer):
+class TensorflowFlatten(InOut):
     """(C, H, W) -> (H, W, C)."""
 
-    input: Tensor
-    out: Tensor
-
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class ResizeNearestNeighbor(Layer):
+class ResizeNearestNeighbor(InOut):
     """(C, H, W) -> (C, OH, OW); float32, or uint8 for KL_QUANTIZED_RESIZE_NEAREST_NEIGHBOR."""
 
-    input: Tensor
-    out: Tensor
-
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class ChannelwiseDequantize(Layer):
+class ChannelwiseDequantize(InOut):
     """uint8 (channels, channel_size) -> float32; ``scale`` and ``bias`` float32 (channels,)."""
 
-    input: Tensor
-    out: Tensor
     scale: np.ndarray
     bias: np.ndarray
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class AddPadding(Layer):
+class AddPadding(InOut):
     """uint8 (channels,) -> AI-RAM map (1, channels, 4, 4): in[c] at pixel (0, 0), the others don't matter."""
-
-    input: Tensor
-    out: Tensor
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class RemovePadding(Layer):
+class RemovePadding(InOut):
     """uint8 (channels, 4, 4) -> (channels,): pixel (0, 0) of each channel."""
-
-    input: Tensor
-    out: Tensor

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .model import Layer, Tensor
+from .model import InOut, Layer, Tensor, TwoInOut
 
 BINARY_OPS = ("add", "sub", "mul", "div", "min", "max")
 REDUCE_OPS = ("mean", "min", "max", "sum")
@@ -33,23 +33,17 @@ class Window:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Binary(Layer):
+class Binary(TwoInOut):
     """``a`` op ``b`` with broadcasting, all four-dimensional."""
 
-    a: Tensor
-    b: Tensor
-    out: Tensor
     op: str
     clamp: Clamp
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class QuantizedBinary(Layer):
+class QuantizedBinary(TwoInOut):
     """uint8, four-dimensional, with broadcasting; shifts are 0..62."""
 
-    a: Tensor
-    b: Tensor
-    out: Tensor
     op: str
     a_offset: int
     a_mul: int
@@ -71,11 +65,9 @@ class Concat(Layer):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Conv2d(Layer):
+class Conv2d(InOut):
     """``weights`` float32 (OC, IC/groups, KH, KW), ``bias`` float32 (OC,)."""
 
-    input: Tensor
-    out: Tensor
     groups: int
     window: Window
     clamp: Clamp
@@ -84,11 +76,9 @@ class Conv2d(Layer):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class QuantizedConv2d(Layer):
+class QuantizedConv2d(InOut):
     """uint8; ``weights`` uint8 (OC, IC/groups, KH, KW), ``bias`` int32 (OC,); offsets are added."""
 
-    input: Tensor
-    out: Tensor
     groups: int
     window: Window
     in_offset: int
@@ -101,11 +91,9 @@ class QuantizedConv2d(Layer):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Conv2dTranspose(Layer):
+class Conv2dTranspose(InOut):
     """``weights`` float32 (groups, OC/groups, IC/groups, KH, KW); ``bias`` float32 (OC,) is stored but never added."""
 
-    input: Tensor
-    out: Tensor
     groups: int
     window: Window
     clamp: Clamp
@@ -114,43 +102,33 @@ class Conv2dTranspose(Layer):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Quantize(Layer):
+class Quantize(InOut):
     """float32 (n,) -> uint8 (n,): x*scale + zero_point, rounded and clamped."""
 
-    input: Tensor
-    out: Tensor
     zero_point: int
     scale: np.float32
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Dequantize(Layer):
+class Dequantize(InOut):
     """uint8 (n,) -> float32 (n,): (q - zero_point) * (1/scale)."""
 
-    input: Tensor
-    out: Tensor
     zero_point: int
     scale: np.float32
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Matmul(Layer):
+class Matmul(TwoInOut):
     """(rows, cols) x (cols, b_cols) + ``bias`` float32 (b_cols,)."""
 
-    a: Tensor
-    b: Tensor
-    out: Tensor
     clamp: Clamp
     bias: np.ndarray
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class QuantizedMatmul(Layer):
+class QuantizedMatmul(TwoInOut):
     """uint8 (rows, cols) x (cols, b_cols); ``bias`` int32 (b_cols,); offsets are added."""
 
-    a: Tensor
-    b: Tensor
-    out: Tensor
     a_offset: int
     b_offset: int
     out_mul: int
@@ -160,39 +138,30 @@ class QuantizedMatmul(Layer):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class MemoryCopy(Layer):
+class MemoryCopy(InOut):
     """uint8 (n,): the whole 32-bit words of the range."""
-
-    input: Tensor
-    out: Tensor
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Pad(Layer):
+class Pad(InOut):
     """Any dtype; ``pads`` are four (before, after), negative ones crop; ``value`` has the input's dtype."""
 
-    input: Tensor
-    out: Tensor
     pads: tuple[Pair, ...]
     value: np.generic
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Reduce(Layer):
+class Reduce(InOut):
     """Axes where ``out`` is 1 and ``input`` is not are folded into ``init``."""
 
-    input: Tensor
-    out: Tensor
     op: str
     init: np.float32
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class ReduceWindow2d(Layer):
+class ReduceWindow2d(InOut):
     """Pooling over the pixels inside the image."""
 
-    input: Tensor
-    out: Tensor
     op: str
     window: Window
     init: np.float32
@@ -200,50 +169,40 @@ class ReduceWindow2d(Layer):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class ResizeImage(Layer):
+class ResizeImage(InOut):
     """float32 or uint8; ``mode`` "bilinear" or "nearest"."""
 
-    input: Tensor
-    out: Tensor
     mode: str
     align_corners: bool
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Softmax(Layer):
+class Softmax(InOut):
     """(outer, inner), along inner."""
 
-    input: Tensor
-    out: Tensor
     beta: np.float32
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Transpose(Layer):
+class Transpose(InOut):
     """Any dtype: out = transpose(in, perm)."""
 
-    input: Tensor
-    out: Tensor
     perm: tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class StridedSlice(Layer):
+class StridedSlice(InOut):
     """Any dtype; four of ``begin``, ``end``, ``strides``; every visited index is inside the input."""
 
-    input: Tensor
-    out: Tensor
     begin: tuple[int, ...]
     end: tuple[int, ...]
     strides: tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Unary(Layer):
+class Unary(InOut):
     """(n,)."""
 
-    input: Tensor
-    out: Tensor
     op: str
 
 
@@ -257,20 +216,16 @@ class TableLookup1d(Layer):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class NnilUnaryMethod(Layer):
+class NnilUnaryMethod(InOut):
     """(n,); ``program``: (opcode, immediate or None) with balanced stack use, ending in ret (0xA0)."""
 
-    input: Tensor
-    out: Tensor
     program: tuple[tuple[int, np.float32 | None], ...]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class CpuConv2d(Layer):
+class CpuConv2d(InOut):
     """NHWC tensors; ``weights`` float32 (OC, KH, KW, IC), ``bias`` float32 (OC,)."""
 
-    input: Tensor
-    out: Tensor
     window: Window
     clamp: Clamp
     weights: np.ndarray
@@ -278,11 +233,9 @@ class CpuConv2d(Layer):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class CpuDepthwiseConv2d(Layer):
+class CpuDepthwiseConv2d(InOut):
     """NHWC tensors; ``weights`` float32 (C, KH, KW), ``bias`` float32 (C,)."""
 
-    input: Tensor
-    out: Tensor
     window: Window
     clamp: Clamp
     weights: np.ndarray
@@ -290,11 +243,9 @@ class CpuDepthwiseConv2d(Layer):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class CpuReduceWindow2d(Layer):
+class CpuReduceWindow2d(InOut):
     """NHWC tensors; "sum" does not occur."""
 
-    input: Tensor
-    out: Tensor
     op: str
     window: Window
     init: np.float32
@@ -302,11 +253,9 @@ class CpuReduceWindow2d(Layer):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class CpuQuantizedConv2d(Layer):
+class CpuQuantizedConv2d(InOut):
     """NHWC uint8; ``weights`` uint8 (OC, KH, KW, IC), ``bias`` int32 (OC,); offsets are subtracted."""
 
-    input: Tensor
-    out: Tensor
     window: Window
     in_offset: int
     filter_offset: int
@@ -318,11 +267,9 @@ class CpuQuantizedConv2d(Layer):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class CpuQuantizedDepthwiseConv2d(Layer):
+class CpuQuantizedDepthwiseConv2d(InOut):
     """NHWC uint8; ``weights`` uint8 (C, KH, KW), ``bias`` int32 (C,); offsets are subtracted."""
 
-    input: Tensor
-    out: Tensor
     window: Window
     in_offset: int
     filter_offset: int

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .model import Layer, Tensor
+from .model import InOut, Layer, Tensor, TwoInOut
 from .ops_v4 import Clamp, Window
 
 BINARY_OPS = ("add", "sub", "mul", "div", "min", "max", "pow", "floor_div", "floor_mod", "bitwise_and", "bitwise_or",
@@ -24,31 +24,22 @@ RESIZE_MODES = ("bilinear", "nearest")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Binary(Layer):
+class Binary(TwoInOut):
     """``a`` op ``b``, broadcasting right-aligned; float32, int32 or int64."""
 
-    a: Tensor
-    b: Tensor
-    out: Tensor
     op: str
     clamp: Clamp
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Broadcast(Layer):
+class Broadcast(InOut):
     """``input`` repeated to the shape of ``out``."""
-
-    input: Tensor
-    out: Tensor
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Compare(Layer):
+class Compare(TwoInOut):
     """uint8 truth values of ``a`` op ``b``, broadcasting right-aligned."""
 
-    a: Tensor
-    b: Tensor
-    out: Tensor
     op: str
 
 
@@ -66,46 +57,34 @@ class Conv2d(Layer):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Convert(Layer):
+class Convert(InOut):
     """C cast to the dtype of ``out``."""
 
-    input: Tensor
-    out: Tensor
-
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Copy(Layer):
+class Copy(InOut):
     """Element for element (COPY of the StackVM and copy of k210 modules)."""
 
-    input: Tensor
-    out: Tensor
-
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Cumsum(Layer):
-    input: Tensor
-    out: Tensor
+class Cumsum(InOut):
     axis: int
     exclusive: bool
     reverse: bool
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Dequantize(Layer):
+class Dequantize(InOut):
     """(u)int8 -> float32: q*scale + bias."""
 
-    input: Tensor
-    out: Tensor
     scale: np.float32
     bias: np.float32
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Quantize(Layer):
+class Quantize(InOut):
     """float32 -> (u)int8: rint(x*scale + bias), clamped."""
 
-    input: Tensor
-    out: Tensor
     scale: np.float32
     bias: np.float32
 
@@ -131,9 +110,7 @@ class GatherNd(Layer):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Hardmax(Layer):
-    input: Tensor
-    out: Tensor
+class Hardmax(InOut):
     axis: int
 
 
@@ -173,22 +150,18 @@ class Onehot(Layer):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Pad(Layer):
+class Pad(InOut):
     """``pads``: (before, after, interior) per dimension; ``mode`` constant, reflect, symmetric or edge."""
 
-    input: Tensor
-    out: Tensor
     pads: tuple[tuple[int, int, int], ...]
     mode: str
     value: np.generic
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Reduce(Layer):
+class Reduce(InOut):
     """float32 or int32; ``axes`` are non-negative and sorted; ``out`` has them as 1 or not at all (``keep_dims``)."""
 
-    input: Tensor
-    out: Tensor
     op: str
     axes: tuple[int, ...]
     keep_dims: bool
@@ -196,11 +169,9 @@ class Reduce(Layer):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class ReduceArg(Layer):
+class ReduceArg(InOut):
     """Index of the smallest or largest element; ``out`` int32 or int64."""
 
-    input: Tensor
-    out: Tensor
     op: str
     axes: tuple[int, ...]
     keep_dims: bool
@@ -208,19 +179,15 @@ class ReduceArg(Layer):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class ReduceProd(Layer):
-    input: Tensor
-    out: Tensor
+class ReduceProd(InOut):
     axes: tuple[int, ...]
     keep_dims: bool
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class ReduceWindow2d(Layer):
+class ReduceWindow2d(InOut):
     """float32 (N, C, H, W): pooling over the pixels inside the image."""
 
-    input: Tensor
-    out: Tensor
     op: str
     window: Window
     init: np.float32
@@ -228,57 +195,46 @@ class ReduceWindow2d(Layer):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class ResizeImage(Layer):
+class ResizeImage(InOut):
     """The two last dimensions."""
 
-    input: Tensor
-    out: Tensor
     mode: str
     align_corners: bool
     half_pixel_centers: bool
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Sigmoid(Layer):
-    input: Tensor
-    out: Tensor
+class Sigmoid(InOut):
+    """1/(1+exp(-x)), float32."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Slice(Layer):
+class Slice(InOut):
     """out[k] = in[starts + k*steps], every visited index inside the input; steps may be negative."""
 
-    input: Tensor
-    out: Tensor
     starts: tuple[int, ...]
     steps: tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Softmax(Layer):
-    input: Tensor
-    out: Tensor
+class Softmax(InOut):
     axis: int
     beta: np.float32
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class SpaceToBatch(Layer):
+class SpaceToBatch(InOut):
     """``block`` over the last dimensions; ``pads`` (before, after) of those dimensions. The block's position is the
     slowest part of the new batch index, the old batch the fastest."""
 
-    input: Tensor
-    out: Tensor
     block: tuple[int, ...]
     pads: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class BatchToSpace(Layer):
+class BatchToSpace(InOut):
     """``block`` over the last dimensions and ``crops`` (before, after) of them: undoes ``SpaceToBatch``."""
 
-    input: Tensor
-    out: Tensor
     block: tuple[int, ...]
     crops: tuple[tuple[int, int], ...]
 
@@ -294,11 +250,9 @@ class Ternary(Layer):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Transpose(Layer):
+class Transpose(InOut):
     """out = transpose(in, perm)."""
 
-    input: Tensor
-    out: Tensor
     perm: tuple[int, ...]
 
 
@@ -318,20 +272,16 @@ class Topk(Layer):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Unary(Layer):
+class Unary(InOut):
     """``op``: abs, acos, asin, ceil, cos, exp, floor, log, neg, round, rsqrt, sign, sin, sqrt, square, tanh,
     bitwise_not, logical_not or erf."""
 
-    input: Tensor
-    out: Tensor
     op: str
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Trilu(Layer):
+class Trilu(InOut):
     """Upper or lower triangle of the two last dimensions, diagonal ``k``."""
 
-    input: Tensor
-    out: Tensor
     upper: bool
     k: int
