@@ -249,3 +249,17 @@ def test_map_shape_follows_dequantize_back_to_the_conv():
 
 def test_map_shape_is_unknown_behind_fully_connected():
     assert load(v3_file([v3_fc()], outputs=((64, 16),))).outputs[0].map_shape is None
+
+
+def test_tables_behind_the_last_body_belong_to_the_model():
+    d = descriptor()
+    body = v3_conv(44, d)
+    data = bytearray(v3_file([(10240, body[:24])]))
+    moved = len(data)
+    offsets = struct.unpack_from("<4I", body, 8)
+    struct.pack_into("<4I", data, 52, *(o - 68 + moved for o in offsets))
+    data += body[24:]
+    model = load(bytes(data) + bytes(50))
+    assert model.size == model_size(bytes(data) + bytes(50)) == len(data)
+    assert model.layers[0].weights.tobytes() == load(v3_file([(10240,
+     lambda p: v3_conv(p, d))])).layers[0].weights.tobytes()

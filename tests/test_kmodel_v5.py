@@ -488,3 +488,8 @@ def test_trailing_data_is_ignored():
 def test_unknown_release_is_refused():
     with pytest.raises(ModelError, match="choose one of"):
         load(code_file(COPY), release="2.0")
+
+
+def test_model_without_layers_is_refused():
+    with pytest.raises(ModelError, match="does nothing"):
+        load(code_file(RET))

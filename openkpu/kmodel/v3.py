@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..hw.descriptor import Descriptor
 from . import ops_v3 as ops
 from .kpu_record import RECORD_BYTES, make_conv, read_record, table_sizes
 from .model import KpuConv, KpuUpload, Layer, Model, TensorSpec
@@ -18,6 +19,7 @@ TAIL_PADDING = 7
 """Bytes of padding behind the last body that real files may lack (section 3.1)."""
 
 KLF_MAIN_MEM_OUT = 1
+K210_CONV = 10240
 MAX_CONCAT = 4096
 MAX_KERNEL = 1024
 
@@ -28,7 +30,8 @@ _NAMES = {
     14: "L2_NORMALIZATION", 15: "SOFTMAX", 16: "CONCAT", 17: "QUANTIZED_CONCAT", 18: "FULLY_CONNECTED",
     19: "QUANTIZED_FULLY_CONNECTED", 20: "TENSORFLOW_FLATTEN", 21: "QUANTIZED_TENSORFLOW_FLATTEN",
     22: "RESIZE_NEAREST_NEIGHBOR", 23: "QUANTIZED_RESIZE_NEAREST_NEIGHBOR", 24: "CHANNELWISE_DEQUANTIZE",
-    25: "LOGISTIC", 10240: "K210_CONV", 10241: "K210_ADD_PADDING", 10242: "K210_REMOVE_PADDING", 10243: "K210_UPLOAD",
+    25: "LOGISTIC", K210_CONV: "K210_CONV", 10241: "K210_ADD_PADDING", 10242: "K210_REMOVE_PADDING",
+    10243: "K210_UPLOAD",
 }
 LAYER_TYPES = {number: f"KL_{name}" for number, name in _NAMES.items()}
 """Layer names by type number (section 3.3)."""
@@ -52,24 +55,24 @@ def _tables(data: memoryview, context: Context) -> tuple[tuple[int, ...], list[t
 
 def measure(data: memoryview, context: Context) -> int:
     """Bytes of the model at the start of ``data`` (section 8, raw flash)."""
-    _, outputs, headers = _tables(data, context)
+    (flags, _), outputs, headers = _tables(data, context)
     position = HEADER_BYTES + 8 * (len(outputs) + len(headers))
     end = position + sum(size for _, size in headers)
     for kind, size in headers:
-        if kind == 10240 and position + 24 + RECORD_BYTES <= min(len(data), position + size):
-            end = max(end, *_conv_ends(Reader(context, data, position, position + size, "K210_CONV")))
+        if kind == K210_CONV and position + 24 <= len(data):
+            end = max(end, _conv_end(Reader(context, data, position, position + 24, "K210_CONV"), bool(flags & 1)))
         position += size
     return end
 
 
-def _conv_ends(r: Reader) -> tuple[int, ...]:
-    """Ends of the tables of a K210_CONV body; the record's own checks come later."""
-    _, _, layer, weights, bn, act = r.fields("flags:I out:I layer:I weights:I bn:I act:I")
+def _conv_end(r: Reader, eight_bit: bool) -> int:
+    """End of the last table of a K210_CONV body, which may lie anywhere; the record's own checks come later."""
+    _, _, layer, *tables = r.fields("flags:I out:I layer:I weights:I bn:I act:I")
     if layer + RECORD_BYTES > len(r.data):
-        return (layer + RECORD_BYTES,)
-    words = np.frombuffer(r.data, "<u8", 4, layer).tolist()
-    oc = (words[2] >> 32 & 0x3FF) + 1
-    return layer + RECORD_BYTES, bn + 8 * oc, act + 144
+        return layer + RECORD_BYTES
+    d = Descriptor.unpack(r.data[layer: layer + RECORD_BYTES])
+    sizes = table_sizes(d, eight_bit=eight_bit)
+    return max(layer + RECORD_BYTES, *(start + size for start, size in zip(tables, sizes, strict=True)))
 
 
 def load(data: memoryview, source: str, *, byte_swapped: bool = False) -> Model:
@@ -289,5 +292,5 @@ _PARSERS: dict[int, Callable[[Reader, Memory, dict, bool], Layer]] = {
     11: _affine(ops.Quantize, "<f4", "u1", False), 12: _affine(ops.Dequantize, "u1", "<f4", True), 13: _requantize,
     14: _vector(ops.L2Normalization), 15: _vector(ops.Softmax), 16: _concat, 17: _concat, 18: _fully_connected,
     20: _flatten, 22: _resize("<f4"), 23: _resize("u1"), 24: _channelwise_dequantize, 25: _vector(ops.Logistic),
-    10240: _conv, 10241: _add_padding, 10242: _remove_padding, 10243: _upload,
+    K210_CONV: _conv, 10241: _add_padding, 10242: _remove_padding, 10243: _upload,
 }

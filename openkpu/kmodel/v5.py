@@ -144,6 +144,8 @@ class _Expander:
                            for name, ports in (("input", function.inputs), ("output", function.outputs)))
         self._run(_Binding(module, function, tuple(s.tensor for s in inputs), tuple(s.tensor for s in outputs)),
                   c.entry_function, 0)
+        if not self.layers:
+            head.fail("entry_function", "does nothing")
         if c.size < len(self.data):
             self.context.warn(f"{len(self.data) - c.size} bytes behind the model are ignored")
         return Model(source=self.context.source, version=5, image=bytes(self.data[: c.size]), pools=self.memory.pools,
