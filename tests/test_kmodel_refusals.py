@@ -185,7 +185,8 @@ def bomb() -> bytes:
     (lambda: kfpkg([MODEL | {"bin": "a\\m"}]), "plain"), (lambda: kfpkg([MODEL | {"bin": ".."}]), "plain"),
     (lambda: kfpkg([MODEL | {"bin": 7}]), "plain"), (lambda: kfpkg([MODEL | {"bin": "gone"}]), "not in the archive"),
     (lambda: kfpkg([MODEL | {"sha256Prefix": 1}]), "sha256Prefix"), (duplicate_names, "two members"),
-    (bomb, "more than 16777216"), (lambda: encrypted_flag(kfpkg()), "encrypted"),
+    (bomb, "more than 16777216"), (lambda: package({str(i): b"" for i in range(4097)}), "4097 members"),
+    (lambda: encrypted_flag(kfpkg()), "encrypted"),
 ])
 def test_package_that_is_damaged_or_dangerous_is_refused(make, text):
     data = make()

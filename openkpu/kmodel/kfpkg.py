@@ -18,6 +18,7 @@ LIST = "flash-list.json"
 FLASH_BYTES = 16 << 20
 MAX_LIST = 64 << 10
 MAX_ENTRIES = 256
+MAX_MEMBERS = 4096
 SECTOR = 4096
 
 _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, OverflowError, NotImplementedError,
@@ -64,6 +65,10 @@ def load_kfpkg(data: bytes, source: str = "") -> Package:
     No member may be larger than the flash (16 MiB) and all listed ones together no larger than twice that.
     """
     context = Context(source, VERSION)
+    # zipfile reads the whole directory at once; a hostile one takes far more memory than its bytes.
+    members = data.count(b"PK\1\2")
+    if members > MAX_MEMBERS:
+        context.fail(f"the zip archive has {members} members, more than {MAX_MEMBERS}", field="members", advice=_ADVICE)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return _package(context, archive)
