@@ -28,7 +28,7 @@ module kpu_fetch #(
     // jobs for kpu_unpack
     output wire               job_valid,
     input  wire               job_ready,
-    output wire [75:0]        job,
+    output wire [74:0]        job,
     // AXI4 read address channel
     output reg                m_axi_arvalid,
     input  wire               m_axi_arready,

@@ -37,7 +37,7 @@ module kpu_seq #(
     output reg  [2:0]         pass_step,     // lines from one to the next
     output reg  [4:0]         pass_word,     // 64-byte word of the line
     output reg  [5:0]         pass_x,        // first column within the word
-    output reg  [6:0]         pass_groups,   // column groups of a line
+    output reg  [6:0]         pass_groups,   // column groups of a line (depthwise: columns)
     output reg  [6:0]         pass_span,     // columns touched behind pass_x
     output reg                pass_first,    // first pass of a block
     output reg                pass_last,     // last pass of a block
@@ -103,7 +103,7 @@ module kpu_seq #(
     wire [10:0] left_ic = layer[`PL_IC] - channel;
     wire high = wide && g[0];
     wire [6:0] wider = last_strip ? cols : cols + 7'd1;
-    wire [6:0] groups = overlap ? wider : (cols + (7'd1 << lgp) - 7'd1) >> lgp;
+    wire [6:0] groups = dwfast ? cols : overlap ? wider : (cols + (7'd1 << lgp) - 7'd1) >> lgp;
 
     wire can_go = (!pass_valid || pass_ready) && (!block_valid || block_ready);
     assign plan_ready = state == S_IDLE;
@@ -143,7 +143,7 @@ module kpu_seq #(
                     pass_x <= dwfast ? 6'd0 : layer[`PL_DECIM] ? {1'b0, in_x[4:0]} : in_x[5:0];
                     pass_groups <= groups;
                     pass_span <= dwfast ? 7'd63 : overlap ? wider - 7'd1
-                        : ((cols - 7'd1) << lgs) + (7'd1 << lgc) - 7'd1;
+                        : ((cols - 7'd1) << lgs) + (7'd1 << lgc) - 7'd1 + {6'd0, layer[`PL_POOL] == 4'd6};
                     pass_first <= g == 12'd0;
                     pass_last <= last_g;
                     pass_high <= high;

@@ -73,7 +73,7 @@ module kpu_weights #(
     wire [71:0] r_data;
 
     kpu_ram #(.WIDTH(72), .DEPTH(1 << LGSIZE)) ring (
-        .clk(clk), .we(entry_valid && entry_ready), .be(1'b1), .waddr(wp[LGSIZE-1:0]), .wdata(entry),
+        .clk(clk), .we(entry_valid && entry_ready), .waddr(wp[LGSIZE-1:0]), .wdata(entry),
         .re(go), .raddr(at[LGSIZE-1:0]), .rdata(r_data)
     );
 

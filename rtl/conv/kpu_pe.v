@@ -1,0 +1,78 @@
+// Processing element: nine multipliers, their sum, and a memory of partial sums.
+//
+// Two weight sets, so that the next pass's weights arrive while this pass's are in use. Two banks of partial
+// sums, so that one block is drained while the next accumulates. A pixel group enters with its controls (stage A), its
+// dot product is added to the partial sum one cycle later (stage B); the same address may come again after
+// two cycles. Sums are kept modulo 2^36, which is all that spec 5.2 keeps of alu.
+`resetall
+`timescale 1ns / 1ps
+`default_nettype none
+
+module kpu_pe #(
+    parameter DEPTH = 128,           // partial sums per bank
+    parameter ADDR_W = $clog2(DEPTH)
+) (
+    input  wire              clk,
+    // weights
+    input  wire              w_we,
+    input  wire              w_bank,
+    input  wire [71:0]       w_data,
+    // stage A
+    input  wire [71:0]       x,
+    input  wire              x_weights,
+    input  wire              dot_en,
+    input  wire              a_valid,
+    input  wire              a_bank,
+    input  wire [ADDR_W-1:0] a_addr,
+    // stage B
+    input  wire              b_valid,
+    input  wire              b_bank,
+    input  wire              b_first,
+    input  wire              b_high,
+    input  wire [ADDR_W-1:0] b_addr,
+    output reg  [19:0]       dot,
+    // drain: sum one cycle after d_re
+    input  wire              d_re,
+    input  wire              d_bank,
+    input  wire [ADDR_W-1:0] d_addr,
+    input  wire              d_bank_q,
+    output wire [35:0]       d_sum
+);
+    reg [71:0] w0, w1;
+    wire [71:0] w = x_weights ? w1 : w0;
+    wire [15:0] m0 = x[7:0] * w[7:0];
+    wire [15:0] m1 = x[15:8] * w[15:8];
+    wire [15:0] m2 = x[23:16] * w[23:16];
+    wire [15:0] m3 = x[31:24] * w[31:24];
+    wire [15:0] m4 = x[39:32] * w[39:32];
+    wire [15:0] m5 = x[47:40] * w[47:40];
+    wire [15:0] m6 = x[55:48] * w[55:48];
+    wire [15:0] m7 = x[63:56] * w[63:56];
+    wire [15:0] m8 = x[71:64] * w[71:64];
+
+    wire [35:0] sum0, sum1;
+    wire [35:0] so_far = b_first ? 36'd0 : b_bank ? sum1 : sum0;
+    wire [35:0] after = so_far + (b_high ? {8'd0, dot, 8'd0} : {16'd0, dot});
+    wire acc0 = a_valid && !a_bank;
+    wire acc1 = a_valid && a_bank;
+
+    kpu_ram #(.WIDTH(36), .DEPTH(DEPTH)) bank0 (
+        .clk(clk), .we(b_valid && !b_bank), .waddr(b_addr), .wdata(after),
+        .re(acc0 || (d_re && !d_bank)), .raddr(acc0 ? a_addr : d_addr), .rdata(sum0)
+    );
+    kpu_ram #(.WIDTH(36), .DEPTH(DEPTH)) bank1 (
+        .clk(clk), .we(b_valid && b_bank), .waddr(b_addr), .wdata(after),
+        .re(acc1 || (d_re && d_bank)), .raddr(acc1 ? a_addr : d_addr), .rdata(sum1)
+    );
+    assign d_sum = d_bank_q ? sum1 : sum0;
+
+    always @(posedge clk) begin
+        if (w_we && !w_bank) w0 <= w_data;
+        if (w_we && w_bank) w1 <= w_data;
+        if (dot_en)
+            dot <= {4'd0, m0} + {4'd0, m1} + {4'd0, m2} + {4'd0, m3} + {4'd0, m4} + {4'd0, m5} + {4'd0, m6}
+                + {4'd0, m7} + {4'd0, m8};
+    end
+endmodule
+
+`resetall

@@ -1,0 +1,140 @@
+// Segment of the systolic array: SEGLEN processing elements that see the same pixels, one output channel each.
+//
+// Pixels come from the window former (head of a pixel column) or from the segment before, one cycle later; segments
+// therefore form 1, 2, 4 or 8 columns without wires that span the array. Beside the PEs one accumulator sums
+// the pixels (S_x, spec 5.1), once per pixel instead of once per output channel.
+//
+// Depthwise: the first LPS PEs take a window of their own each, and their dot products leave at once.
+`resetall
+`timescale 1ns / 1ps
+`default_nettype none
+
+module kpu_segment #(
+    parameter SEGLEN = 8,    // PEs
+    parameter LPS = 4,       // lanes; SEGLEN / LPS drain phases
+    parameter DEPTH = 128,   // partial sums per bank
+    parameter LGSEGS = 3,
+    parameter INDEX = 0,     // number of the segment
+    parameter ADDR_W = $clog2(DEPTH),
+    parameter LGSEGLEN = $clog2(SEGLEN),
+    parameter PHASE_W = SEGLEN > LPS ? $clog2(SEGLEN / LPS) : 1,
+    parameter CTL_W = ADDR_W + 5
+) (
+    input  wire                clk,
+    input  wire                rst,
+    // pixels and controls {valid, bank, weights, first, high, addr}
+    input  wire [71:0]         x_in,
+    input  wire [CTL_W-1:0]    ctl_in,
+    output reg  [71:0]         x,
+    output reg  [CTL_W-1:0]    ctl,
+    // weights, to all segments at once
+    input  wire                w_valid,
+    input  wire                w_bank,
+    input  wire                w_dw,
+    input  wire [LGSEGS-1:0]   w_seg,
+    input  wire [LGSEGS-1:0]   w_mask,
+    input  wire [LGSEGLEN-1:0] w_pe,
+    input  wire [71:0]         w_data,
+    // depthwise
+    input  wire                dw,
+    input  wire                dw_en,
+    input  wire                dw_weights,
+    input  wire [LPS*72-1:0]   dww,
+    // drain
+    input  wire                d_re,
+    input  wire                d_bank,
+    input  wire [PHASE_W-1:0]  d_phase,
+    input  wire [ADDR_W-1:0]   d_addr,
+    output wire [LPS*36-1:0]   d_sums,
+    output wire [LPS*22-1:0]   d_xsums
+);
+    wire a_valid = ctl[ADDR_W+4];
+    wire a_bank = ctl[ADDR_W+3];
+    wire a_weights = ctl[ADDR_W+2];
+    wire a_first = ctl[ADDR_W+1];
+    wire a_high = ctl[ADDR_W];
+    wire [ADDR_W-1:0] a_addr = ctl[ADDR_W-1:0];
+    reg b_valid, b_bank, b_first, b_high;
+    reg [ADDR_W-1:0] b_addr;
+    reg d_bank_q;
+    reg [PHASE_W-1:0] d_phase_q;
+
+    wire mine = w_valid && ((INDEX[LGSEGS-1:0] ^ w_seg) & w_mask) == {LGSEGS{1'b0}};
+    wire [SEGLEN*36-1:0] sums;
+    wire [SEGLEN*20-1:0] dots;
+
+    genvar i;
+    generate
+        for (i = 0; i < SEGLEN; i = i + 1) begin : pe
+            wire [71:0] own;
+            wire own_weights;
+            if (i < LPS) begin : dwx
+                assign own = dw ? dww[72*i+:72] : x;
+                assign own_weights = dw ? dw_weights : a_weights;
+            end else begin : plain
+                assign own = x;
+                assign own_weights = a_weights;
+            end
+            kpu_pe #(.DEPTH(DEPTH)) u (
+                .clk(clk),
+                .w_we(mine && (w_dw ? i < LPS : w_pe == i[LGSEGLEN-1:0])), .w_bank(w_bank), .w_data(w_data),
+                .x(own), .x_weights(own_weights), .dot_en(dw ? dw_en : a_valid),
+                .a_valid(a_valid), .a_bank(a_bank), .a_addr(a_addr),
+                .b_valid(b_valid), .b_bank(b_bank), .b_first(b_first), .b_high(b_high), .b_addr(b_addr),
+                .dot(dots[20*i+:20]),
+                .d_re(d_re && (SEGLEN == LPS || d_phase == i / LPS)), .d_bank(d_bank), .d_addr(d_addr),
+                .d_bank_q(d_bank_q), .d_sum(sums[36*i+:36])
+            );
+        end
+
+        for (i = 0; i < LPS; i = i + 1) begin : lane
+            wire [71:0] w = dww[72*i+:72];
+            wire [11:0] sum = {4'd0, w[7:0]} + {4'd0, w[15:8]} + {4'd0, w[23:16]} + {4'd0, w[31:24]}
+                + {4'd0, w[39:32]} + {4'd0, w[47:40]} + {4'd0, w[55:48]} + {4'd0, w[63:56]} + {4'd0, w[71:64]};
+            reg [11:0] dw_xsum;
+            always @(posedge clk) if (dw && dw_en) dw_xsum <= sum;
+            assign d_sums[36*i+:36] = dw ? {16'd0, dots[20*i+:20]}
+                : SEGLEN == LPS ? sums[36*i+:36] : sums[36*(d_phase_q*LPS+i)+:36];
+            assign d_xsums[22*i+:22] = dw ? {10'd0, dw_xsum} : xsum;
+        end
+    endgenerate
+
+    // S_x: like a PE whose weights are one; the high bytes of 16-bit weights see the same pixels again.
+    reg [11:0] nine;
+    wire [21:0] xsum0, xsum1;
+    wire [21:0] xsum = d_bank_q ? xsum1 : xsum0;
+    wire [21:0] after = (b_first ? 22'd0 : b_bank ? xsum1 : xsum0) + {10'd0, nine};
+    wire acc0 = a_valid && !a_bank;
+    wire acc1 = a_valid && a_bank;
+    kpu_ram #(.WIDTH(22), .DEPTH(DEPTH)) xbank0 (
+        .clk(clk), .we(b_valid && !b_bank && !b_high), .waddr(b_addr), .wdata(after),
+        .re(acc0 || (d_re && !d_bank)), .raddr(acc0 ? a_addr : d_addr), .rdata(xsum0)
+    );
+    kpu_ram #(.WIDTH(22), .DEPTH(DEPTH)) xbank1 (
+        .clk(clk), .we(b_valid && b_bank && !b_high), .waddr(b_addr), .wdata(after),
+        .re(acc1 || (d_re && d_bank)), .raddr(acc1 ? a_addr : d_addr), .rdata(xsum1)
+    );
+
+    always @(posedge clk) begin
+        ctl <= ctl_in;
+        if (ctl_in[ADDR_W+4]) x <= x_in;
+        b_valid <= a_valid;
+        b_bank <= a_bank;
+        b_first <= a_first;
+        b_high <= a_high;
+        b_addr <= a_addr;
+        if (a_valid)
+            nine <= {4'd0, x[7:0]} + {4'd0, x[15:8]} + {4'd0, x[23:16]} + {4'd0, x[31:24]} + {4'd0, x[39:32]}
+                + {4'd0, x[47:40]} + {4'd0, x[55:48]} + {4'd0, x[63:56]} + {4'd0, x[71:64]};
+        if (d_re) begin
+            d_bank_q <= d_bank;
+            d_phase_q <= d_phase;
+        end
+        if (rst) begin
+            ctl[ADDR_W+4] <= 1'b0;
+            b_valid <= 1'b0;
+        end
+    end
+endmodule
+
+`resetall

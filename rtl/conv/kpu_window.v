@@ -1,0 +1,191 @@
+// Window former: from AI-RAM rows to the nine inputs of every pixel column.
+//
+// Two sets of nine row registers: one is used while the other is filled. A register holds a line of up to 64 pixels
+// with one neighbour on the left and two on the right; pixels outside the image are already the pad value. A 3x3 set
+// takes over two lines of the set before it. `take` at column q gives, one cycle later,
+//   win: for P columns the nine taps at q + p * stride (3x3: one channel; 1x1: nine channels), or
+//   dww: for every lane the 3x3 window at q + lane (depthwise path).
+// Fills one row per cycle, two cycles after its token.
+`resetall
+`timescale 1ns / 1ps
+`default_nettype none
+`include "kpu_plan.vh"
+
+module kpu_window #(
+    parameter SEGS = 8,     // array segments = most pixel columns
+    parameter LANES = 32    // post-processing lanes
+) (
+    input  wire                clk,
+    input  wire                rst,
+    input  wire [`PLAN_W-1:0]  layer,
+    // tokens and rows, in order
+    input  wire                token_valid,
+    output wire                token_ready,
+    input  wire [31:0]         token,
+    input  wire                row_valid,
+    output wire                row_ready,
+    input  wire [511:0]        row,
+    // use
+    output wire                set_valid,
+    input  wire                take,
+    input  wire [6:0]          q,
+    input  wire                set_done,   // with the last take of a set
+    output reg  [SEGS*72-1:0]  win,
+    output reg  [LANES*72-1:0] dww
+);
+    wire dwfast = layer[`PL_DWFAST];
+    wire k3 = layer[`PL_K3];
+    wire decim = layer[`PL_DECIM];
+    wire [1:0] lgi = layer[`PL_LGI];
+    wire [1:0] lgs = layer[`PL_LGS];
+    wire [7:0] pad = layer[`PL_PAD];
+    integer k;
+
+    // Stage 1: decimate, bring the first channel to byte 0, find the bytes beyond the line's end.
+    wire t_out = token[24];
+    wire [1:0] t_sub = token[12:11];
+    wire [6:0] t_width = token[6:0];
+    wire [2:0] lgpitch = 3'd6 - {1'b0, lgi} - {2'd0, decim};  // log2 of the bytes from slot to slot
+    wire [255:0] even_bytes;
+    genvar i;
+    generate
+        for (i = 0; i < 32; i = i + 1) begin : even
+            assign even_bytes[8*i+:8] = row[16*i+:8];
+        end
+    endgenerate
+    wire [511:0] pixels = decim ? {256'd0, even_bytes} : row;
+    wire [9:0] t_shift = {5'd0, t_sub, 3'd0} << lgpitch;
+    wire [511:0] beyond = {512{1'b1}} << {t_width, 3'd0};
+
+    reg v1, out1;
+    reg [26:0] token1;
+    reg [511:0] row1, beyond1;
+    reg [1:0] full;
+    reg wbank, rbank;
+
+    // Stage 2 fills the registers as soon as their set is free.
+    wire step2 = v1 && !full[wbank];
+    wire step1 = token_valid && (t_out || row_valid) && (!v1 || step2);
+    assign token_ready = step1;
+    assign row_ready = step1 && !t_out;
+
+    wire u_last = token1[26];
+    wire u_shift = token1[25];
+    wire u_above = token1[23];
+    wire [1:0] u_kind = token1[22:21];
+    wire [3:0] u_slot = token1[20:17];
+    wire [3:0] u_n = token1[16:13];
+    wire [3:0] u_slots = token1[10:7];
+    wire [7:0] left_byte = decim ? row1[255:248] : row1[511:504];
+    wire [15:0] right_bytes = {token1[6:0] == 7'd1 ? pad : row1[15:8], row1[7:0]};
+    wire [511:0] padded = (row1 & ~beyond1) | ({64{pad}} & beyond1);
+
+    reg [535:0] line [0:17];  // byte 0: left neighbour, 1..64: pixels, 65, 66: right neighbours
+    wire [4:0] wbase = wbank ? 5'd9 : 5'd0;
+    wire [4:0] obase = wbank ? 5'd0 : 5'd9;
+    reg [3:0] nth;
+    reg [511:0] own;
+
+    always @(posedge clk) begin
+        if (step1) begin
+            v1 <= 1'b1;
+            out1 <= t_out;
+            token1 <= token[26:0];
+            row1 <= pixels >> t_shift;
+            beyond1 <= !(k3 || dwfast) ? 512'd0 : !dwfast || lgi == 2'd0 ? beyond
+                : lgi == 2'd1 ? {2{beyond[255:0]}} : {4{beyond[127:0]}};
+        end else if (step2) begin
+            v1 <= 1'b0;
+        end
+
+        if (step2) begin
+            if (u_shift) begin
+                line[wbase] <= line[obase+5'd1];
+                line[wbase+5'd1] <= line[obase+5'd2];
+            end
+            if (u_above) line[wbase] <= {67{pad}};
+            for (k = 0; k < 9; k = k + 1) begin
+                if (k[3:0] >= u_slot && k[3:0] < u_slot + u_n) begin
+                    nth = k[3:0] - u_slot;
+                    own = padded >> ({6'd0, nth, 3'd0} << lgpitch);
+                    if (out1) line[wbase+k[4:0]] <= {67{pad}};
+                    else if (u_kind == 2'd0) line[wbase+k[4:0]] <= {pad, pad, own, pad};
+                    else if (u_kind == 2'd1) line[wbase+k[4:0]][7:0] <= left_byte;
+                    else if (decim) line[wbase+k[4:0]][8*33+:16] <= right_bytes;
+                    else line[wbase+k[4:0]][8*65+:16] <= right_bytes;
+                end else if (u_slots != 4'd0 && k[3:0] >= u_slots) begin
+                    line[wbase+k[4:0]] <= 536'd0;  // channels that do not exist count as zero
+                end
+            end
+            if (u_last) begin
+                full[wbank] <= 1'b1;
+                wbank <= !wbank;
+            end
+        end
+        if (set_done) begin
+            full[rbank] <= 1'b0;
+            rbank <= !rbank;
+        end
+        if (rst) begin
+            v1 <= 1'b0;
+            full <= 2'b00;
+            wbank <= 1'b0;
+            rbank <= 1'b0;
+        end
+    end
+
+    // Use: ten bytes of every line reach all columns, since P * stride is at most 8.
+    assign set_valid = full[rbank];
+    wire [4:0] rbase = rbank ? 5'd9 : 5'd0;
+    integer c, t, n;
+    reg [607:0] ext;
+    reg [79:0] ten [0:8];
+    reg [6:0] at;
+    always @(posedge clk) begin
+        if (take && !dwfast) begin
+            for (t = 0; t < 9; t = t + 1) begin
+                if (t < 3 || !k3) begin
+                    ext = {72'd0, line[rbase+t[4:0]]};
+                    ten[t] = ext[{q, 3'd0}+:80];
+                end
+            end
+            for (c = 0; c < SEGS; c = c + 1) begin
+                for (t = 0; t < 9; t = t + 1) begin
+                    if (k3) begin
+                        win[72*c+8*t+:8] <= lgs == 2'd0 ? ten[t/3][8*(c+t%3)+:8]
+                            : lgs == 2'd1 ? ten[t/3][8*((2*c)%8+t%3)+:8] : ten[t/3][8*((4*c)%8+t%3)+:8];
+                    end else begin
+                        win[72*c+8*t+:8] <= lgs == 2'd0 ? ten[t][8*(c+1)+:8]
+                            : lgs == 2'd1 ? ten[t][8*((2*c)%8+1)+:8] : ten[t][8*((4*c)%8+1)+:8];
+                    end
+                end
+            end
+        end
+    end
+
+    // Depthwise: the neighbours of a slot's first and last byte belong to other channels, so they are padding.
+    reg [8*(LANES+2)-1:0] part [0:2];
+    wire [6:0] pitch_mask = (7'd64 >> lgi) - 7'd1;
+    always @(posedge clk) begin
+        if (take && dwfast) begin
+            for (t = 0; t < 3; t = t + 1) begin
+                ext = {72'd0, line[rbase+t[4:0]]};
+                part[t] = ext[{q, 3'd0}+:8*(LANES+2)];
+            end
+            for (n = 0; n < LANES; n = n + 1) begin
+                at = q + n[6:0];
+                for (t = 0; t < 3; t = t + 1) begin
+                    dww[72*n+24*t+:8] <= !k3 ? 8'd0
+                        : lgi != 2'd0 && (at & pitch_mask) == 7'd0 ? pad : part[t][8*n+:8];
+                    dww[72*n+24*t+8+:8] <= !k3 && t != 1 ? 8'd0 : part[t][8*(n+1)+:8];
+                    dww[72*n+24*t+16+:8] <= !k3 ? 8'd0
+                        : lgi != 2'd0 && (at & pitch_mask) == pitch_mask ? pad : part[t][8*(n+2)+:8];
+                end
+            end
+        end
+    end
+
+    wire _unused = &{1'b0, layer, token[31:27]};
+endmodule
+
+`resetall

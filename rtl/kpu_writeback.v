@@ -1,0 +1,250 @@
+// Write-back: collects the lanes' bytes into AI-RAM rows and writes them with byte enables.
+//
+// Every lane fills a line register of its own (two banks: one fills while the other is written). A finished line is
+// written channel by channel; neighbouring channels that share a row go together, and the bytes of P pixel columns
+// are interleaved on the way. Depthwise results already lie as in the row and are written as they come. Only bytes
+// inside the map change (spec 3.4). `en` stops the lanes while a line register is not free.
+`resetall
+`timescale 1ns / 1ps
+`default_nettype none
+`include "kpu_plan.vh"
+
+module kpu_writeback #(
+    parameter SEGS = 8,
+    parameter SEGLEN = 8,
+    parameter LPS = 4,
+    parameter LGSEGS = $clog2(SEGS),
+    parameter LGSEGLEN = $clog2(SEGLEN),
+    parameter LGLPS = LPS > 1 ? $clog2(LPS) : 0
+) (
+    input  wire                  clk,
+    input  wire                  rst,
+    input  wire [`PLAN_W-1:0]    layer,
+    output wire                  en,
+    output wire                  idle,        // nothing collected, nothing to write
+    // block command
+    input  wire                  s_valid,
+    output wire                  s_ready,
+    input  wire [10:0]           s_channel,
+    input  wire [6:0]            s_outs,
+    input  wire [9:0]            s_oy,
+    input  wire [9:0]            s_rows,
+    input  wire [10:0]           s_ox,
+    input  wire [6:0]            s_cols,
+    // results
+    input  wire                  r_valid,
+    input  wire [5:0]            r_pos,
+    input  wire                  r_line_end,
+    input  wire [SEGS*LPS*8-1:0] results,
+    // AI RAM
+    output reg                   wr_valid,
+    input  wire                  wr_ready,
+    output reg  [14:0]           wr_row,
+    output reg  [63:0]           wr_be,
+    output reg  [511:0]          wr_data
+);
+    localparam LANES = SEGS * LPS;
+    localparam LGLANES = LGSEGS + LGLPS;
+    localparam PHASES = SEGLEN / LPS;
+    wire dwfast = layer[`PL_DWFAST];
+    wire [1:0] lgo = layer[`PL_LGO];
+    wire [1:0] lgp = layer[`PL_LGP];
+    wire [14:0] ochsw = layer[`PL_OCHSW];
+    wire [3:0] orowsw = layer[`PL_OROWSW];
+    wire [1:0] slot_mask = lgo == 2'd2 ? 2'd3 : lgo == 2'd1 ? 2'd1 : 2'd0;
+    integer i, p;
+
+    // Preparation of the next block: row of its first line, its columns and (depthwise) slots as byte masks.
+    reg [1:0] prep;
+    reg [14:0] p_line, p_group;
+    reg [4:0] p_word;
+    reg [63:0] p_mask;
+    reg [10:0] p_channel;
+    reg [6:0] p_outs;
+    reg [9:0] p_rows;
+    wire [63:0] columns = ~(64'hFFFF_FFFF_FFFF_FFFF << s_cols) << s_ox[5:0];
+    wire [10:0] s_group = s_channel >> lgo;
+    reg [63:0] slots;
+    reg [1:0] slot, nth;
+    always @* begin
+        for (i = 0; i < 4; i = i + 1) begin
+            slot = i[1:0] >> (2'd2 - lgo);
+            nth = slot - (s_channel[1:0] & slot_mask);
+            slots[16*i+:16] = {16{slot >= (s_channel[1:0] & slot_mask) && {5'd0, nth} < s_outs}};
+        end
+    end
+
+    // The block being collected or written.
+    reg busy;
+    reg [14:0] line, line0;
+    reg [63:0] mask;
+    reg [10:0] channel;
+    reg [6:0] outs;
+    reg [9:0] row, rows;
+    reg [2:0] phase;
+    wire [31:0] phases = PHASES;
+    wire last_row = row + 10'd1 == rows;
+    wire last_phase = dwfast || phase + 3'd1 == phases[2:0];
+
+    // Collecting.
+    reg [511:0] lanes [0:2*LANES-1];
+    reg [1:0] done;          // line registers waiting to be written
+    reg cbank, wbank;
+    wire stall_line = !dwfast && done[cbank];
+    wire stall_row = dwfast && (!busy || (wr_valid && !wr_ready));
+    assign en = !(r_valid && (stall_line || stall_row));
+    wire store = r_valid && en;
+
+    // Lane of pixel column c for channel-group step `at`, and the column of a lane.
+    function [LGLANES-1:0] lane_index(input [2:0] c, input [3:0] at, input [3:0] spc_in, input [3:0] lane);
+        reg [7:0] s;
+        begin
+            s = c * spc_in + {4'd0, at};
+            s = (s << LGLPS) + {4'd0, lane};
+            lane_index = s[LGLANES-1:0];
+        end
+    endfunction
+    function [5:0] column(input [7:0] lane, input [1:0] lgp_in);
+        reg [9:0] s;
+        begin
+            s = {2'd0, lane >> LGLPS} << lgp_in;
+            column = s[LGSEGS+5:LGSEGS];
+        end
+    endfunction
+
+    // Writing: one step per group of channels that share a row.
+    reg [3:0] seg, sub;
+    wire [3:0] spc = SEGS[3:0] >> lgp;
+    wire [31:0] lglps = LGLPS, lps = LPS;
+    wire [1:0] lgm = lgo > lglps[1:0] ? lglps[1:0] : lgo;  // log2 of the channels written together
+    wire [3:0] subs = lps[3:0] >> lgm;
+    wire writing = busy && !dwfast && done[wbank];
+    wire [10:0] first_channel = channel + ({7'd0, seg} << LGSEGLEN) + ({8'd0, phase} << LGLPS) + ({7'd0, sub} << lgm);
+    wire [10:0] past = channel + {4'd0, outs};
+    wire step = writing && (!wr_valid || wr_ready);
+    wire last_step = seg + 4'd1 == spc && sub + 4'd1 == subs;
+    wire [10:0] row_group = first_channel >> lgo;
+    wire [14:0] group_rows = row_group * ochsw;
+    wire [1:0] slot0 = first_channel[1:0] & slot_mask;
+    wire line_written = dwfast ? store && r_line_end : step && last_step;
+    wire block_ends = line_written && last_row && last_phase;
+
+    // Sixteen-byte chunks of the row: chunk k belongs to slot k * G / 4.
+    reg [511:0] own, merged, column_mask, picked;
+    reg [3:0] chunk_on;
+    reg [1:0] w_slot, w_nth;
+    reg [3:0] lane;
+
+    wire load = prep == 2'd2 && (!busy || block_ends);
+    assign s_ready = prep == 2'd0;
+    assign idle = !busy && prep == 2'd0 && !s_valid && !wr_valid && done == 2'b00;
+
+    always @(posedge clk) begin
+        if (prep == 2'd0) begin
+            if (s_valid) begin
+                p_line <= s_oy * orowsw;
+                p_group <= dwfast ? s_group * ochsw : 15'd0;
+                p_mask <= (lgo == 2'd0 ? columns : lgo == 2'd1 ? {2{columns[31:0]}} : {4{columns[15:0]}})
+                    & (dwfast ? slots : {64{1'b1}});
+                p_channel <= s_channel;
+                p_outs <= s_outs;
+                p_rows <= s_rows;
+                p_word <= {s_ox[10:6]};
+                prep <= 2'd1;
+            end
+        end else if (prep == 2'd1) begin
+            p_line <= p_line + p_group + layer[`PL_DST] + {10'd0, p_word};
+            prep <= 2'd2;
+        end else if (load) begin
+            prep <= 2'd0;
+        end
+
+        if (store && !dwfast) begin
+            for (i = 0; i < LANES; i = i + 1)
+                lanes[{cbank, i[LGLANES-1:0]}][{r_pos + column(i[7:0], lgp), 3'd0}+:8] <= results[8*i+:8];
+            if (r_line_end) begin
+                done[cbank] <= 1'b1;
+                cbank <= !cbank;
+            end
+        end
+
+        if (wr_ready) wr_valid <= 1'b0;
+        if (step) begin
+            for (i = 0; i < 4; i = i + 1) begin
+                w_slot = i[1:0] >> (2'd2 - lgo);
+                w_nth = w_slot - slot0;
+                chunk_on[i] = w_slot >= slot0 && {1'b0, w_nth} < 3'd1 << lgm && first_channel + {9'd0, w_nth} < past;
+                lane = (sub << lgm) + {2'd0, w_nth};
+                if (chunk_on[i]) begin
+                    merged = lanes[{wbank, lane_index(3'd0, seg, spc, lane)}];
+                    for (p = 1; p < SEGS; p = p + 1) begin
+                        if (p[3:0] < 4'd1 << lgp) begin
+                            column_mask = lgp == 2'd1 ? {32{16'h00FF}} : lgp == 2'd2 ? {16{32'h0000_00FF}}
+                                : {8{64'h0000_0000_0000_00FF}};
+                            column_mask = column_mask << {p[2:0], 3'd0};
+                            own = lanes[{wbank, lane_index(p[2:0], seg, spc, lane)}];
+                            merged = (merged & ~column_mask) | (own & column_mask);
+                        end
+                    end
+                    picked[128*i+:128] = lgo == 2'd0 ? merged[128*i+:128]
+                        : lgo == 2'd1 ? merged[128*(i%2)+:128] : merged[127:0];
+                end
+            end
+            wr_valid <= first_channel < past;
+            wr_row <= line + group_rows;
+            wr_data <= picked;
+            wr_be <= mask & {{16{chunk_on[3]}}, {16{chunk_on[2]}}, {16{chunk_on[1]}}, {16{chunk_on[0]}}};
+            sub <= sub + 4'd1;
+            if (sub + 4'd1 == subs) begin
+                sub <= 4'd0;
+                seg <= seg + 4'd1;
+            end
+            if (last_step) begin
+                seg <= 4'd0;
+                done[wbank] <= 1'b0;
+                wbank <= !wbank;
+            end
+        end
+        if (store && dwfast) begin
+            wr_valid <= 1'b1;
+            wr_row <= line;
+            wr_data <= {64 / LANES{results}};
+            wr_be <= mask & ({{64 - LANES{1'b0}}, {LANES{1'b1}}} << r_pos);
+        end
+        if (line_written) begin
+            row <= row + 10'd1;
+            line <= line + {11'd0, orowsw};
+            if (last_row) begin
+                row <= 10'd0;
+                line <= line0;
+                phase <= phase + 3'd1;
+            end
+            if (block_ends) busy <= 1'b0;
+        end
+        if (load) begin
+            busy <= 1'b1;
+            line <= p_line;
+            line0 <= p_line;
+            mask <= p_mask;
+            channel <= p_channel;
+            outs <= p_outs;
+            rows <= p_rows;
+            row <= 10'd0;
+            phase <= 3'd0;
+        end
+        if (rst) begin
+            prep <= 2'd0;
+            busy <= 1'b0;
+            done <= 2'b00;
+            cbank <= 1'b0;
+            wbank <= 1'b0;
+            wr_valid <= 1'b0;
+            seg <= 4'd0;
+            sub <= 4'd0;
+        end
+    end
+
+    wire _unused = &{1'b0, layer, row_group[10], s_group[10], phases, lglps, lps};
+endmodule
+
+`resetall
