@@ -20,8 +20,15 @@
 #include "Vkpu.h"
 #include "openkpu_regs.h"
 #include "verilated.h"
-#ifdef OPENKPU_TRACES
+#if defined(OPENKPU_FST)
 #include "verilated_fst_c.h"
+using Waves = VerilatedFstC;
+#elif defined(OPENKPU_VCD)
+#include "verilated_vcd_c.h"
+using Waves = VerilatedVcdC;
+#endif
+#if defined(OPENKPU_FST) || defined(OPENKPU_VCD)
+#define OPENKPU_TRACES
 #endif
 
 namespace {
@@ -87,7 +94,7 @@ private:
     uint32_t b_resp = 0, axi_b_resp = 0, axi_r_resp = 0;
     bool want_stream = false;
 #ifdef OPENKPU_TRACES
-    std::unique_ptr<VerilatedFstC> waves;
+    std::unique_ptr<Waves> waves;
 #endif
 };
 
@@ -343,7 +350,7 @@ int openkpu::trace(const char* file) {
         waves.reset();
     }
     if (!file) return OPENKPU_OK;
-    waves = std::make_unique<VerilatedFstC>();
+    waves = std::make_unique<Waves>();
     top->trace(waves.get(), 99);
     waves->open(file);
     if (waves->isOpen()) return OPENKPU_OK;

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import hashlib
 import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ..errors import DeviceError
-from ..hw.configs import CoreParameters
+from ..hw.configs import CORES, CoreParameters
 from .verilator import verilator_environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,7 +47,7 @@ def library(core: CoreParameters, traces: bool = False) -> Path:
     sources = _sources()
     options = [*VERILATE, *(f"-G{name}={value}" for name, value in core.verilog().items())]
     if traces:
-        options += ["--trace-fst"]
+        options.append(f"--trace-{trace_format()}")
     environment = verilator_environment()
     folder = cache_folder() / _key(sources, options, environment)
     if (folder / LIBRARY).exists():
@@ -60,6 +62,13 @@ def library(core: CoreParameters, traces: bool = False) -> Path:
         raise DeviceError(f"the simulator cannot be built in {folder}: {error.strerror}; free some space there or set "
                           "XDG_CACHE_HOME to another folder") from error
     return folder / LIBRARY
+
+
+@functools.cache
+def trace_format() -> str:
+    """The waveform format of libraries with traces: "fst", or the far larger "vcd" where FST's libraries are missing."""
+    compiler = ["c++", "-fsyntax-only", "-x", "c++", "-include", "lz4.h", "-include", "zlib.h", "/dev/null"]
+    return "vcd" if subprocess.run(compiler, capture_output=True, check=False).returncode else "fst"
 
 
 def cache_folder() -> Path:
@@ -83,7 +92,7 @@ def _key(sources: list[Path], options: list[str], environment: dict[str, str]) -
 
 def _build(sources: list[Path], options: list[str], environment: dict[str, str], folder: Path, traces: bool) -> None:
     folders = sorted({path.parent for path in sources if path.suffix in (".v", ".vh")})
-    flags = ["-fPIC", "-fvisibility=hidden", "-I" + str(SIM / "include"), *(["-DOPENKPU_TRACES"] if traces else [])]
+    flags = ["-fPIC", "-fvisibility=hidden", "-I" + str(SIM / "include"), *([f"-DOPENKPU_{trace_format().upper()}"] if traces else [])]
     objects = Path(tempfile.mkdtemp(prefix="obj-", dir=folder))
     verilate = ["verilator", *options, *(f"-I{path}" for path in folders), "-CFLAGS", " ".join(flags), "-LDFLAGS",
                 "-shared", "-Mdir", str(objects), "-o", LIBRARY, str(RTL / f"{TOP}.v"), str(SIM / "openkpu.cpp")]
@@ -117,3 +126,21 @@ def _run(command: list[str], environment: dict[str, str], output, log: Path, com
         output.flush()
         raise DeviceError(f"building the simulator failed: '{command[0]}' ended with code {job.returncode}; "
                           f"see {log}")
+
+
+def main(arguments: list[str]) -> int:
+    """``python -m openkpu.devices.build [CONFIGURATION]``: build the library and print its path, for C programs."""
+    name = arguments[0] if arguments else "full"
+    if len(arguments) > 1 or name not in CORES:
+        print(f"usage: python -m openkpu.devices.build [{'|'.join(CORES)}]", file=sys.stderr)
+        return 2
+    try:
+        print(library(CORES[name]))
+    except DeviceError as error:
+        print(f"openkpu: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

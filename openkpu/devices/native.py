@@ -74,7 +74,10 @@ class NativeDevice:
         self._lib.openkpu_reset(self._handle)
 
     def trace(self, file: Path | None) -> None:
-        """Write an FST waveform of all signals from now on; None ends it. DeviceError if it cannot be written."""
+        """Write a waveform of all signals from now on; None ends it. DeviceError if it cannot be written.
+
+        The format is that of ``openkpu.devices.build.trace_format()``.
+        """
         self._check(self._lib.openkpu_trace(self._handle, None if file is None else str(file).encode()))
 
     def read64(self, address: int) -> int:

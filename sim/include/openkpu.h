@@ -76,7 +76,8 @@ int openkpu_stream(openkpu *kpu, void *data, size_t size, uint64_t cycles, size_
 /* Clock cycles since creation. May be read by another thread. */
 uint64_t openkpu_cycles(const openkpu *kpu);
 
-/* Write a waveform (FST) from now on; NULL ends it. Needs a library built with traces. */
+/* Write a waveform from now on; NULL ends it. Needs a library built with traces (FST, or VCD
+ * where lz4.h and zlib.h are missing). */
 int openkpu_trace(openkpu *kpu, const char *file);
 
 /* What the last error of this chip was. */

@@ -1,0 +1,71 @@
+"""Runs whole layers on any ``Device`` through its registers and compares them with the golden model, byte for byte."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from openkpu.devices.base import Device
+from openkpu.golden.layers import Layer
+from openkpu.hw.fields import AIRAM_BASE, REGS_BASE, ROW_BYTES, register
+
+ALL_INTERRUPTS = 7
+ONLY_CALC_DONE = 6
+LAYER_CYCLES = 5_000_000
+
+
+def address(name: str) -> int:
+    """Bus address of a register."""
+    return REGS_BASE + register(name).offset
+
+
+def push(device: Device, layer: Layer) -> None:
+    """Write the descriptor into the queue."""
+    for word in layer.words():
+        device.write64(address("layer_argument_fifo"), word)
+
+
+def check_layer(device: Device, layer: Layer) -> int:
+    """Run one layer (with int_en) on an idle device; its clock cycles.
+
+    The rows of the output map are filled with a pattern before, so that a byte written too many shows.
+    AssertionError names the layer and the first wrong channel, row and column.
+    """
+    d = layer.descriptor
+    for base, data in layer.memory().items():
+        device.write_memory(base, data)
+    target = d.out_layout
+    first, last = min(layer.source_layout.base, target.base), max(layer.source_layout.end, target.end)
+    before = np.random.default_rng(len(layer.weights)).integers(0, 256, (last - first) * ROW_BYTES, np.uint8)
+    ram = np.zeros(device.config.airam_bytes, np.uint8)
+    ram[first * ROW_BYTES: last * ROW_BYTES] = before
+    layer.source_layout.scatter(ram, layer.source)
+    base = AIRAM_BASE + first * ROW_BYTES
+    device.write_memory(base, ram[first * ROW_BYTES: last * ROW_BYTES].tobytes())
+    expected = layer.run(ram)
+
+    for name, value in (("ext_control", 1), ("interrupt_clear", ALL_INTERRUPTS), ("interrupt_mask", ONLY_CALC_DONE),
+                        ("eight_bit_mode", int(layer.eight_bit))):
+        device.write64(address(name), value)
+    push(device, layer)
+    stream = device.read_stream(8 * len(expected.stream))
+    device.wait_interrupt(LAYER_CYCLES)
+    assert device.read64(address("ext_error")) == 0, f"{layer.name}: refused"
+    cycles = device.read64(address("ext_cycles"))
+    assert stream == np.asarray(expected.stream, "<u8").tobytes(), f"{layer.name}: the stream differs"
+    after = np.frombuffer(device.read_memory(base, (last - first) * ROW_BYTES), np.uint8)
+    _compare(layer, ram, first, after)
+    return cycles
+
+
+def _compare(layer: Layer, expected: np.ndarray, first: int, after: np.ndarray) -> None:
+    ram = expected.copy()
+    ram[first * ROW_BYTES: first * ROW_BYTES + len(after)] = after
+    target = layer.descriptor.out_layout
+    got, wanted = target.gather(ram), target.gather(expected)
+    wrong = np.argwhere(got != wanted)
+    if len(wrong):
+        c, y, x = wrong[0]
+        raise AssertionError(f"{layer.name}: {len(wrong)} of {got.size} pixels are wrong, the first in channel {c}, "
+                             f"row {y}, column {x}: {got[c, y, x]} instead of {wanted[c, y, x]}")
+    touched = np.flatnonzero(ram != expected)
+    assert not len(touched), f"{layer.name}: {len(touched)} bytes outside the map changed, the first at {touched[0]}"
