@@ -66,7 +66,7 @@ def library(core: CoreParameters, traces: bool = False) -> Path:
 
 @functools.cache
 def trace_format() -> str:
-    """The waveform format of libraries with traces: "fst", or the far larger "vcd" where FST's libraries are missing."""
+    """The waveform format of libraries with traces: "fst", or the larger "vcd" where lz4.h and zlib.h are missing."""
     compiler = ["c++", "-fsyntax-only", "-x", "c++", "-include", "lz4.h", "-include", "zlib.h", "/dev/null"]
     return "vcd" if subprocess.run(compiler, capture_output=True, check=False).returncode else "fst"
 
@@ -92,7 +92,9 @@ def _key(sources: list[Path], options: list[str], environment: dict[str, str]) -
 
 def _build(sources: list[Path], options: list[str], environment: dict[str, str], folder: Path, traces: bool) -> None:
     folders = sorted({path.parent for path in sources if path.suffix in (".v", ".vh")})
-    flags = ["-fPIC", "-fvisibility=hidden", "-I" + str(SIM / "include"), *([f"-DOPENKPU_{trace_format().upper()}"] if traces else [])]
+    flags = ["-fPIC", "-fvisibility=hidden", f"-I{SIM / 'include'}"]
+    if traces:
+        flags.append(f"-DOPENKPU_{trace_format().upper()}")
     objects = Path(tempfile.mkdtemp(prefix="obj-", dir=folder))
     verilate = ["verilator", *options, *(f"-I{path}" for path in folders), "-CFLAGS", " ".join(flags), "-LDFLAGS",
                 "-shared", "-Mdir", str(objects), "-o", LIBRARY, str(RTL / f"{TOP}.v"), str(SIM / "openkpu.cpp")]

@@ -12,6 +12,7 @@ from .base import Device, KpuConfig
 # installed must not cost anything, nor get in the way of the others.
 BACKENDS: dict[str, tuple[str, str, str]] = {
     "functional": ("openkpu.devices.functional", "FunctionalDevice", "bit-exact model in numpy, no clock"),
+    "rtl": ("openkpu.devices.native", "NativeDevice", "the Verilog design, simulated cycle by cycle"),
 }
 
 
