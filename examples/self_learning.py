@@ -45,7 +45,6 @@ while True:
             banner(img, "picture of " + NAMES[taken - 1] + " taken", lcd.NAVY)
             if taken == CLASSES:
                 learner.train()
-                learner.save("/sd/three.classifier")
         else:
             banner(img, "press the boot key: " + NAMES[taken], lcd.MAROON)
     else:
