@@ -1,4 +1,4 @@
-# Targets: demo test lint bench-functional icarus venv clean. Everything is installed into .venv on first use.
+# Targets: demo test lint bench-functional bench-api icarus venv clean. Everything is installed into .venv on first use.
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,7 +11,7 @@ SHELL := /bin/bash
 # One BLAS thread per test process: several of them share the cores already.
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help venv demo icarus test lint bench-functional clean
+.PHONY: help venv demo icarus test lint bench-functional bench-api clean
 .DEFAULT_GOAL := help
 
 help:
@@ -61,6 +61,10 @@ lint: $(TOOLS)
 
 bench-functional: $(INSTALLED)
 	$(PY) bench/functional.py
+
+# What the API costs over the simulation itself.
+bench-api: $(TOOLS)
+	$(PY) bench/api.py
 
 clean:
 	rm -rf $(VENV) build out sim_build *.egg-info .pytest_cache .ruff_cache

@@ -45,7 +45,7 @@ try:
             img.draw_rectangle(found.rect(), color=(0, 255, 0), thickness=2)
             text = "%s %.2f" % (labels[found.classid()], found.value())
             top = max(0, found.y() - 14)
-            img.draw_rectangle(found.x(), top, 8 * len(text), 14, color=(0, 0, 0), fill=True)
+            img.draw_rectangle(found.x(), top, 8 * len(text) + 4, 14, color=(0, 0, 0), fill=True)
             img.draw_string(found.x() + 2, top + 1, text, color=(255, 255, 0), mono_space=True)
         img.draw_string(2, 226, "%.1f fps" % clock.fps(), color=(255, 255, 255))
         lcd.display(img)

@@ -67,7 +67,7 @@ while True:
         print(text)
         img.draw_rectangle(box.rect(), color=color, thickness=2)
         top = max(0, box.y() - 14)
-        img.draw_rectangle(box.x(), top, 8 * len(text), 14, color=(0, 0, 0), fill=True)
+        img.draw_rectangle(box.x(), top, 8 * len(text) + 4, 14, color=(0, 0, 0), fill=True)
         img.draw_string(box.x() + 2, top + 1, text, color=color, mono_space=True)
     img.draw_string(2, 226, "%d known" % len(known))
     lcd.display(img)
