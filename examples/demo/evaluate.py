@@ -14,8 +14,13 @@ from pathlib import Path
 
 import numpy as np
 from draw import HEIGHT, KINDS, WIDTH, Box, scene
+from PIL import Image
 from score import Found, Score, score
 
+from openkpu.cli.draw import annotate
+from openkpu.devices.functional import FunctionalDevice
+from openkpu.kmodel import load
+from openkpu.runtime import Session
 from openkpu.yolo2 import region_layer
 
 HERE = Path(__file__).parent
@@ -34,10 +39,6 @@ def detections(output: np.ndarray, anchors: list[float], threshold: float, nms: 
 
 
 def functional_outputs(kmodel: Path, count: int) -> Iterator[np.ndarray]:
-    from openkpu.devices.functional import FunctionalDevice
-    from openkpu.kmodel import load
-    from openkpu.runtime import Session
-
     session = Session(load(kmodel), FunctionalDevice())
     for index in range(count):
         pixels = np.asarray(scene("heldout", index)[0]).transpose(2, 0, 1)[None]
@@ -59,6 +60,17 @@ def table(pictures: list[tuple[list[Found], list[Box]]], threshold: float) -> st
     return "\n".join(lines)
 
 
+def sheet(pictures: list[list[Found]], columns: int = 4) -> Image.Image:
+    """The first held-out pictures with what was found in them, side by side."""
+    rows = -(-len(pictures) // columns)
+    whole = Image.new("RGB", (columns * WIDTH, rows * HEIGHT))
+    for index, found in enumerate(pictures):
+        boxes = [(f.x0, f.y0, f.x1, f.y1, f.kind, f"{KINDS[f.kind].name} {f.probability:.2f}") for f in found]
+        place = (index % columns * WIDTH, index // columns * HEIGHT)
+        whole.paste(annotate(scene("heldout", index)[0], boxes), place)
+    return whole
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kmodel", type=Path, default=HERE / "shapes.kmodel")
@@ -66,6 +78,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=500, help="how many held-out pictures")
     parser.add_argument("--threshold", type=float, default=0.5)
     parser.add_argument("--nms", type=float, default=0.3)
+    parser.add_argument("--sheet", type=Path, help="write a picture of the first twelve results")
     options = parser.parse_args()
     outputs = np.load(options.outputs) if options.outputs else functional_outputs(options.kmodel, options.count)
     anchors = read_anchors()
@@ -73,6 +86,9 @@ def main() -> None:
                 for index, output in enumerate(outputs)]
     print(f"{len(pictures)} pictures, IoU >= 0.5, probability > {options.threshold}, NMS {options.nms}\n")
     print(table(pictures, options.threshold))
+    if options.sheet:
+        shown = [[f for f in found if f.probability > options.threshold] for found, _ in pictures[:12]]
+        sheet(shown).save(options.sheet)
 
 
 if __name__ == "__main__":
