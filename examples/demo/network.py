@@ -14,6 +14,8 @@ import onnx
 import torch
 from draw import HEIGHT, KINDS, WIDTH
 from torch import nn
+from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 STRIDE = 16
 GRID_WIDTH, GRID_HEIGHT = WIDTH // STRIDE, HEIGHT // STRIDE
@@ -54,39 +56,59 @@ LAYERS = [
 ]
 
 
+def activation(layer: Conv) -> list[nn.Module]:
+    return {"leaky": [nn.LeakyReLU(LEAK)], "relu": [nn.ReLU()], "none": []}[layer.activation]
+
+
+class Block(nn.Module):
+    """Convolution, pool, batch norm, activation: pooling first saves most of the time of the other two.
+
+    The hardware pools last. That is the same as long as the gain of the norm is positive (`keep_gain_positive`).
+    """
+
+    def __init__(self, layer: Conv) -> None:
+        super().__init__()
+        self.layer = layer
+        self.conv = nn.Conv2d(layer.inputs, layer.outputs, layer.kernel, layer.stride, layer.kernel // 2,
+                              groups=layer.inputs if layer.depthwise else 1, bias=layer.activation == "none")
+        self.norm = None if layer.activation == "none" else nn.BatchNorm2d(layer.outputs)
+        self.rest = nn.Sequential(*activation(layer))
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        maps = self.conv(maps)
+        if self.layer.pool:
+            maps = functional.max_pool2d(maps, 2)
+        return self.rest(maps if self.norm is None else self.norm(maps))
+
+    def keep_gain_positive(self) -> None:
+        if self.layer.pool:
+            self.norm.weight.data.clamp_(min=0.01)
+
+    def compiled_form(self) -> nn.Sequential:
+        """Convolution with the batch norm in its weights, activation, pool."""
+        conv = copy.deepcopy(self.conv) if self.norm is None else fuse_conv_bn_eval(self.conv, self.norm)
+        return nn.Sequential(conv, *activation(self.layer), *[nn.MaxPool2d(2)] * self.layer.pool)
+
+
 class Detector(nn.Module):
     """float32 (N, 3, 240, 320) pixels 0..1 -> raw YOLOv2 map (N, ANCHORS * (5 + CLASSES), 15, 20)."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.chain = nn.Sequential(*[self._block(layer) for layer in LAYERS])
-
-    @staticmethod
-    def _block(layer: Conv) -> nn.Sequential:
-        last = layer.activation == "none"
-        block: list[nn.Module] = [
-            nn.Conv2d(layer.inputs, layer.outputs, layer.kernel, layer.stride, layer.kernel // 2,
-                      groups=layer.inputs if layer.depthwise else 1, bias=last)
-        ]
-        if not last:
-            block.append(nn.BatchNorm2d(layer.outputs))
-            block.append(nn.ReLU() if layer.activation == "relu" else nn.LeakyReLU(LEAK))
-        if layer.pool:
-            block.append(nn.MaxPool2d(2))
-        return nn.Sequential(*block)
+        self.blocks = nn.Sequential(*[Block(layer) for layer in LAYERS])
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        return self.chain(pixels)
+        return self.blocks(pixels)
 
 
 def export_onnx(model: Detector, path: Path) -> None:
-    """Write the network as ONNX, with raw pixels 0..255 as its input and the batch norms folded in by the exporter.
+    """Write the network as ONNX, with raw pixels 0..255 as its input and the batch norms folded in; for `eval` mode.
 
     Opset 11 and the exporter that is not "dynamo": nncase 1.9 reads no newer form. nncase wants the shape of every
     tensor spelled out.
     """
-    raw = copy.deepcopy(model).to(memory_format=torch.contiguous_format).eval()
-    raw.chain[0][0].weight.data /= 255
-    torch.onnx.export(raw, (torch.zeros(1, 3, HEIGHT, WIDTH),), path, opset_version=11, dynamo=False,
+    raw = nn.Sequential(*[block.compiled_form() for block in model.blocks]).to(memory_format=torch.contiguous_format)
+    raw[0][0].weight.data /= 255
+    torch.onnx.export(raw.eval(), (torch.zeros(1, 3, HEIGHT, WIDTH),), path, opset_version=11, dynamo=False,
                       input_names=["image"], output_names=["map"])
     onnx.save(onnx.shape_inference.infer_shapes(onnx.load(path)), path)

@@ -116,23 +116,27 @@ def learning_rate(step: int, steps: int, peak: float) -> float:
 
 
 def augment(pixels: torch.Tensor, boxes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mirror half of the batch and shift its brightness and contrast; the drawing has done the rest."""
+    """Mirror half of the batch and change its brightness and contrast; the drawing has done the rest.
+
+    uint8 (N, 3, H, W) in 0..255 -> float32 in about 0..1; the boxes are mirrored with their pictures.
+    """
     mirrored = torch.rand(len(pixels)) < 0.5
-    pixels = pixels.clone()
     pixels[mirrored] = pixels[mirrored].flip(3)
     boxes = boxes.clone()
     boxes[mirrored] = boxes[mirrored][..., [0, 3, 2, 1, 4]] * torch.tensor([1, -1, 1, -1, 1.0]) + torch.tensor(
         [0, WIDTH, 0, WIDTH, 0.0])
     boxes[..., 0] = torch.where(boxes[..., 2] < boxes[..., 4], boxes[..., 0], -1)
     gain, offset = 0.8 + 0.4 * torch.rand(len(pixels), 1, 1, 1), 0.1 * (torch.rand(len(pixels), 1, 1, 1) - 0.5)
-    return (pixels * gain + offset).clamp(0, 1), boxes
+    floats = pixels.to(torch.float32, memory_format=torch.channels_last)
+    return floats.mul_(gain / 255).add_(offset).clamp_(0, 1), boxes
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=Path("build/demo"), help="folder for drawn pictures, checkpoints")
     parser.add_argument("--pictures", type=int, default=8000)
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--resume", action="store_true", help="go on after the last finished epoch of --work")
+    parser.add_argument("--epochs", type=int, default=7)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--threads", type=int, default=1)
@@ -149,26 +153,34 @@ def main() -> None:
 
     model = Detector().to(memory_format=torch.channels_last)
     with torch.no_grad():
-        model.chain[-1][0].bias.view(ANCHORS, -1)[:, 4] = -4.0
+        model.blocks[-1].conv.bias.view(ANCHORS, -1)[:, 4] = -4.0
     optimizer = torch.optim.AdamW(model.parameters(), lr=options.rate, weight_decay=1e-3)
     per_epoch = options.pictures // options.batch
-    steps, step, start = options.epochs * per_epoch, 0, time.monotonic()
+    done, checkpoint = 0, options.work / "checkpoint.pt"
+    if options.resume:
+        saved = torch.load(checkpoint)
+        model.load_state_dict(saved["model"])
+        optimizer.load_state_dict(saved["optimizer"])
+        done = saved["epochs"]
+    steps, step, start = options.epochs * per_epoch, done * per_epoch, time.monotonic()
     anchor_tensor = torch.from_numpy(anchors)
-    for epoch in range(options.epochs):
+    for epoch in range(done, options.epochs):
         total = 0.0
         order = np.random.default_rng([epoch]).permutation(options.pictures)
         for first in range(0, per_epoch * options.batch, options.batch):
             chosen = np.sort(order[first:first + options.batch])
-            batch, truth = augment(torch.from_numpy(pixels[chosen]).float() / 255, torch.from_numpy(boxes[chosen]))
+            batch, truth = augment(torch.from_numpy(pixels[chosen]), torch.from_numpy(boxes[chosen]))
             optimizer.param_groups[0]["lr"] = learning_rate(step, steps, options.rate)
             optimizer.zero_grad()
-            value = loss(model(batch.contiguous(memory_format=torch.channels_last)), truth, anchor_tensor)
+            value = loss(model(batch), truth, anchor_tensor)
             value.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 20.0)
             optimizer.step()
+            for block in model.blocks:
+                block.keep_gain_positive()
             total, step = total + value.item(), step + 1
         print(f"epoch {epoch + 1}: loss {total / per_epoch:.3f}, {(time.monotonic() - start) / 60:.1f} min", flush=True)
-        torch.save(model.state_dict(), options.work / "checkpoint.pt")
+        torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epochs": epoch + 1}, checkpoint)
         export_onnx(model.eval(), options.work / "shapes.onnx")
         model.train()
 
