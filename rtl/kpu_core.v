@@ -260,7 +260,7 @@ module kpu_core #(
     );
     wire ff_rd_valid, ff_rd_ready, token_valid, token_ready, wtoken_valid, wtoken_ready;
     wire [14:0] ff_rd_row;
-    wire [31:0] token, wtoken;
+    wire [41:0] token, wtoken;
     wire row_valid, row_ready;
     wire [511:0] row;
     kpu_feature_fetch feature_fetch (
@@ -269,7 +269,7 @@ module kpu_core #(
         .s_span(ff_span), .rd_valid(ff_rd_valid), .rd_ready(ff_rd_ready), .rd_row(ff_rd_row),
         .token_valid(token_valid), .token_ready(token_ready), .token(token), .row_taken(row_valid && row_ready)
     );
-    kpu_queue #(.WIDTH(32), .LGDEPTH(4)) token_queue (
+    kpu_queue #(.WIDTH(42), .LGDEPTH(4)) token_queue (
         .clk(clk), .rst(rst), .s_valid(token_valid), .s_ready(token_ready), .s_data(token),
         .m_valid(wtoken_valid), .m_ready(wtoken_ready), .m_data(wtoken)
     );
@@ -458,7 +458,7 @@ module kpu_core #(
         .clk(clk), .rst(rst), .flush(flush_out), .start(stream_start), .done(stream_done),
         .dst_row(layer[`PL_DST]), .oc(layer[`PL_OC]), .oh(layer[`PL_OH]), .ow(layer[`PL_OW]),
         .group(3'd1 << layer[`PL_LGO]),
-        .row_switch(layer[`PL_OROWSW]), .channel_switch(layer[`PL_OCHSW]), .full_add(layer[`PL_FULL_ADD]),
+        .row_switch(layer[`PL_OROWSW]), .channel_switch(layer[`PL_OCHSW]), .full_add(layer[`PL_FULL_ADD]), .total_m1(layer[`PL_TOTAL]),
         .rd_valid(so_rd_valid), .rd_ready(ram_rd_ready && streaming), .rd_row(so_rd_row),
         .rd_rvalid(ram_rvalid && streaming), .rd_rdata(ram_rdata),
         .out_valid(out_valid), .out_data(out_data), .out_pop(out_pop), .out_level(out_level),

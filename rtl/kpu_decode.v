@@ -178,14 +178,20 @@ module kpu_decode #(
         .quotient(quotient), .busy(div_busy)
     );
     wire div_done = !div_busy && !div_start;
-    reg [9:0] tr_max, tiles, tr;
+    reg [9:0] tr_max, tiles, tiles_all, tr, tr_all;
+    reg last_strip;          // the divisions are for the last strip, which may be narrower and have taller tiles
     wire [11:0] lines_max = quotient;
     wire [10:0] best_osw = (11'd1 << best_lgsw) >> lgs;
     wire [3:0] best_lgosw = {1'b0, best_lgsw} - {2'd0, lgs};
     wire [10:0] strips = (d_ow + best_osw - 11'd1) >> best_lgosw;
+    wire [10:0] last_cols = d_ow - ((strips - 11'd1) << best_lgosw);
+    wire [10:0] last_nj = overlap ? last_cols : (last_cols + (11'd1 << best_lgp) - 11'd1) >> best_lgp;
+    wire [10:0] last_e = last_nj << {lgc, 1'b0};
     wire [11:0] gp = by_channel ? 12'd2 : 12'd1 << (LGWEIGHTS - 1 - LGPES + {2'd0, best_lgp});
     reg keep;
     reg [14:0] reps;
+    wire [7:0] full_strips = strips[7:0] - 8'd1;
+    wire [14:0] reps_all = full_strips * tiles_all + {5'd0, tiles};
 
     always @(posedge clk) begin
         div_start <= 1'b0;
@@ -247,6 +253,7 @@ module kpu_decode #(
                 state <= last_try ? S_DIV1 : S_TRY;
             end
             S_DIV1: begin
+                last_strip <= 1'b0;
                 if (div_done) begin
                     ng <= (by_channel ? 12'd1 : k3 ? {1'b0, d_ic} : quotient) << wide;
                     dividend <= {1'b0, DEPTH11};
@@ -284,13 +291,24 @@ module kpu_decode #(
                     tr <= quotient[9:0];
                     count <= 4'd0;
                     state <= S_LAST;
+                    if (!last_strip) begin
+                        tr_all <= quotient[9:0];
+                        tiles_all <= tiles;
+                        last_strip <= 1'b1;
+                        if (strips != 11'd1) begin
+                            dividend <= {1'b0, DEPTH11};
+                            divisor <= {1'b0, last_e};
+                            div_start <= 1'b1;
+                            state <= S_DIV2;
+                        end
+                    end
                 end
             end
             S_LAST: begin
                 // A single tile streams its weights and frees them at once; several tiles keep them if they fit.
-                keep <= !dwfast && (strips != 11'd1 || tiles != 10'd1)
+                keep <= !dwfast && (reps_all != 15'd1)
                     && all_entries <= (24'd1 << LGWEIGHTS);
-                reps <= dwfast ? 15'd1 : strips[4:0] * tiles;
+                reps <= dwfast ? 15'd1 : reps_all;
                 state <= S_DONE;
             end
             default: begin
@@ -351,7 +369,8 @@ module kpu_decode #(
     assign plan[`PL_LOAD_W] = d_load_w;
     assign plan[`PL_LGP] = best_lgp;
     assign plan[`PL_LGSW] = best_lgsw;
-    assign plan[`PL_TR] = tr;
+    assign plan[`PL_TR] = tr_all;
+    assign plan[`PL_TR_LAST] = tr;
     assign plan[`PL_NG] = ng;
     assign plan[`PL_GP] = gp;
     assign plan[`PL_KEEP] = keep;

@@ -32,6 +32,7 @@ module kpu_stream_out #(
     input  wire [3:0]   row_switch,
     input  wire [14:0]  channel_switch,
     input  wire         full_add,
+    input  wire [31:0]  total_m1,         // the map's stream ends after so many bytes (minus one) at the latest
 
     output wire         rd_valid,
     input  wire         rd_ready,
@@ -70,7 +71,10 @@ module kpu_stream_out #(
     wire [10:0] line_left = ow - x;
     wire        line_end = line_left <= 11'd8;
     wire        channel_end = line_end && line == oh - 10'd1;
-    wire        map_end = channel_end && channel == oc - 11'd1;
+    reg  [31:0] left_m1;     // bytes still to stream, minus one
+    wire [2:0]  piece_m1 = line_end ? line_left[2:0] - 3'd1 : 3'd7;
+    wire        limit = !full_add && left_m1 <= {29'd0, piece_m1};
+    wire        map_end = limit || (channel_end && channel == oc - 11'd1);
     wire        group_end = {1'b0, slot} + 3'd1 == group || group == 3'd0;
     wire [14:0] next_group_row = group_end ? group_row + channel_switch : group_row;
     wire [14:0] next_line_row = line_row + {11'd0, row_switch};
@@ -100,7 +104,9 @@ module kpu_stream_out #(
             channel <= 11'd0;
             line <= 10'd0;
             x <= 11'd0;
+            left_m1 <= total_m1;
         end else if (rd_take) begin
+            left_m1 <= left_m1 - {29'd0, piece_m1} - 32'd1;
             x <= line_end ? 11'd0 : x + 11'd8;
             if (line_end) begin
                 line <= line + 10'd1;
@@ -126,7 +132,7 @@ module kpu_stream_out #(
     reg  [1:0]             note_wr;
     reg  [1:0]             note_rd;
 
-    wire [2:0]           bytes_m1 = line_end ? line_left[2:0] - 3'd1 : 3'd7;
+    wire [2:0]           bytes_m1 = limit ? left_m1[2:0] : piece_m1;
     wire [NOTE_BITS-1:0] note_in = {map_end, channel_end, bytes_m1, slot_piece | x[5:3]};
     wire [NOTE_BITS-1:0] note = notes[NOTE_BITS*note_rd+:NOTE_BITS];
     wire [63:0]          read_piece = rd_rdata[64*note[2:0]+:64];

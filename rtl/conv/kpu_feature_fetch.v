@@ -34,7 +34,7 @@ module kpu_feature_fetch #(
     // tokens
     output wire               token_valid,
     input  wire               token_ready,
-    output wire [31:0]        token,
+    output wire [41:0]        token,
     input  wire               row_taken   // pulse: kpu_window has used one row
 );
     wire dwfast = layer[`PL_DWFAST];
@@ -53,7 +53,7 @@ module kpu_feature_fetch #(
     reg [3:0] p_slots;
     reg [9:0] p_y, p_lines;
     reg [2:0] p_step;
-    reg p_left, p_right;
+    reg p_left, p_right, p_edge;
     reg [4:0] p_word;
     reg [6:0] p_width;       // pixels of the line in this word
     wire [10:0] s_group = s_channel >> lgi;
@@ -73,6 +73,7 @@ module kpu_feature_fetch #(
     reg [9:0] y, lines;
     reg [2:0] step;
     reg left, right;
+    reg edge_known;       // kpu_window still has the neighbour on the left from the strip before
     reg [6:0] width;
     reg fresh;            // the next set starts anew (no lines to reuse)
     reg [1:0] r;          // 3x3: line above, at, below
@@ -104,8 +105,9 @@ module kpu_feature_fetch #(
     assign token_valid = want && (out || rd_ready);
     wire fire = token_valid && token_ready;
     wire read = rd_valid && rd_ready;
+    wire [9:0] line_read = r == 2'd0 ? y - 10'd1 : r == 2'd1 ? y : y + 10'd1;
     assign token = {
-        5'd0, set_ends, shift, out, fill_above, kind, k3 ? {2'd0, r} : slot, k3 ? 4'd1 : n, dwfast ? 2'd0 : sub,
+        line_read[8:0], edge_known && kind == 2'd0, 5'd0, set_ends, shift, out, fill_above, kind, k3 ? {2'd0, r} : slot, k3 ? 4'd1 : n, dwfast ? 2'd0 : sub,
         k3 ? 4'd0 : slots, width};
 
     wire load = prep == 2'd2 && (!run || (fire && pass_ends));
@@ -122,7 +124,8 @@ module kpu_feature_fetch #(
                 p_y <= s_y;
                 p_lines <= s_lines;
                 p_step <= s_step;
-                p_left <= layer[`PL_K3] && s_word != 5'd0 && s_x == 6'd0;
+                p_left <= layer[`PL_K3] && !dwfast && s_word != 5'd0 && s_x == 6'd0;
+                p_edge <= layer[`PL_K3] && dwfast && s_word != 5'd0;
                 p_right <= (reach >= {1'b0, per_word}) && width_left > {4'd0, per_word};
                 p_width <= width_left > {4'd0, per_word} ? per_word : width_left[6:0];
                 prep <= 2'd1;
@@ -173,6 +176,7 @@ module kpu_feature_fetch #(
             step <= p_step;
             left <= p_left;
             right <= p_right;
+            edge_known <= p_edge;
             width <= p_width;
             fresh <= 1'b1;
             r <= p_y == 10'd0 ? 2'd1 : 2'd0;
@@ -186,7 +190,7 @@ module kpu_feature_fetch #(
         end
     end
 
-    wire _unused = &{1'b0, layer, s_group, reach};
+    wire _unused = &{1'b0, layer, s_group, reach, line_read[9]};
 endmodule
 
 `resetall

@@ -87,8 +87,9 @@ module kpu_seq #(
     wire last_strip = left_cols <= strip_cols;
     wire [6:0] cols = last_strip ? left_cols[6:0] : strip_cols[6:0];
     wire [9:0] left_rows = layer[`PL_OH] - oy;
-    wire last_tile = left_rows <= layer[`PL_TR];
-    wire [9:0] rows = last_tile ? left_rows : layer[`PL_TR];
+    wire [9:0] tile_rows = last_strip ? layer[`PL_TR_LAST] : layer[`PL_TR];
+    wire last_tile = left_rows <= tile_rows;
+    wire [9:0] rows = last_tile ? left_rows : tile_rows;
     // Output channels of a block; the depthwise path takes as many neighbours as the lanes cover at once.
     wire [2:0] lgdw = LGLANES[2:0] + {1'b0, lgi} > 3'd6 ? LGLANES[2:0] + {1'b0, lgi} - 3'd6 : 3'd0;
     wire [10:0] block = dwfast ? 11'd1 << lgdw : single ? 11'd1 : 11'd1 << (LGPES[3:0] - {2'd0, lgp});

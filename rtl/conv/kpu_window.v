@@ -21,7 +21,7 @@ module kpu_window #(
     // tokens and rows, in order
     input  wire                token_valid,
     output wire                token_ready,
-    input  wire [31:0]         token,
+    input  wire [41:0]         token,
     input  wire                row_valid,
     output wire                row_ready,
     input  wire [511:0]        row,
@@ -83,6 +83,11 @@ module kpu_window #(
     reg [535:0] line [0:17];  // byte 0: left neighbour, 1..64: pixels, 65, 66: right neighbours
     wire [4:0] wbase = wbank ? 5'd9 : 5'd0;
     wire [4:0] obase = wbank ? 5'd0 : 5'd9;
+    // Depthwise strips follow each other over the same lines: the last pixel of every line is kept for the next strip.
+    reg [7:0] edge_pixel [0:511];
+    reg [7:0] edge1;
+    reg edge_known1;
+    reg [8:0] line1;
     reg [3:0] nth;
     reg [511:0] own;
 
@@ -91,6 +96,9 @@ module kpu_window #(
             v1 <= 1'b1;
             out1 <= t_out;
             token1 <= token[26:0];
+            edge1 <= edge_pixel[token[41:33]];
+            edge_known1 <= token[32];
+            line1 <= token[41:33];
             row1 <= pixels >> t_shift;
             beyond1 <= !(k3 || dwfast) ? 512'd0 : !dwfast || lgi == 2'd0 ? beyond
                 : lgi == 2'd1 ? {2{beyond[255:0]}} : {4{beyond[127:0]}};
@@ -104,12 +112,13 @@ module kpu_window #(
                 line[wbase+5'd1] <= line[obase+5'd2];
             end
             if (u_above) line[wbase] <= {67{pad}};
+            if (dwfast && !out1 && u_kind == 2'd0) edge_pixel[line1] <= row1[511:504];
             for (k = 0; k < 9; k = k + 1) begin
                 if (k[3:0] >= u_slot && k[3:0] < u_slot + u_n) begin
                     nth = k[3:0] - u_slot;
                     own = padded >> ({6'd0, nth, 3'd0} << lgpitch);
                     if (out1) line[wbase+k[4:0]] <= {67{pad}};
-                    else if (u_kind == 2'd0) line[wbase+k[4:0]] <= {pad, pad, own, pad};
+                    else if (u_kind == 2'd0) line[wbase+k[4:0]] <= {pad, pad, own, edge_known1 ? edge1 : pad};
                     else if (u_kind == 2'd1) line[wbase+k[4:0]][7:0] <= left_byte;
                     else if (decim) line[wbase+k[4:0]][8*33+:16] <= right_bytes;
                     else line[wbase+k[4:0]][8*65+:16] <= right_bytes;

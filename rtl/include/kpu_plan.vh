@@ -51,11 +51,12 @@
 `define PL_LGP        442:441   // log2 of the pixel columns
 `define PL_LGSW       445:443   // log2 of the strip width in input pixels
 `define PL_TR         455:446   // window rows per tile
+`define PL_TR_LAST    505:496   // the same in the last, narrower strip
 `define PL_NG         467:456   // passes per block: channel groups, twice for 16-bit weights
 `define PL_GP         479:468   // passes whose weights are fetched together
 `define PL_KEEP       480:480   // weights stay in the buffer for all tiles
 `define PL_REPS       495:481   // how often the weights are fetched
 
-`define PLAN_W       496
+`define PLAN_W       506
 
 `endif

@@ -72,11 +72,12 @@ class Bench:
         width = self.rng.choice((1, 3, 4, 7, 8, 13, 16, 17, 20, 32, 33, 40, 64, 65, 100, 130))
         return self.layout(self.rng.randint(1, 9), self.rng.randint(1, 5), width)
 
-    async def start(self, layout: MapLayout, full_add: bool = False) -> None:
+    async def start(self, layout: MapLayout, full_add: bool = False, total: int = 1 << 32) -> None:
         dut = self.dut
         for name, value in (("dst_row", layout.base), ("oc", layout.channels), ("oh", layout.height),
                             ("ow", layout.width), ("group", layout.group), ("row_switch", layout.row_step),
-                            ("channel_switch", layout.group_step), ("full_add", int(full_add)), ("start", 1)):
+                            ("channel_switch", layout.group_step), ("full_add", int(full_add)),
+                            ("total_m1", total - 1), ("start", 1)):
             getattr(dut, name).value = value
         await RisingEdge(dut.clk)
         dut.start.value = 0
@@ -152,6 +153,19 @@ async def full_add_sends_one_sum_per_channel(dut):
         layout = b.random_layout()
         await b.start(layout, full_add=True)
         assert await b.pop(8 * layout.channels, 0.2) == b.expected(layout, full_add=True), layout
+
+
+@cocotb.test()
+async def stream_ends_after_the_total(dut):
+    b = await begin(dut)
+    for _ in range(15):
+        layout = b.random_layout()
+        size = layout.channels * layout.height * layout.width
+        total = b.rng.randint(1, size + 10)
+        await b.start(layout, total=total)
+        assert await b.pop(min(total, size)) == b.expected(layout)[:total], (layout, total)
+        await ClockCycles(dut.clk, 3)
+        assert dut.out_level.value == 0, "no word too many"
 
 
 @cocotb.test()
