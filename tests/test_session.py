@@ -10,7 +10,7 @@ from test_small_networks import FOLDER
 from openkpu.devices.base import KpuConfig
 from openkpu.devices.registry import open_device
 from openkpu.errors import CapacityError, DeviceError, InputError, ModelError, UsageError
-from openkpu.hw.fields import REGS_BASE, register
+from openkpu.hw.fields import EXT_LOG_BASE, EXT_LOG_ENTRIES, EXT_LOG_STRIDE, REGS_BASE, register
 from openkpu.kmodel import Layer, Model, Pool, Tensor, TensorSpec, load, ops_v3, ops_v4, ops_v5
 from openkpu.kmodel.model import KpuConv, KpuDownload, KpuUpload
 from openkpu.runtime import Session
@@ -131,9 +131,10 @@ def test_error_status_of_the_device_is_reported(device, data, monkeypatch):
         Session(load(RESIDUAL), device).run([data["x0"]])
 
 
-def test_cycles_come_from_the_devices_counter(device, data, monkeypatch):
-    plain, counter = device.read64, REGS_BASE + register("ext_cycles").offset
-    monkeypatch.setattr(device, "read64", lambda address: 1234 if address == counter else plain(address))
+def test_cycles_come_from_the_devices_log(device, data, monkeypatch):
+    plain, log = device.read64, range(EXT_LOG_BASE, EXT_LOG_BASE + EXT_LOG_ENTRIES * EXT_LOG_STRIDE, EXT_LOG_STRIDE)
+    monkeypatch.setattr(device, "read64", lambda address: 0x5678_0000_04D2 if address - REGS_BASE in log
+                        else plain(address))
     recorder = Recorder()
     Session(load(RESIDUAL), device).run([data["x0"]], hooks=[recorder])
     assert {r.cycles for r, _ in recorder.done if r.where == "kpu"} == {1234}

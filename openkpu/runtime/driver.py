@@ -12,7 +12,17 @@ import numpy as np
 from ..devices.base import Device
 from ..errors import CapacityError, DeviceError
 from ..hw.descriptor import Descriptor
-from ..hw.fields import AIRAM_BASE, KPU_ID_MAGIC, REGS_BASE, ROW_BYTES, SRAM_BASE, register
+from ..hw.fields import (
+    AIRAM_BASE,
+    EXT_LOG_BASE,
+    EXT_LOG_ENTRIES,
+    EXT_LOG_STRIDE,
+    KPU_ID_MAGIC,
+    REGS_BASE,
+    ROW_BYTES,
+    SRAM_BASE,
+    register,
+)
 from ..hw.layout import MapLayout
 
 TABLE_ALIGN = 256  # the v1 runtime's rule for activation tables; also keeps bursts inside 4 KiB pages
@@ -59,13 +69,33 @@ class KpuDriver:
         write(_address("fifo_threshold"), THRESHOLDS)
         write(_address("eight_bit_mode"), int(eight_bit))
 
-    def run_layer(self, descriptor: Descriptor, stream_bytes: int = 0) -> tuple[bytes, int | None]:
-        """Run one layer to its end.
+    def begin_chain(self) -> None:
+        """Get ready for layers that are pushed one ahead of the one whose result is taken."""
+        if self.extended:
+            self.device.write64(_address("ext_control"), 1)
+        self.device.write64(_address("interrupt_clear"), ALL_INTERRUPTS)
+        self.device.write64(_address("interrupt_mask"), ONLY_CALC_DONE)
+        self._pushed = self._finished = self._seen = 0
+
+    def push(self, descriptor: Descriptor, stream: bool = False) -> None:
+        """Queue one layer. With the extension page a second one may follow before the first is finished.
 
         Parameters
         ----------
         descriptor : with bus addresses of its tables; int_en and send_data_out are set here.
-        stream_bytes : bytes to take from ``fifo_data_out``; 0 leaves the result in the AI RAM only.
+        stream : send the result to ``fifo_data_out``.
+        """
+        for word in replace(descriptor, int_en=1, send_data_out=int(stream)).pack():
+            self.device.write64(_address("layer_argument_fifo"), word)
+        self._pushed += 1
+
+    def finish(self, descriptor: Descriptor, stream_bytes: int = 0) -> tuple[bytes, int | None]:
+        """Wait for the oldest layer pushed and not finished.
+
+        Parameters
+        ----------
+        descriptor : of that layer.
+        stream_bytes : bytes to take from ``fifo_data_out``.
 
         Returns
         -------
@@ -76,20 +106,33 @@ class KpuDriver:
         DeviceError
             The layer does not finish in a generous time, or the device reports an error status.
         """
-        write = self.device.write64
-        if self.extended:
-            write(_address("ext_control"), 1)
-        write(_address("interrupt_clear"), ALL_INTERRUPTS)
-        write(_address("interrupt_mask"), ONLY_CALC_DONE)
-        for word in replace(descriptor, int_en=1, send_data_out=int(stream_bytes > 0)).pack():
-            write(_address("layer_argument_fifo"), word)
         streamed = self.device.read_stream(stream_bytes) if stream_bytes else b""
-        self.device.wait_interrupt(cycle_limit(descriptor, self.device.config))
-        write(_address("interrupt_clear"), ALL_INTERRUPTS)
-        write(_address("interrupt_mask"), ALL_INTERRUPTS)
-        self._check_status()
-        cycles = self.device.read64(_address("ext_cycles")) if self.extended else 0
-        return streamed, cycles or None  # a device without a clock counts 0
+        limit = cycle_limit(descriptor, self.device.config)
+        try:
+            self._wait(self._finished + 1, limit)
+            self._check_status()
+        except DeviceError:
+            # Nothing may run on behind the caller's back.
+            self.device.write64(_address("interrupt_mask"), ALL_INTERRUPTS)
+            raise
+        number = self._finished
+        self._finished += 1
+        if self._finished == self._pushed:
+            self.device.write64(_address("interrupt_mask"), ALL_INTERRUPTS)
+        return streamed, self._logged_cycles(number)
+
+    def _wait(self, count: int, limit: int) -> None:
+        """Until ``count`` layers of the chain are finished. One interrupt may stand for two of them."""
+        while self._seen < count:
+            self.device.wait_interrupt(limit)
+            self.device.write64(_address("interrupt_clear"), ALL_INTERRUPTS)
+            self._seen = self.device.read64(_address("ext_layers")) if self.extended else count
+
+    def _logged_cycles(self, number: int) -> int | None:
+        if not self.extended:
+            return None
+        address = REGS_BASE + EXT_LOG_BASE + number % EXT_LOG_ENTRIES * EXT_LOG_STRIDE
+        return self.device.read64(address) & 0xFFFF_FFFF or None  # a device without a clock counts 0
 
     def _check_status(self) -> None:
         if not self.extended:

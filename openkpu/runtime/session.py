@@ -6,6 +6,7 @@ import time
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Protocol
 from weakref import WeakKeyDictionary, ref
 
@@ -146,13 +147,16 @@ class Session:
         self.driver.start(self.model.eight_bit)
         for spec, array in zip(self.model.inputs, arrays, strict=True):
             self.store(spec.tensor, array)
-        for layer in layers:
-            for hook in hooks:
-                hook.layer_started(layer)
-            if isinstance(layer, KpuConv):
-                self._run_kpu(layer, hooks)
+        position = 0
+        while position < len(layers):
+            chain = list(takewhile(lambda layer: isinstance(layer, KpuConv), layers[position:]))
+            if chain:
+                self._run_chain(chain, hooks)
             else:
-                self._run_host(layer, hooks)
+                for hook in hooks:
+                    hook.layer_started(layers[position])
+                self._run_host(layers[position], hooks)
+            position += len(chain) or 1
         return [self.fetch(spec.tensor) for spec in self.model.outputs]
 
     def layers_up_to(self, end_layer: int | None) -> tuple[Layer, ...]:
@@ -192,22 +196,33 @@ class Session:
             return self.driver.download(tensor.layouts)
         return tensor.view(self.memory[tensor.pool]).copy()
 
-    def _run_kpu(self, layer: KpuConv, hooks: tuple[Hook, ...]) -> None:
-        d = layer.descriptor
-        outputs = []
-        for patched, target in zip(self._descriptors[layer.index], layer.kpu_out.layouts, strict=True):
+    def _run_chain(self, chain: Sequence[KpuConv], hooks: tuple[Hook, ...]) -> None:
+        """Run neighbouring KPU layers. The next one is queued while one runs, so that its parameters come in time."""
+        steps = [(layer, n, d) for layer in chain for n, d in enumerate(self._descriptors[layer.index])]
+        self.driver.begin_chain()
+        pushed = 0
+        outputs: list[np.ndarray | None] = []
+        for position, (layer, n, d) in enumerate(steps):
             begin = time.perf_counter()
+            if n == 0:
+                outputs = []
+                for hook in hooks:
+                    hook.layer_started(layer)
+            while pushed <= position or (pushed == position + 1 < len(steps)
+                                         and self._may_overtake(d, steps[pushed][2])):
+                self.driver.push(steps[pushed][2], steps[pushed][0].stream)
+                pushed += 1
             try:
-                data, cycles = self.driver.run_layer(patched, layer.main_out.nbytes if layer.stream else 0)
+                data, cycles = self.driver.finish(d, layer.main_out.nbytes if layer.stream else 0)
             except DeviceError as error:
                 raise type(error)(f"layer {layer.index} ({layer.name}): {error}") from error
             if cycles is not None:
                 self.cycles = (self.cycles or 0) + cycles
             output = None
             if layer.stream:
-                output = np.frombuffer(data, np.uint8).reshape(target.channels, target.height, target.width)
+                output = np.frombuffer(data, np.uint8).reshape(d.out_shape)
             elif hooks or layer.main_out is not None:
-                output = self.driver.download((target,))[0]
+                output = self.driver.download((layer.kpu_out.layouts[n],))[0]
             outputs.append(output)
             seconds = time.perf_counter() - begin
             if hooks:
@@ -215,8 +230,13 @@ class Session:
                                      zlib.crc32(np.ascontiguousarray(output)), seconds, cycles)
                 for hook in hooks:
                     hook.layer_done(result, output)
-        if layer.main_out is not None:
-            self.store(layer.main_out, np.stack(outputs))
+            if layer.main_out is not None and n + 1 == len(self._descriptors[layer.index]):
+                self.store(layer.main_out, np.stack(outputs))
+
+    def _may_overtake(self, d: Descriptor, following: Descriptor) -> bool:
+        """Whether ``following`` may run before the result of ``d`` has been read out of the AI RAM."""
+        mine, other = d.out_layout, following.out_layout
+        return self.driver.extended and (mine.end <= other.base or other.end <= mine.base)
 
     def _run_host(self, layer: Layer, hooks: tuple[Hook, ...]) -> None:
         begin = time.perf_counter()
