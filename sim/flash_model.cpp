@@ -1,4 +1,4 @@
-#include "flash_model.hpp"
+#include "flash_model.h"
 
 uint8_t FlashModel::step(uint64_t now, bool cs_n, bool sclk, uint8_t io) {
     if (cs_n) {

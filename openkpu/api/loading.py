@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from openkpu.api import paths, session
-from openkpu.api.flash import FLASH_BYTES, describe
 from openkpu.api.network import Network, where
 from openkpu.errors import ModelError
+from openkpu.flash import FLASH_BYTES, describe
 from openkpu.kmodel import Identity, Model, identify, load, model_size
 
 V3_HEADER_BYTES = 28

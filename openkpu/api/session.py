@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from openkpu.api.bootkey import BootKey
-from openkpu.api.flash import Flash
 from openkpu.errors import UsageError
+from openkpu.flash import Flash
 
 CHIP_CLOCK_HZ = 400_000_000
 SYSTEM_HEAP_BYTES = 6 << 20

@@ -12,6 +12,7 @@ import click
 from .. import __version__
 from ..errors import OpenKPUError
 from .dump import dump
+from .flash import flash
 from .info import info
 from .run import run
 from .script import script
@@ -35,10 +36,12 @@ def cli() -> None:
     """
 
 
+cli.add_command(flash)
 for command in (info, run, dump, script):
+    cli.add_command(command)
+for command in (info, run, dump, script, flash, *flash.commands.values()):
     command.params.append(click.Option(["--debug"], is_flag=True, expose_value=False,
                                        help="Print the Python trace of an error."))
-    cli.add_command(command)
 
 
 def _fail(message: str, code: int, debug: bool) -> int:

@@ -63,9 +63,9 @@ def script(file, camera, flash_items, sd, fs, lcd, lcd_last, window, frames, sca
     Endless loops end with the feed. Exit codes: 0 done, 2 wrong use, 3 bad model, 4 bad picture, 5 device failure,
     1 any other error of the script.
     """
-    from openkpu.api.flash import Flash
     from openkpu.api.runner import run_script
     from openkpu.api.session import Session, Settings
+    from openkpu.flash import Flash
 
     settings = Settings(
         compat=compat, forward3=forward3, backend=backend, camera=camera, frames=frames, scaling=scaling, ai=ai,

@@ -74,6 +74,7 @@ class KpuDriver:
         if self.extended:
             self.device.write64(_address("ext_control"), 1)
         self.device.write64(_address("interrupt_clear"), ALL_INTERRUPTS)
+        self.device.write64(_address("interrupt_mask"), ONLY_CALC_DONE)
         self._pushed = self._finished = self._seen = 0
 
     def push(self, descriptor: Descriptor, stream: bool = False) -> None:
@@ -84,8 +85,6 @@ class KpuDriver:
         descriptor : with bus addresses of its tables; int_en and send_data_out are set here.
         stream : send the result to ``fifo_data_out``.
         """
-        if self._pushed == self._finished:
-            self.device.write64(_address("interrupt_mask"), ONLY_CALC_DONE)
         for word in replace(descriptor, int_en=1, send_data_out=int(stream)).pack():
             self.device.write64(_address("layer_argument_fifo"), word)
         self._pushed += 1

@@ -15,21 +15,23 @@ module axi_decode #(
     output wire [SLAVES:0] target
 );
 
+    wire [SLAVES-1:0] hit;
+
     genvar j;
     generate
         for (j = 0; j < SLAVES; j = j + 1) begin : g_slave
             localparam [29:0] BASE = BASES[32*j+:30];
             localparam [30:0] SIZE = SIZES[32*j+:31];
             if (SIZE == 31'd0) begin : g_never
-                assign target[j] = 1'b0;
+                assign hit[j] = 1'b0;
             end else begin : g_window
                 wire [29:0] offset = addr[29:0] - BASE;
-                assign target[j] = {1'b0, offset} < SIZE;
+                assign hit[j] = {1'b0, offset} < SIZE;
             end
         end
     endgenerate
 
-    assign target[SLAVES] = target[SLAVES-1:0] == {SLAVES{1'b0}};
+    assign target = {hit == {SLAVES{1'b0}}, hit};
 
     wire unused = &{1'b0, addr};
 

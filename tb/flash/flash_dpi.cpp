@@ -1,7 +1,7 @@
 // The C++ flash model behind DPI for a Verilated bench, and behind a C ABI for the bench's Python (ctypes).
 #include <cstring>
 
-#include "../../sim/flash_model.hpp"
+#include "../../sim/flash_model.h"
 
 namespace {
 FlashModel* model = nullptr;

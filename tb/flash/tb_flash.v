@@ -1,5 +1,4 @@
-// spi_flash wired to a flash: cocotbext-qspi's JEDEC model, or on Verilator (which cannot
-// simulate that one's zero-time races) the C++ model of the native back end.
+// spi_flash with a flash on its pins.
 `timescale 1ns / 1ps
 
 module tb_flash #(
@@ -70,28 +69,9 @@ module tb_flash #(
         .spi_cs_n(spi_cs_n), .spi_sclk(spi_sclk), .spi_io_o(io_o), .spi_io_oe(io_oe), .spi_io_i(io_i)
     );
 
-`ifdef VERILATOR
-    import "DPI-C" function void flash_dpi_open(input int bytes, input int dummy);
-    import "DPI-C" function int flash_dpi_step(input longint now, input int cs_n, input int sclk, input int io);
-
-    reg [3:0] lanes;
-    initial flash_dpi_open(MEM_DEPTH, DUMMY);
-    always @(spi_cs_n or spi_sclk)
-        if (present) lanes = 4'(flash_dpi_step($time, 32'(spi_cs_n), 32'(spi_sclk), 32'(io_o | ~io_oe)));
-    assign io_i = present ? lanes : {4{absent_level}};
-`else
-    wire [3:0] io;
-    assign io_i = present ? io : {4{absent_level}};
-    assign io[0] = io_oe[0] ? io_o[0] : 1'bz;
-    assign io[1] = io_oe[1] ? io_o[1] : 1'bz;
-    assign io[2] = io_oe[2] ? io_o[2] : 1'bz;
-    assign io[3] = io_oe[3] ? io_o[3] : 1'bz;
-
-    qspi_flash #(.MEM_DEPTH(MEM_DEPTH), .DUMMY(DUMMY), .PROGRAM_NS(3000), .ERASE_NS(9000)) flash (
-        .clk(spi_sclk && present),
-        .csb(spi_cs_n || !present),
-        .io(io)
+    flash_pins #(.MEM_DEPTH(MEM_DEPTH), .DUMMY(DUMMY)) pins (
+        .present(present), .absent_level(absent_level), .spi_cs_n(spi_cs_n), .spi_sclk(spi_sclk),
+        .spi_io_o(io_o), .spi_io_oe(io_oe), .spi_io_i(io_i)
     );
-`endif
 
 endmodule

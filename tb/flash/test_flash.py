@@ -6,7 +6,6 @@ C++ model of the native back end.
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import random
 from pathlib import Path
@@ -17,10 +16,10 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge, Timer, with_timeout
 from cocotb.utils import get_sim_time
 from cocotbext.axi import AxiBurstType, AxiLiteBus, AxiLiteMaster, AxiMasterRead, AxiReadBus, AxiResp
-from cocotbext.qspi import verilog_dir
 
 from openkpu.hw.fields import FLASH_OPS, FLASH_PAGE_BYTES, FLASH_REGISTERS, FLASH_SECTOR_BYTES
-from tb.bench import ROOT, RTL, run_bench
+from tb.bench import RTL, run_bench
+from tb.flash_on_pins import flash_on, flash_sources
 from tb.registers import Registers, pauses
 
 SIZE = 16384
@@ -34,50 +33,12 @@ READS = {
 CLEAR_ALL = 0x1FF
 
 
-class WitnessFlash:
-    """cocotbext-qspi's model; runs on Icarus."""
-
-    def __init__(self, dut):
-        self.flash = dut.flash
-
-    def write(self, content: bytes) -> None:
-        for i, byte in enumerate(content):
-            self.flash.memory[i].value = byte
-
-    def read(self) -> bytes:
-        return bytes(int(self.flash.memory[i].value) for i in range(SIZE))
-
-    def cut_power(self) -> None:
-        # A command half received is forgotten.
-        self.flash.cmd.value = 0
-        self.flash.wel.value = 0
-
-
-class NativeFlash:
-    """The C++ model of the native back end, linked into the Verilated simulation."""
-
-    def __init__(self, dut):
-        self.library = ctypes.CDLL(None)
-
-    def write(self, content: bytes) -> None:
-        self.library.flash_poke(0, bytes(content), len(content))
-
-    def read(self) -> bytes:
-        content = ctypes.create_string_buffer(SIZE)
-        self.library.flash_peek(0, content, SIZE)
-        return content.raw
-
-    def cut_power(self) -> None:
-        self.library.flash_power_cut(ctypes.c_uint64(int(get_sim_time("ns"))))
-
-
 class Bench:
     """The device under test, its bus masters and the content of the flash model."""
 
     def __init__(self, dut, rng: random.Random, stall: float = 0.0):
         self.dut, self.rng = dut, rng
-        verilated = cocotb.SIM_NAME.lower().startswith("verilator")
-        self.flash = (NativeFlash if verilated else WitnessFlash)(dut)
+        self.flash = flash_on(dut.pins, SIZE)
         logging.getLogger(f"cocotb.{dut._name}").setLevel(logging.WARNING)
         self.axil = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.rst)
         self.window = AxiMasterRead(AxiReadBus.from_prefix(dut, "s_axi"), dut.clk, dut.rst, max_burst_len=256)
@@ -397,11 +358,9 @@ async def a_power_cut_while_burning_leaves_other_sectors_intact(dut):
 
 @pytest.mark.parametrize("simulator", ["icarus", "verilator"])
 def test_spi_flash(simulator):
-    flash = [verilog_dir() / "qspi_flash.v"]
-    if simulator == "verilator":
-        flash = [ROOT / "sim/flash_model.cpp", Path(__file__).with_name("flash_dpi.cpp")]
     run_bench(simulator, "tb_flash", "tb.flash.test_flash", [
         RTL / "kpu_ram.v", RTL / "axi/ram_fifo.v", RTL / "axi/axil_endpoint.v",
         *(RTL / "dma" / f"{name}.v" for name in
           ("spi_phy", "spi_sequencer", "flash_window", "flash_command", "spi_flash")),
-        *flash, Path(__file__).with_name("tb_flash.v")], parameters={"MEM_DEPTH": SIZE, "DUMMY": DUMMY})
+        *flash_sources(simulator), Path(__file__).with_name("tb_flash.v")],
+        parameters={"MEM_DEPTH": SIZE, "DUMMY": DUMMY})

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from openkpu.api import session
-from openkpu.api.flash import Flash
 from openkpu.api.image import Image
+from openkpu.flash import Flash
 from openkpu.kmodel import load
 
 REPO = Path(__file__).resolve().parents[2]

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from openkpu.api import flash, paths, session
-from openkpu.api.flash import FLASH_BYTES, Flash
+from openkpu import flash
+from openkpu.api import paths, session
 from openkpu.errors import ModelError, UsageError
+from openkpu.flash import FLASH_BYTES, Flash
 
 from .conftest import shared_file
 

@@ -1,4 +1,4 @@
-"""The simulated 16 MiB SPI flash that ``load(offset)`` reads (spec/driver-api.md section 5)."""
+"""Images of the 16 MiB SPI flash: what is burnt where (spec/driver-api.md section 5, kmodel-format.md section 8)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from openkpu.kmodel import Entry, identify, load_kfpkg, model_size
 FLASH_BYTES = 16 << 20
 SECTOR_BYTES = 4096
 HEADER_BYTES = 40
+FIRMWARE_HEADER = 5  # AES flag and length
+DIGEST_BYTES = 32
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Burnt:
 
 @dataclass(frozen=True)
 class FlashModel:
-    """A model found in the flash: ``size`` bytes at ``offset``."""
+    """A model, or firmware, found in the flash: ``size`` bytes at ``offset``."""
 
     offset: int
     description: str
@@ -61,7 +63,7 @@ class Flash:
         self.burnt.append(Burnt(name, offset, len(data)))
 
     def burn_argument(self, text: str) -> None:
-        """Burn what a ``--flash`` option names: ``PACKAGE.kfpkg``, ``FILE@OFFSET`` or ``OFFSET=FILE``.
+        """Burn what an argument names: ``PACKAGE.kfpkg``, ``FILE@OFFSET`` or ``OFFSET=FILE``.
 
         A file without an offset must be a kfpkg or a whole flash image (burnt from address 0).
 
@@ -74,19 +76,19 @@ class Flash:
         try:
             data = Path(path).read_bytes()
         except OSError as error:
-            raise UsageError(f"--flash {text}: cannot read {path}: {error.strerror}") from error
+            raise UsageError(f"{text}: cannot read {path}: {error.strerror}") from error
         if data[:2] == b"PK":
             self._burn_package(path, data, offset)
         elif offset is not None:
             self.burn(offset, data, path)
         elif identify(data).kind.startswith(("v3", "v4", "v5")):
-            raise UsageError(f"--flash {text}: a kmodel needs an address, such as --flash {text}@0x300000")
+            raise UsageError(f"{text}: a kmodel needs an address, such as {text}@0x300000")
         else:
             self.burn(0, data, path)
 
     def _burn_package(self, path: str, data: bytes, offset: int | None) -> None:
         if offset is not None:
-            raise UsageError(f"--flash {path}@{offset:#x}: a kfpkg holds its own addresses; give it without an offset")
+            raise UsageError(f"{path}@{offset:#x}: a kfpkg holds its own addresses; give it without an offset")
         for entry in load_kfpkg(data, path).entries:
             self.burn(entry.address, burnt_bytes(entry), f"{path}!{entry.name}")
 
@@ -119,6 +121,31 @@ class Flash:
             if offset + size <= FLASH_BYTES:
                 found.append(FlashModel(offset, kind.description, size))
         return found
+
+
+    def firmware(self) -> FlashModel | None:
+        """The firmware at address 0, if there is one; the description says whether its SHA-256 is right."""
+        flag, size = self._bytes[0], int.from_bytes(self.read(1, 4), "little")
+        total = FIRMWARE_HEADER + size + DIGEST_BYTES
+        if flag > 1 or size == 0 or total > FLASH_BYTES or identify(self.read(0, HEADER_BYTES)).loadable:
+            return None
+        image = self.read(0, total)
+        right = hashlib.sha256(image[:-DIGEST_BYTES]).digest() == image[-DIGEST_BYTES:]
+        cipher = "encrypted firmware" if flag else "firmware"
+        return FlashModel(0, f"{cipher}, SHA-256 {'correct' if right else 'WRONG: damaged, burn it again'}", total)
+
+    def contents(self) -> list[FlashModel]:
+        """Firmware and models, by offset."""
+        firmware = self.firmware()
+        inside = firmware.size if firmware else 0
+        return ([firmware] if firmware else []) + [m for m in self.models() if m.offset >= inside]
+
+    def image(self, full: bool = False) -> bytes:
+        """The bytes from address 0 to the end of the last sector in use, or all 16 MiB."""
+        used = np.flatnonzero(self._bytes != 0xFF)
+        ends = [file.offset + file.size for file in self.burnt]
+        end = max([int(used[-1]) + 1 if used.size else 0, *ends])
+        return self.read(0, FLASH_BYTES if full else -(-end // SECTOR_BYTES) * SECTOR_BYTES)
 
 
 def burnt_bytes(entry: Entry) -> bytes:

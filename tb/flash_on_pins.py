@@ -1,0 +1,63 @@
+"""Content of the flash behind ``flash_pins.v``, whichever of the two models it is."""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+
+import cocotb
+from cocotb.utils import get_sim_time
+from cocotbext.qspi import verilog_dir
+
+from tb.bench import ROOT
+
+
+class WitnessFlash:
+    """cocotbext-qspi's model; runs on Icarus."""
+
+    def __init__(self, pins, size: int):
+        self.flash, self.size = pins.flash, size
+
+    def write(self, content: bytes) -> None:
+        for i, byte in enumerate(content):
+            self.flash.memory[i].value = byte
+
+    def read(self) -> bytes:
+        return bytes(int(self.flash.memory[i].value) for i in range(self.size))
+
+    def cut_power(self) -> None:
+        # A command half received is forgotten.
+        self.flash.cmd.value = 0
+        self.flash.wel.value = 0
+
+
+class NativeFlash:
+    """The C++ model of the native back end, linked into the Verilated simulation."""
+
+    def __init__(self, pins, size: int):
+        self.library, self.size = ctypes.CDLL(None), size
+
+    def write(self, content: bytes) -> None:
+        self.library.flash_poke(0, bytes(content), len(content))
+
+    def read(self) -> bytes:
+        content = ctypes.create_string_buffer(self.size)
+        self.library.flash_peek(0, content, self.size)
+        return content.raw
+
+    def cut_power(self) -> None:
+        self.library.flash_power_cut(ctypes.c_uint64(int(get_sim_time("ns"))))
+
+
+def flash_on(pins, size: int) -> WitnessFlash | NativeFlash:
+    """The model inside the instance ``pins`` of flash_pins."""
+    verilated = cocotb.SIM_NAME.lower().startswith("verilator")
+    return (NativeFlash if verilated else WitnessFlash)(pins, size)
+
+
+def flash_sources(simulator: str) -> list[Path]:
+    """What to compile besides the design."""
+    folder = ROOT / "tb/flash"
+    if simulator == "verilator":
+        return [ROOT / "sim/flash_model.cpp", folder / "flash_dpi.cpp", folder / "flash_pins.v"]
+    return [verilog_dir() / "qspi_flash.v", folder / "flash_pins.v"]

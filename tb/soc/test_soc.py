@@ -1,0 +1,318 @@
+"""kpu_soc with a stand-in for the core: address map, DMA between all memories, models streamed from flash."""
+
+from __future__ import annotations
+
+import logging
+import random
+from pathlib import Path
+
+import cocotb
+import pytest
+from cocotb.clock import Clock
+from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge, with_timeout
+from cocotb.utils import get_sim_time
+from cocotbext.axi import AxiBus, AxiMaster, AxiResp
+
+from openkpu.hw.dma import DmaDescriptor, chain
+from openkpu.hw.fields import (
+    AIRAM_BASE,
+    DESCRIPTOR,
+    DMA_CHANNEL_BASE,
+    DMA_CHANNEL_REGISTERS,
+    DMA_CHANNEL_STRIDE,
+    DMA_REGISTERS,
+    DMA_REGS_BASE,
+    EXTENSIONS,
+    FLASH_OPS,
+    FLASH_REGISTERS,
+    FLASH_REGS_BASE,
+    FLASH_WINDOW_BASE,
+    REGISTERS,
+    REGS_BASE,
+    SRAM_BASE,
+)
+from tb.bench import RTL, run_bench
+from tb.flash_on_pins import flash_on, flash_sources
+from tb.registers import Registers, pauses
+
+FLASH_BYTES = 16384
+SRAM_BYTES = 65536
+AIRAM_ROWS = 1024
+DUMMY = 4
+CACHED = 0x4000_0000
+CHAIN = SRAM_BASE + 0xE000
+LAYERS = SRAM_BASE + 0xD000  # layer descriptors
+FIFO = REGS_BASE  # layer_argument_fifo
+BATCH = 512
+COMPUTE = 3500  # cycles of a layer besides fetching; its flash transfer takes 4096
+
+
+class Bench:
+    def __init__(self, dut, stall: float):
+        self.dut, self.rng = dut, random.Random(cocotb.RANDOM_SEED)
+        logging.getLogger(f"cocotb.{dut._name}").setLevel(logging.ERROR)
+        self.host = AxiMaster(AxiBus.from_prefix(dut, "s_axi"), dut.clk, dut.rst, max_burst_len=64)
+        self.kpu = Registers(self.host, REGS_BASE, REGISTERS + EXTENSIONS)
+        self.spi = Registers(self.host, FLASH_REGS_BASE, FLASH_REGISTERS)
+        self.dma = Registers(self.host, DMA_REGS_BASE, DMA_REGISTERS)
+        self.channel = [Registers(self.host, DMA_REGS_BASE + DMA_CHANNEL_BASE + i * DMA_CHANNEL_STRIDE,
+                                  DMA_CHANNEL_REGISTERS) for i in range(2)]
+        self.flash = flash_on(dut.pins, FLASH_BYTES)
+        for part in (self.host.write_if.aw_channel, self.host.write_if.w_channel, self.host.write_if.b_channel,
+                     self.host.read_if.ar_channel, self.host.read_if.r_channel) if stall else ():
+            part.set_pause_generator(pauses(self.rng, stall))
+
+    async def reset(self) -> None:
+        self.dut.rst.value = 1
+        await ClockCycles(self.dut.clk, 5)
+        self.dut.rst.value = 0
+        await ClockCycles(self.dut.clk, 2)
+
+    async def open_flash(self, divider: int = 2) -> bytes:
+        """Random content, quad reads enabled."""
+        content = self.rng.randbytes(FLASH_BYTES)
+        self.flash.write(content)
+        await self.spi.write("flash_size", FLASH_BYTES)
+        await self.spi.write("flash_timing", divider=divider, cs_high=4)
+        await self.spi.write("flash_read", opcode=0xEB, address_lanes=2, data_lanes=2, mode_enable=1,
+                             dummy_cycles=DUMMY)
+        await self.spi.write("flash_control", window_enable=1)
+        return content
+
+    async def start(self, descriptors: list[DmaDescriptor], channel: int = 0) -> None:
+        at = CHAIN + channel * 0x1000
+        await self.host.write(at, chain(descriptors, at))
+        regs = self.channel[channel]
+        await regs.write("dma_window0", base=SRAM_BASE, end=AIRAM_BASE + AIRAM_ROWS * 64)
+        await regs.write("dma_window1", base=FIFO, end=FIFO + 8)
+        await regs.write("dma_timeout", 20000)
+        await regs.write("dma_first", at)
+        await regs.write("dma_control", start=1)
+
+    async def finish(self, channel: int = 0) -> set[str]:
+        for _ in range(5000):
+            status = await self.channel[channel].fields("dma_status")
+            if not status["busy"]:
+                await self.channel[channel].write("dma_clear", 0x7F)
+                return {name for name, value in status.items() if value and name != "descriptors"}
+        raise AssertionError(f"DMA channel {channel} hangs: {status}")
+
+    async def run(self, descriptors: list[DmaDescriptor], channel: int = 0) -> set[str]:
+        await self.start(descriptors, channel)
+        return await self.finish(channel)
+
+    async def peek(self, address: int, size: int) -> bytes:
+        response = await self.host.read(address, size)
+        assert response.resp == AxiResp.OKAY, hex(address)
+        return bytes(response.data)
+
+
+async def begin(dut, stall: float = 0.0) -> Bench:
+    dut.present.value = 1
+    dut.absent_level.value = 1
+    dut.rst.value = 1
+    cocotb.start_soon(Clock(dut.clk, 10, unit="ns").start())
+    bench = Bench(dut, stall)
+    await bench.reset()
+    return bench
+
+
+def layer_words(address: int, size: int, cycles: int = 0) -> bytes:
+    """A layer descriptor of which the stand-in reads two fields, and word 3 as the cycles to compute."""
+    words = [0, 0, 0, cycles, *[0] * 8]
+    fields = {a.field.name: a for a in DESCRIPTOR}
+    for name, value in (("para_start_addr", address), ("para_size", size)):
+        words[fields[name].word] |= value << fields[name].field.lsb
+    return b"".join(word.to_bytes(8, "little") for word in words)
+
+
+@cocotb.test()
+async def everything_is_at_the_chips_addresses(dut):
+    b = await begin(dut, stall=0.2)
+    for base, size in ((SRAM_BASE, SRAM_BYTES), (AIRAM_BASE, AIRAM_ROWS * 64)):
+        data = b.rng.randbytes(104)
+        await b.host.write(base + size - 104, data)
+        assert await b.peek(base + CACHED + size - 101, 100) == data[3:103]
+        assert (await b.host.read(base + size, 8)).resp == AxiResp.DECERR
+        assert (await b.host.write(base + size, bytes(8))).resp == AxiResp.DECERR
+    assert await b.spi.read("flash_id") == b.spi.table["flash_id"].reset
+    assert await b.dma.read("dma_id") == b.dma.table["dma_id"].reset | 2 << 48
+    assert await b.kpu.read("ext_layers") == 0
+    content = await b.open_flash()
+    assert await b.peek(FLASH_WINDOW_BASE + 5, 50) == content[5:55]
+    assert (await b.host.write(FLASH_WINDOW_BASE, bytes(8))).resp == AxiResp.DECERR
+    assert (await b.host.read(0x4200_0000, 64)).resp == AxiResp.DECERR
+
+
+@cocotb.test()
+async def dma_moves_between_flash_sram_and_ai_ram(dut):
+    b = await begin(dut, stall=0.2)
+    content = await b.open_flash()
+    copy = DmaDescriptor.copy
+    image = b.rng.randbytes(6 * 20)
+    await b.host.write(SRAM_BASE, bytes(0x3000))
+    await b.host.write(SRAM_BASE + 3, image)
+    await b.host.write(AIRAM_BASE + 0x1000, bytes(0x1200))
+    assert await b.run([
+        copy(FLASH_WINDOW_BASE + 0x123, SRAM_BASE + 0x1000, 1000),
+        copy(FLASH_WINDOW_BASE + 0x800, SRAM_BASE + 0x2000, 400, swap32=1),
+        copy(SRAM_BASE + 3, AIRAM_BASE + 0x1000, 20, 6, dst_stride=64),
+        copy(FLASH_WINDOW_BASE, AIRAM_BASE + 0x2001, 300),
+    ]) == {"done"}
+    assert await b.peek(SRAM_BASE + 0x1000, 1000) == content[0x123:0x123 + 1000]
+    swapped = content[0x800:0x800 + 400]
+    assert await b.peek(SRAM_BASE + 0x2000, 400) == b"".join(swapped[i:i + 4][::-1] for i in range(0, 400, 4))
+    assert await b.peek(AIRAM_BASE + 0x1000, 6 * 64) == b"".join(
+        image[i * 20:i * 20 + 20] + bytes(44) for i in range(6))
+    assert await b.peek(AIRAM_BASE + 0x2001, 300) == content[:300]
+
+
+async def stream_model(b: Bench, layers: int, dual: bool) -> int:
+    """Run `layers` layers whose parameters come from flash; returns the cycles. No host until the interrupt."""
+    content = await b.open_flash(divider=4)
+    buffers = [SRAM_BASE, SRAM_BASE + BATCH if dual else SRAM_BASE]
+    await b.host.write(LAYERS, b"".join(layer_words(buffers[i % 2], BATCH, COMPUTE) for i in range(layers)))
+    first = await b.kpu.read("ext_layers")
+    steps = []
+    for i in range(layers):
+        free = i - len(set(buffers)) + 1  # layers that must have ended before this buffer is free
+        if free > 0:
+            steps.append(DmaDescriptor.wait(REGS_BASE + b.kpu.table["ext_layers"].offset, first + free))
+        steps += [DmaDescriptor.copy(FLASH_WINDOW_BASE + i * BATCH, buffers[i % 2], BATCH),
+                  DmaDescriptor.copy(LAYERS + i * 96, FIFO, 96, dst_fixed=1)]
+    out = SRAM_BASE + 0x4000
+    await b.host.write(out, bytes(layers * BATCH))
+    await b.dma.write("dma_irq_enable", 2)
+    start = get_sim_time("ns")
+    await b.start([DmaDescriptor.copy(0, out, layers * BATCH, src_stream=1)], 1)
+    await b.start(steps)
+    await with_timeout(RisingEdge(b.dut.irq_dma), 2, "ms")
+    cycles = round((get_sim_time("ns") - start) / 10)
+    assert await b.finish(0) == {"done"} and await b.finish(1) == {"done"}
+    assert await b.peek(out, layers * BATCH) == content[:layers * BATCH]
+    return cycles
+
+
+@cocotb.test()
+async def a_model_streams_from_flash_through_two_buffers_without_software(dut):
+    b = await begin(dut)
+    single = await stream_model(b, 4, dual=False)
+    dual = await stream_model(b, 4, dual=True)
+    transfer = 4 * BATCH * 2 * 4  # two SPI cycles of four clocks each per byte
+    dut._log.warning("4 layers of %d bytes: single %d, double %d, flash transfer alone %d cycles",
+                     BATCH, single, dual, transfer)
+    # A single buffer still gains the words that the window prefetches while the KPU computes.
+    assert single > dual * 1.2
+    assert dual < transfer * 1.03 + 700, "the flash should be busy all the time"
+
+
+@cocotb.test()
+async def the_kpu_reads_its_parameters_at_full_speed_beside_a_flash_transfer(dut):
+    b = await begin(dut)
+    await b.open_flash(divider=8)
+    await b.host.write(SRAM_BASE + 0x8000, b.rng.randbytes(8192))
+    await b.start([DmaDescriptor.copy(FLASH_WINDOW_BASE, SRAM_BASE, 1024)])
+    await ClockCycles(dut.clk, 200)
+    out = AIRAM_BASE
+    await b.host.write(LAYERS, layer_words(SRAM_BASE + 0x8000, 8192))
+    await b.start([DmaDescriptor.copy(LAYERS, FIFO, 96, dst_fixed=1),
+                   DmaDescriptor.copy(0, out, 8192, src_stream=1)], 1)
+    await with_timeout(RisingEdge(dut.dut.core.running), 50, "us")
+    start = get_sim_time("ns")
+    await with_timeout(FallingEdge(dut.dut.core.running), 500, "us")
+    cycles = (get_sim_time("ns") - start) / 10
+    assert (await b.channel[0].fields("dma_status"))["busy"], "the flash transfer should still run"
+    # The DMA drains the stream in bursts of 16 words with a few cycles between.
+    assert cycles < 1024 * 1.6, f"{cycles} cycles for 1024 words"
+    assert await b.finish(1) == {"done"} and await b.finish(0) == {"done"}
+    assert await b.peek(out, 8192) == await b.peek(SRAM_BASE + 0x8000, 8192)
+
+
+@cocotb.test()
+async def a_kpu_that_waits_for_its_output_does_not_block_the_sram(dut):
+    """The chain that will take the output is still in the SRAM the KPU reads from."""
+    b = await begin(dut)
+    await b.host.write(SRAM_BASE + 0x8000, b.rng.randbytes(8192))
+    await b.host.write(LAYERS, layer_words(SRAM_BASE + 0x8000, 8192))
+    assert await b.run([DmaDescriptor.copy(LAYERS, FIFO, 96, dst_fixed=1)]) == {"done"}
+    await ClockCycles(dut.clk, 2000)
+    assert (await with_timeout(b.host.read(SRAM_BASE + 0x8000, 256), 10, "us")).resp == AxiResp.OKAY
+    assert await b.run([DmaDescriptor.copy(0, AIRAM_BASE, 8192, src_stream=1)], 1) == {"done"}
+    assert await b.peek(AIRAM_BASE, 8192) == await b.peek(SRAM_BASE + 0x8000, 8192)
+
+
+@cocotb.test()
+async def the_dma_burns_a_page_and_reads_it_back(dut):
+    b = await begin(dut)
+    content = bytearray(await b.open_flash())
+    data = b.rng.randbytes(256)
+    await b.host.write(SRAM_BASE, data)
+    page_data = FLASH_REGS_BASE + b.spi.table["flash_page_data"].offset
+    await b.spi.write("flash_burn_window", burn_first=4096, burn_end=8192)
+    await b.spi.write("flash_command", op=FLASH_OPS["sector_erase"], address=4096)
+    wait = DmaDescriptor.wait(FLASH_REGS_BASE + b.spi.table["flash_status"].offset, 1, mask=1)
+    at = CHAIN
+    await b.host.write(at, chain([wait, DmaDescriptor.copy(SRAM_BASE, page_data, 256, dst_fixed=1)], at))
+    await b.channel[0].write("dma_window0", base=page_data, end=page_data + 8)
+    await b.channel[0].write("dma_first", at)
+    await b.channel[0].write("dma_control", start=1)
+    assert await b.finish() == {"done"}
+    await b.spi.write("flash_clear", 0x1FF)
+    await b.spi.write("flash_command", op=FLASH_OPS["page_program"], address=5120, length=256)
+    while not (status := await b.spi.fields("flash_status"))["done"]:
+        pass
+    assert not any(status[name] for name in ("timeout", "range", "page_data", "protected"))
+    content[4096:8192] = b"\xff" * 4096
+    content[5120:5376] = data
+    assert b.flash.read() == content
+    assert await b.run([DmaDescriptor.copy(FLASH_WINDOW_BASE + 5120, SRAM_BASE + 512, 256)]) == {"done"}
+    assert await b.peek(SRAM_BASE + 512, 256) == data
+
+
+@cocotb.test()
+async def flash_errors_reach_the_dma_status(dut):
+    b = await begin(dut)
+    await b.open_flash()
+    await b.host.write(SRAM_BASE, bytes(4096))
+    end = FLASH_WINDOW_BASE + FLASH_BYTES
+    assert await b.run([DmaDescriptor.copy(end - 64, SRAM_BASE, 256)]) == {"bus_read"}
+    assert (await b.channel[0].fields("dma_current"))["fault"] == end
+    dut.present.value = 0
+    await b.spi.write("flash_command", op=FLASH_OPS["read_id"])
+    while not (status := await b.spi.fields("flash_status"))["done"]:
+        pass
+    assert status["no_flash"]
+    assert await b.run([DmaDescriptor.copy(FLASH_WINDOW_BASE, SRAM_BASE + 128, 256)]) == {"bus_read"}
+    assert await b.peek(SRAM_BASE + 128, 256) == bytes(256)
+    assert await b.run([DmaDescriptor.copy(SRAM_BASE, FLASH_WINDOW_BASE, 8)]) == {"window"}
+    dut.present.value = 1
+
+
+@cocotb.test()
+async def a_reset_while_everything_runs_leaves_a_working_system(dut):
+    b = await begin(dut)
+    for _ in range(4):
+        await b.open_flash(b.rng.choice((2, 3)))
+        await b.host.write(SRAM_BASE, bytes(2048))
+        await b.host.write(LAYERS, layer_words(SRAM_BASE, 1024))
+        await b.start([DmaDescriptor.copy(LAYERS, FIFO, 96, dst_fixed=1),
+                       DmaDescriptor.copy(FLASH_WINDOW_BASE, SRAM_BASE + 0x1000, 2000)])
+        await b.start([DmaDescriptor.copy(0, AIRAM_BASE, 1024, src_stream=1)], 1)
+        reading = cocotb.start_soon(b.host.read(SRAM_BASE, 2000))
+        await ClockCycles(dut.clk, b.rng.randrange(5, 900))
+        await b.reset()
+        reading.cancel()
+        content = await b.open_flash()
+        await b.host.write(AIRAM_BASE, bytes(512))
+        at = b.rng.randrange(8000)
+        assert await b.run([DmaDescriptor.copy(FLASH_WINDOW_BASE + at, AIRAM_BASE + 7, 333)]) == {"done"}
+        assert await b.peek(AIRAM_BASE + 7, 333) == content[at:at + 333]
+
+
+@pytest.mark.parametrize("simulator", ["icarus", "verilator"])
+def test_soc(simulator):
+    here = Path(__file__).parent
+    run_bench(simulator, "tb_soc", "tb.soc.test_soc", [
+        RTL / "kpu_ram.v", RTL / "kpu_soc.v", *sorted((RTL / "axi").glob("*.v")), *sorted((RTL / "dma").glob("*.v")),
+        here / "kpu_core_stand_in.v", *flash_sources(simulator), here / "tb_soc.v"],
+        parameters={"MEM_DEPTH": FLASH_BYTES, "DUMMY": DUMMY, "SRAM_BYTES": SRAM_BYTES, "AIRAM_ROWS": AIRAM_ROWS})
