@@ -1,4 +1,4 @@
-# Targets: demo test lint bench-functional bench-api icarus venv clean. Everything is installed into .venv on first use.
+# Targets: demo examples test lint bench-functional bench-api icarus venv clean. Everything is installed into .venv on first use.
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,7 +11,7 @@ SHELL := /bin/bash
 # One BLAS thread per test process: several of them share the cores already.
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help venv demo icarus test lint bench-functional bench-api clean
+.PHONY: help venv demo examples icarus test lint bench-functional bench-api clean
 .DEFAULT_GOAL := help
 
 help:
@@ -52,6 +52,20 @@ demo: $(INSTALLED)
 	  $(VENV)/bin/openkpu run $(DEMO)/shapes.kmodel $$picture --yolo2 $(DEMO)/anchors.txt --labels $(DEMO)/labels.txt \
 	    --out out/demo/$$(basename $$picture .png) || exit; \
 	done
+
+# The example scripts on the demo model: $(call example,script,frames,options). Screens in out/examples/<script>.
+example = $(VENV)/bin/openkpu script examples/$(1).py --lcd out/examples/$(1) --frames $(2) $(3)
+PICTURES := --camera $(DEMO)/pictures
+
+examples: $(INSTALLED)
+	$(call example,face_find,6,$(PICTURES))
+	$(call example,twenty_classes,6,$(PICTURES))
+	$(call example,classifier,6,$(PICTURES))
+	$(call example,feature_maps,15,--camera $(DEMO)/pictures/heldout_006.png)
+	$(call example,self_learning,12,$(PICTURES) --key 0 --key 1 --key 2)
+	$(call example,face_recognition,12,$(PICTURES))
+	$(PY) $(DEMO)/fit_plates.py out/plates
+	$(call example,licence_plate,4,--camera 'out/plates/*.png' --sd out/plates --fs examples)
 
 test: $(TOOLS) icarus
 	$(PY) -m pytest -n auto --dist worksteal --durations=10 -rs

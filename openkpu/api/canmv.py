@@ -364,11 +364,7 @@ class KPU:
         strict_old = session.current().strict and self._old
         if problem is not None and not strict_old:
             _raise_image_problem(problem[1], new=not self._old)
-        need = int(np.prod(network.input_shape))
-        if given.pix_ai.size < need:
-            raise missing_plane(_NO_PLANE, expected=network.input_shape, got=(given.width(), given.height(), 0),
-                                hint=f"the AI plane has {given.pix_ai.size} bytes, the model needs {need}")
-        return ai_planes(network, given)
+        return ai_planes(network, given, missing_plane)
 
 
 def _require_object(kpu) -> None:

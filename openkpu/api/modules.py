@@ -41,6 +41,11 @@ def _maix(name: str) -> ModuleType:
     return _module(name, members, "The board's peripherals (section 3.5); in CanMV also the KPU class (section 2).")
 
 
+def _unchanged(value):
+    """What ``micropython.const`` and the code emitters' decorators come to on a PC."""
+    return value
+
+
 def modules() -> dict[str, ModuleType]:
     """The device modules by name."""
     maixpy = importlib.import_module("openkpu.api.maixpy")
@@ -53,7 +58,8 @@ def modules() -> dict[str, ModuleType]:
     peripherals = ("Timer", "PWM", "UART", "I2C", "SPI", "WDT", "reset")
     found["machine"] = _module("machine", {name: getattr(unsimulated, name) for name in peripherals},
                                "Peripherals outside the simulation.")
-    found["micropython"] = _module("micropython", {"const": lambda value: value}, "MicroPython's own helpers.")
+    found["micropython"] = _module("micropython", dict.fromkeys(("const", "native", "viper"), _unchanged),
+                                   "MicroPython's own helpers.")
     return {**_ALIASES, **found}
 
 

@@ -69,10 +69,9 @@ class Network:
         """Run on AI-plane bytes (C, H, W uint8) that have passed ``check_image``."""
         spec = self.model.inputs[0]
         if spec.dtype != np.uint8:
-            raise KPUArgumentError("input not support", argument="img",
-                                   hint=f"the model from {where(self.source)} takes {spec.dtype} numbers, which must "
-                                        "be normalised as it was trained; pass a list or an array to KPU.forward")
-        return self._run(planes.reshape(spec.shape), end_layer)
+            self.board.warn_once(f"float:{self.source}", f"{where(self.source)} takes {spec.dtype} numbers; it gets "
+                                 "the codes 0 to 255, give KPU.forward a list if it was trained on others")
+        return self._run(planes.reshape(spec.shape).astype(spec.dtype), end_layer)
 
     def run_values(self, values, end_layer: int | None = None) -> list[np.ndarray]:
         """Run on numbers, flat or shaped, in (c, y, x) order."""
@@ -84,6 +83,9 @@ class Network:
             raise KPUArgumentError("[MAIXPY]kpu: check input list format err!\r\n", argument="img",
                                    hint=f"the list has {array.size} numbers, the model takes {spec.tensor.count} "
                                         f"(shape {list(spec.shape)})")
+        if spec.dtype == np.uint8 and not np.array_equal(array, np.clip(np.trunc(array), 0, 255)):
+            raise KPUArgumentError("[MAIXPY]kpu: check input list format err!\r\n", argument="img",
+                                   hint="the model takes whole numbers from 0 to 255")
         return self._run(array.reshape(spec.shape).astype(spec.dtype), end_layer)
 
     def _run(self, array: np.ndarray, end_layer: int | None) -> list[np.ndarray]:
@@ -143,8 +145,19 @@ def image_problem(network: Network, image: Image) -> tuple[str, KPUImageError] |
     return line, KPUImageError("[MAIXPY]kpu: check img format err!\r\n", expected=expected, got=got, hint=hint)
 
 
-def ai_planes(network: Network, image: Image) -> np.ndarray:
-    """The first planes of the image's AI plane, as many as the model has channels."""
-    width, height, channels = network.input_shape
+def ai_planes(network: Network, image: Image, error: type[KPUImageError] = KPUImageError) -> np.ndarray:
+    """The first planes of the image's AI plane, as many as the model has channels.
+
+    Raises
+    ------
+    KPUImageError
+        (``error``) The plane is smaller than that, because the image changed after ``pix_to_ai``.
+    """
+    width, height, channels = expected = network.input_shape
     flat = image.pix_ai.reshape(-1)[:width * height * channels]
+    if flat.size < width * height * channels:
+        planes, rows, columns = image.pix_ai.shape
+        raise error("[MAIXPY]kpu: check img format err!\r\n", expected=expected, got=(columns, rows, planes),
+                    hint=f"the AI plane is {columns}x{rows} with {planes} channels, the model takes {width}x{height} "
+                         f"with {channels}; call pix_to_ai() after changing the image")
     return flat.reshape(channels, height, width)

@@ -7,6 +7,7 @@ from the environment (``K210_COMPAT``, ``K210_FORWARD3``, ``K210_BACKEND``, ``K2
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import time
@@ -216,6 +217,12 @@ class Session:
 
 
 _current: Session | None = None
+
+
+@atexit.register
+def _close_current() -> None:
+    if _current is not None:
+        _current.close()
 
 
 def current() -> Session:

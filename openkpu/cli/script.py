@@ -47,11 +47,13 @@ class ScriptError(OpenKPUError):
 @click.option("--clock", type=click.Choice(["wall", "chip"]), default="wall", show_default=True,
               help="What ticks_ms and fps measure: this computer, or the KPU's cycles at 400 MHz.")
 @click.option("--no-sleep", is_flag=True, help="sleep_ms and sleep_us return at once.")
-@click.option("--backend", default="functional", show_default=True,
+@click.option("--backend", default="functional", show_default=True, envvar="K210_BACKEND",
               help="; ".join(f"{name}: {text}" for name, (_, _, text) in BACKENDS.items()))
 @click.option("--compat", type=click.Choice(["friendly", "strict"]), default="friendly", show_default=True,
+              envvar="K210_COMPAT",
               help="Strict keeps the firmware's surprises.")
 @click.option("--forward3", type=click.Choice(["end_layer", "out_index"]), default="end_layer", show_default=True,
+              envvar="K210_FORWARD3",
               help="Meaning of KPU.forward's third argument: as documented, or as in late firmware.")
 def script(file, camera, flash_items, sd, fs, lcd, lcd_last, window, frames, scaling, ai, mirror, keys, clock, no_sleep,
            backend, compat, forward3):

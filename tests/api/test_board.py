@@ -129,6 +129,11 @@ def test_install_makes_them_importable(board, monkeypatch):
     assert kpu.load and KPU.load_kmodel and FPIOA and GPIO and utils
 
 
+def test_micropython_helpers(board):
+    micropython = modules.modules()["micropython"]
+    assert micropython.const(5) == 5 and micropython.native(len) is len is micropython.viper(len)
+
+
 def test_utils(make_board, tmp_path):
     (tmp_path / "data.bin").write_bytes(b"hello")
     make_board(f"{tmp_path}/data.bin@0x1000")

@@ -351,11 +351,39 @@ def test_forward_of_a_list(net, kind):
     assert kpu.forward(net, values)[:] == kpu.forward(net, img)[:]
 
 
+def test_forward_of_a_model_whose_first_layer_is_fully_connected(board):
+    net = kpu.load(str(shared_file("kmodels/v3_iris.kmodel")))
+    values = (5.1, 3.5, 1.4, 0.2)
+    runtime = RuntimeSession(net._network.model, net._network.board.device)
+    expected = runtime.run([np.array([values], np.float32)])[0]
+    assert kpu.forward(net, values)[:] == tuple(expected.tolist()) and len(expected) == 3
+    with pytest.raises(ValueError, match=r"^\[MAIXPY\]kpu: first layer not conv layer!\r\n"):
+        kpu.forward(net, demo_image())
+
+
 def test_forward_of_a_list_of_a_wrong_length_or_none(net):
     with pytest.raises(ValueError, match=r"^\[MAIXPY\]kpu: check input list format err!\r\n"):
         kpu.forward(net, [])
     with pytest.raises(KPUArgumentError, match="230400"):
         kpu.forward(net, [1, 2, 3])
+
+
+@pytest.mark.parametrize("value", [-1, 256, 0.5])
+def test_forward_of_a_list_that_holds_no_bytes(net, value):
+    with pytest.raises(KPUArgumentError, match="0 to 255"):
+        kpu.forward(net, [value] * 230400)
+
+
+def test_forward_of_an_image_whose_plane_is_older_than_its_format(net):
+    img = demo_image().to_grayscale(1)
+    img.pix_to_ai()
+    with pytest.raises(KPUImageError, match="pix_to_ai"):
+        kpu.forward(net, img.to_rgb565())
+
+
+def test_forward_to_a_node_of_a_v4_model(v4_net):
+    fmap = kpu.forward(v4_net, face(), 1)
+    assert fmap.typecode() == "B" and fmap.size() == fmap.w() * fmap.h() * fmap.ch()
 
 
 def test_forward_dma_is_ignored(net):
@@ -706,13 +734,12 @@ def test_set_outputs_forgotten_is_2013_in_strict_mode(strict_board):
 
 
 def test_set_outputs_forgotten_where_no_shape_is_known(board):
-    net = kpu.load(str(shared_file("kmodels/v4_mb-0.25.kmodel")))
-    if net._network.output_shape(0) is not None:
-        pytest.skip("this model's file tells its output shape")
-    img = image.Image(size=net._network.input_shape[:2])
-    img.pix_to_ai()
-    with pytest.raises(KPURunError, match="set_outputs"):
-        kpu.forward(net, img)
+    net = kpu.load(str(shared_file("kmodels/v4_iris.kmodel")))
+    with pytest.raises(KPURunError, match="^ERR_OUTPUTS_SET.*set_outputs") as caught:
+        kpu.forward(net, [5.1, 3.5, 1.4, 0.2])
+    assert caught.value.code == 2013 and "(1, 1, 3)" in caught.value.hint
+    assert kpu.set_outputs(net, 0, 1, 1, 3) is True
+    assert kpu.forward(net, [5.1, 3.5, 1.4, 0.2]).ch() == 3
 
 
 @pytest.mark.parametrize("arguments", [(0, 10, 8), (0, 10.0, 8, 54), ("0", 10, 8, 54), ()])

@@ -113,6 +113,12 @@ def test_a_script_that_catches_everything_is_ended_all_the_same(tmp_path, pictur
     assert done.returncode == 0 and "the script catches SystemExit" in done.stderr and "3 taken" in done.stderr
 
 
+def test_environment_variables_set_the_defaults(script, monkeypatch):
+    monkeypatch.setenv("K210_COMPAT", "strict")
+    text = "from maix import KPU\ntry:\n    KPU.Act.softmax([1.0, 2.0])\nexcept ValueError as error:\n    print(error)"
+    assert "minimum size" in script(text)[1] and script(text, "--compat", "friendly")[1] == ""
+
+
 def test_a_loop_that_only_displays_ends(script, monkeypatch):
     monkeypatch.setattr(session, "DISPLAY_ONLY_LIMIT", 20)
     code, _, err = script("import lcd, image\nlcd.init()\nwhile True:\n    lcd.display(image.Image())\n")
