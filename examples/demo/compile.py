@@ -6,6 +6,7 @@ The kmodel takes raw pixels, uint8 (1, 3, 240, 320) in R, G, B planes, and gives
 """
 
 import argparse
+import tempfile
 from pathlib import Path
 
 import nncase
@@ -30,6 +31,7 @@ def compile_kmodel(onnx: bytes, pictures: np.ndarray) -> bytes:
     options.input_range = [0, 255]
     options.mean = [0, 0, 0]
     options.std = [1, 1, 1]
+    options.dump_dir = tempfile.gettempdir()  # nncase always leaves a kmodel_info.txt there
     compiler = nncase.Compiler(options)
     compiler.import_onnx(onnx, nncase.ImportOptions())
     ptq = nncase.PTQTensorOptions()
