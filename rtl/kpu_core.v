@@ -107,7 +107,7 @@ module kpu_core #(
     // Registers and descriptor queue.
     wire desc_valid, desc_ready, eight_bit;
     wire [63:0] desc_data;
-    wire layer_start, layer_done, active;
+    wire may_start, layer_start, layer_done, active;
     wire busy, wait_param, wait_feature, wait_writeback;
     wire out_valid, out_pop, flush_out;
     wire [63:0] out_data;
@@ -128,7 +128,7 @@ module kpu_core #(
         .s_axil_araddr(s_axil_araddr), .s_axil_rvalid(s_axil_rvalid), .s_axil_rready(s_axil_rready),
         .s_axil_rdata(s_axil_rdata), .s_axil_rresp(s_axil_rresp), .irq(irq),
         .desc_valid(desc_valid), .desc_ready(desc_ready), .desc_data(desc_data), .eight_bit(eight_bit),
-        .layer_start(layer_start), .layer_done(layer_done), .layer_int(layer[`PL_INT_EN]),
+        .may_start(may_start), .layer_start(layer_start), .layer_done(layer_done), .layer_int(layer[`PL_INT_EN]),
         .layer_error({bus_failed, layer[3:0]}),
         .ev_active(active), .ev_busy(busy), .ev_wait_param(active && wait_param),
         .ev_wait_feature(active && wait_feature), .ev_wait_writeback(active && wait_writeback),
@@ -145,7 +145,8 @@ module kpu_core #(
         .clk(clk), .rst(rst), .desc_valid(desc_valid), .desc_ready(desc_ready), .desc_data(desc_data),
         .eight_bit(eight_bit), .plan_valid(plan_valid), .plan_ready(plan_taken), .plan(plan)
     );
-    assign plan_taken = plan_valid && fetched && seq_ready;
+    wire seq_valid = plan_valid && fetched && may_start;
+    assign plan_taken = seq_valid && seq_ready;
 
     // Parameter fetch.
     wire fetch_bn_bank, fetch_act_bank, fetch_sw_bank;
@@ -184,8 +185,6 @@ module kpu_core #(
     reg [1:0] started;
     wire [1:0] lead = marks - started;
     wire tables_there = lead != 2'd3;
-    wire seq_valid = plan_valid && fetched;
-
     always @(posedge clk) begin
         if (plan_valid && !fetched && fetch_ready) fetched <= 1'b1;
         if (seq_valid && seq_ready) begin

@@ -53,6 +53,7 @@ module kpu_regs #(
     output wire [63:0] desc_data,
     output wire        eight_bit,
 
+    output wire        may_start,     // the oldest layer may start (stepping, see ext_control)
     input  wire        layer_start,   // the oldest layer leaves the queue
     input  wire        layer_done,
     input  wire        layer_int,     // with layer_done: int_en of that layer
@@ -231,6 +232,21 @@ module kpu_regs #(
     // ------------------------------------------- counters and error status
 
     wire clear = wr && wr_offset == KPU_R_EXT_CONTROL && s_axil_wdata[KPU_R_EXT_CONTROL_CLEAR_LSB];
+
+    // Stepping lets software look at a layer's result before the next one, already fetched, may overwrite anything.
+    reg stepping;
+    reg [4:0] steps;
+    wire control = wr && wr_offset == KPU_R_EXT_CONTROL;
+    assign may_start = !stepping || steps != 5'd0;
+
+    always @(posedge clk) begin
+        if (control) stepping <= s_axil_wdata[KPU_R_EXT_CONTROL_STEPPING_LSB];
+        steps <= steps + {4'd0, control && s_axil_wdata[KPU_R_EXT_CONTROL_STEP_LSB]}
+            - {4'd0, stepping && layer_start};
+        if (rst || !stepping && !control) steps <= 5'd0;
+        if (rst) stepping <= 1'b0;
+    end
+
     wire [EVENTS-1:0] events = {ev_wait_writeback, ev_wait_feature, ev_wait_param, ev_busy, ev_active};
 
     reg  [64*EVENTS-1:0] total;

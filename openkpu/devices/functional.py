@@ -36,6 +36,8 @@ OUTPUT_FIFO_WORDS = 64
 VERSION = 1
 
 CALC_DONE, ALMOST_EMPTY, ALMOST_FULL = 1, 2, 4
+CLEAR, STEPPING, STEP = 1, 2, 4
+UNBOUNDED = float("inf")
 DMA_FLUSH_N, CFG_FLUSH_N = 1, 4
 ADDRESS_BITS = (1 << 30) - 1
 WORD_BITS = (1 << 64) - 1
@@ -81,6 +83,7 @@ class FunctionalDevice:
         self._error = 0
         self._error_reasons: list[str] = []
         self._polled: int | None = None
+        self._steps: float = UNBOUNDED
 
     # Bus
 
@@ -208,9 +211,18 @@ class FunctionalDevice:
             used = sum(f.mask << f.lsb for r in REGISTERS if r.offset == offset for f in r.fields)
             self._registers[offset] = value & used
             self._flush()
-        elif offset == register("ext_control").offset and value & 1:
+        elif offset == register("ext_control").offset:
+            self._control(value)
+
+    def _control(self, value: int) -> None:
+        if value & CLEAR:
             self._layers = self._error = 0
             self._error_reasons = []
+        # Without stepping the number of layers that may start has no bound.
+        self._steps = (self._steps if self._steps != UNBOUNDED else 0) + bool(value & STEP) \
+            if value & STEPPING else UNBOUNDED
+        if self._executing is None:
+            self._start()
 
     def _flush(self) -> None:
         """A 0 in ``fifo_ctrl`` holds a FIFO empty."""
@@ -242,8 +254,9 @@ class FunctionalDevice:
 
     def _start(self) -> None:
         """Take the next layer off the queue and compute it; it counts as finished only in :meth:`_advance`."""
-        if not self._queue:
+        if not self._queue or not self._steps:
             return
+        self._steps -= 1
         d = self._queue.popleft()
         if len(self._queue) <= self._registers[_OFFSET["fifo_threshold"]] >> 4:
             self._raw |= ALMOST_EMPTY

@@ -89,8 +89,10 @@ EXTENSIONS: tuple[Register, ...] = (
     Register("ext_memories", 0x1010, "R", "sizes of the memories", fields=(
         Field("airam_rows", 0, 32, doc="64-byte rows of AI RAM"),
         Field("weight_bytes", 32, 32, doc="bytes of one weight buffer"))),
-    Register("ext_control", 0x1018, "W", "bit 0 clears all counters and the error status", fields=(
-        Field("clear", 0, 1),)),
+    Register("ext_control", 0x1018, "W", "counters and single layers", fields=(
+        Field("clear", 0, 1, doc="clear all counters and the error status"),
+        Field("stepping", 1, 1, doc="1 = queued layers fetch their parameters, but wait for a step; kept until written 0"),
+        Field("step", 2, 1, doc="with stepping: one more layer may start"))),
     Register("ext_error", 0x1020, "R", "error status of the layers since the last clear", fields=(
         Field("bad_geometry", 0, 1, doc="sizes, strides or groups contradict each other"),
         Field("airam_range", 1, 1, doc="source or destination outside the AI RAM"),

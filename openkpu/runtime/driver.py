@@ -28,6 +28,7 @@ from ..hw.layout import MapLayout
 TABLE_ALIGN = 256  # the v1 runtime's rule for activation tables; also keeps bursts inside 4 KiB pages
 ALL_INTERRUPTS = 7
 ONLY_CALC_DONE = 6
+CLEAR, STEPPING, STEP = (1 << f.lsb for f in register("ext_control").fields)
 THRESHOLDS = 0x1A  # full 10, empty 1: what every vendor runtime writes
 
 
@@ -72,19 +73,25 @@ class KpuDriver:
     def begin_chain(self) -> None:
         """Get ready for layers that are pushed one ahead of the one whose result is taken."""
         if self.extended:
-            self.device.write64(_address("ext_control"), 1)
+            self.device.write64(_address("ext_control"), CLEAR | STEPPING)
         self.device.write64(_address("interrupt_clear"), ALL_INTERRUPTS)
-        self.device.write64(_address("interrupt_mask"), ONLY_CALC_DONE)
         self._pushed = self._finished = self._seen = 0
 
     def push(self, descriptor: Descriptor, stream: bool = False) -> None:
-        """Queue one layer. With the extension page a second one may follow before the first is finished.
+        """Queue one layer. With the extension page another may follow before this one is finished.
+
+        It then fetches its parameters in time, but starts only when :meth:`finish` gets to it, so that the
+        result of the layer before can be read first.
 
         Parameters
         ----------
         descriptor : with bus addresses of its tables; int_en and send_data_out are set here.
         stream : send the result to ``fifo_data_out``.
         """
+        if self._pushed == self._finished:
+            if self.extended:
+                self.device.write64(_address("ext_control"), STEPPING)
+            self.device.write64(_address("interrupt_mask"), ONLY_CALC_DONE)
         for word in replace(descriptor, int_en=1, send_data_out=int(stream)).pack():
             self.device.write64(_address("layer_argument_fifo"), word)
         self._pushed += 1
@@ -106,6 +113,8 @@ class KpuDriver:
         DeviceError
             The layer does not finish in a generous time, or the device reports an error status.
         """
+        if self.extended:
+            self.device.write64(_address("ext_control"), STEPPING | STEP)
         streamed = self.device.read_stream(stream_bytes) if stream_bytes else b""
         limit = cycle_limit(descriptor, self.device.config)
         try:
@@ -119,6 +128,8 @@ class KpuDriver:
         self._finished += 1
         if self._finished == self._pushed:
             self.device.write64(_address("interrupt_mask"), ALL_INTERRUPTS)
+            if self.extended:
+                self.device.write64(_address("ext_control"), 0)
         return streamed, self._logged_cycles(number)
 
     def _wait(self, count: int, limit: int) -> None:

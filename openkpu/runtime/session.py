@@ -208,8 +208,7 @@ class Session:
                 outputs = []
                 for hook in hooks:
                     hook.layer_started(layer)
-            while pushed <= position or (pushed == position + 1 < len(steps)
-                                         and self._may_overtake(d, steps[pushed][2])):
+            while pushed < min(position + (2 if self.driver.extended else 1), len(steps)):
                 self.driver.push(steps[pushed][2], steps[pushed][0].stream)
                 pushed += 1
             try:
@@ -232,11 +231,6 @@ class Session:
                     hook.layer_done(result, output)
             if layer.main_out is not None and n + 1 == len(self._descriptors[layer.index]):
                 self.store(layer.main_out, np.stack(outputs))
-
-    def _may_overtake(self, d: Descriptor, following: Descriptor) -> bool:
-        """Whether ``following`` may run before the result of ``d`` has been read out of the AI RAM."""
-        mine, other = d.out_layout, following.out_layout
-        return self.driver.extended and (mine.end <= other.base or other.end <= mine.base)
 
     def _run_host(self, layer: Layer, hooks: tuple[Hook, ...]) -> None:
         begin = time.perf_counter()

@@ -94,10 +94,14 @@
 #define OPENKPU_EXT_MEMORIES_AIRAM_ROWS_MASK 0xffffffffu
 #define OPENKPU_EXT_MEMORIES_WEIGHT_BYTES_LSB 32u
 #define OPENKPU_EXT_MEMORIES_WEIGHT_BYTES_MASK 0xffffffffu
-/* W: bit 0 clears all counters and the error status */
+/* W: counters and single layers */
 #define OPENKPU_EXT_CONTROL 0x1018u
 #define OPENKPU_EXT_CONTROL_CLEAR_LSB 0u
 #define OPENKPU_EXT_CONTROL_CLEAR_MASK 0x1u
+#define OPENKPU_EXT_CONTROL_STEPPING_LSB 1u
+#define OPENKPU_EXT_CONTROL_STEPPING_MASK 0x1u
+#define OPENKPU_EXT_CONTROL_STEP_LSB 2u
+#define OPENKPU_EXT_CONTROL_STEP_MASK 0x1u
 /* R: error status of the layers since the last clear */
 #define OPENKPU_EXT_ERROR 0x1020u
 #define OPENKPU_EXT_ERROR_BAD_GEOMETRY_LSB 0u
