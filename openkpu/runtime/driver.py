@@ -5,6 +5,7 @@ Knows nothing of model formats: it gets descriptors with their tables and moves 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -121,8 +122,7 @@ class KpuDriver:
             self._wait(self._finished + 1, limit)
             self._check_status()
         except DeviceError:
-            # Nothing may run on behind the caller's back.
-            self.device.write64(_address("interrupt_mask"), ALL_INTERRUPTS)
+            self._abandon(limit)
             raise
         number = self._finished
         self._finished += 1
@@ -131,6 +131,14 @@ class KpuDriver:
             if self.extended:
                 self.device.write64(_address("ext_control"), 0)
         return streamed, self._logged_cycles(number)
+
+    def _abandon(self, limit: int) -> None:
+        """After an error: let what is queued run out, so that nothing of it gets into the next run."""
+        if self.extended:
+            self.device.write64(_address("ext_control"), 0)
+        with suppress(DeviceError):
+            self._wait(self._pushed, limit)
+        self.device.write64(_address("interrupt_mask"), ALL_INTERRUPTS)
 
     def _wait(self, count: int, limit: int) -> None:
         """Until ``count`` layers of the chain are finished. One interrupt may stand for two of them."""
