@@ -1,4 +1,4 @@
-# Targets: demo examples test lint bench-functional bench-api icarus venv clean. Everything is installed into .venv on first use.
+# Targets: demo examples test lint bench-functional bench-api bench-cycles icarus venv clean. Everything is installed into .venv on first use.
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,7 +11,7 @@ SHELL := /bin/bash
 # One BLAS thread per test process: several of them share the cores already.
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help venv demo examples icarus test lint bench-functional bench-api clean
+.PHONY: help venv demo examples icarus test lint bench-functional bench-api bench-cycles clean
 .DEFAULT_GOAL := help
 
 help:
@@ -79,6 +79,10 @@ bench-functional: $(INSTALLED)
 # What the API costs over the simulation itself.
 bench-api: $(TOOLS)
 	$(PY) bench/api.py
+
+# Clock cycles of the real models in the RTL (builds the simulator on first use), beside targets and predictions.
+bench-cycles: $(TOOLS)
+	$(PY) bench/cycles.py
 
 clean:
 	rm -rf $(VENV) build out sim_build *.egg-info .pytest_cache .ruff_cache

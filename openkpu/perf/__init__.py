@@ -1,0 +1,1 @@
+"""Performance: how the core plans a layer (plan.py), and how many cycles that takes (cycles.py)."""
