@@ -6,6 +6,7 @@ PY := $(VENV)/bin/python
 # Two stamps: running models needs little, the tests and the simulators need more.
 INSTALLED := $(VENV)/.installed
 TOOLS := $(VENV)/.tools
+LINT_TOOLS := $(VENV)/.lint-tools
 SHELL := /bin/bash
 
 # One BLAS thread per test process: several of them share the cores already.
@@ -33,6 +34,10 @@ $(INSTALLED): pyproject.toml
 
 $(TOOLS): $(INSTALLED)
 	$(PY) -m pip install -q --disable-pip-version-check -e '.[test,rtl,dev]'
+	@touch $@
+
+$(LINT_TOOLS): $(TOOLS)
+	$(PY) -m pip install -q --disable-pip-version-check -e '.[lint]'
 	@touch $@
 
 # Icarus Verilog needs root to install; the tests that use it are skipped by name without it.
@@ -70,8 +75,9 @@ examples: $(INSTALLED)
 test: $(TOOLS) icarus
 	$(PY) -m pytest -n auto --dist worksteal --durations=10 -rs
 
-lint: $(TOOLS)
+lint: $(TOOLS) $(LINT_TOOLS)
 	$(PY) -m ruff check .
+	$(PY) tools/lint.py
 
 bench-functional: $(INSTALLED)
 	$(PY) bench/functional.py

@@ -73,7 +73,7 @@ module kpu_fetch #(
     reg [25:0] seg_bytes;
     reg [1:0] seg_kind;
     reg [22:0] beats;
-    wire [8:0] to_4k = 9'd0 - {1'b0, seg_addr[11:3]};
+    wire [8:0] to_4k = 9'd0 - seg_addr[11:3];
     wire [9:0] to_boundary = seg_addr[11:3] == 9'd0 ? 10'd512 : {1'b0, to_4k};
     wire [9:0] burst = {2'd0, p[`PL_BURST]} + 10'd1;
     wire [9:0] short_burst = burst < to_boundary ? burst : to_boundary;

@@ -38,18 +38,18 @@ module kpu_lane (
 );
     reg [59:0] bn_a, bn_b;
     reg [35:0] c_a, c_b;
-    wire [59:0] bn3 = bank3 ? bn_b : bn_a;
-    wire [59:0] bn4 = bank4 ? bn_b : bn_a;
+    wire [23:0] bn3 = bank3 ? bn_b[23:0] : bn_a[23:0];
+    wire [35:0] bn4 = bank4 ? bn_b[59:24] : bn_a[59:24];
 
     reg signed [46:0] tx1;
     reg [35:0] sum1;
     wire signed [46:0] tx1s = tx1 >>> shr_x;
     reg signed [35:0] alu2;
     reg signed [59:0] prod3;
-    wire signed [23:0] mul3 = bn3[23:0];
-    wire signed [59:0] prod3s = prod3 >>> bn4[59:56];
+    wire signed [23:0] mul3 = bn3;
+    wire signed [59:0] prod3s = prod3 >>> bn4[35:32];
     reg signed [35:0] v4, v5;
-    wire [35:0] add4 = {{4{bn4[55]}}, bn4[55:24]};
+    wire [35:0] add4 = {{4{bn4[31]}}, bn4[31:0]};
 
     // Highest segment that starts strictly below v; segment 0 if there is none.
     reg [15:0] above5;

@@ -160,7 +160,8 @@ module kpu_params #(
         end
     end
 
-    wire _unused = &{1'b0, layer, bn[63:60], shifted[54:36], channel[10], phases, lanes, all_segs, top_seg};
+    wire _unused = &{
+        1'b0, layer, bn[63:60], shifted[54:36], channel[10], seg2, lane2, phases, lanes, all_segs, top_seg};
 endmodule
 
 `resetall

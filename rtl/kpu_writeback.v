@@ -52,7 +52,7 @@ module kpu_writeback #(
     wire [14:0] ochsw = layer[`PL_OCHSW];
     wire [3:0] orowsw = layer[`PL_OROWSW];
     wire [1:0] slot_mask = lgo == 2'd2 ? 2'd3 : lgo == 2'd1 ? 2'd1 : 2'd0;
-    integer i, p;
+    integer i, l, c, n;
 
     // Preparation of the next block: row of its first line, its columns and (depthwise) slots as byte masks.
     reg [1:0] prep;
@@ -67,10 +67,10 @@ module kpu_writeback #(
     reg [63:0] slots;
     reg [1:0] slot, nth;
     always @* begin
-        for (i = 0; i < 4; i = i + 1) begin
-            slot = i[1:0] >> (2'd2 - lgo);
+        for (n = 0; n < 4; n = n + 1) begin
+            slot = n[1:0] >> (2'd2 - lgo);
             nth = slot - (s_channel[1:0] & slot_mask);
-            slots[16*i+:16] = {16{slot >= (s_channel[1:0] & slot_mask) && {5'd0, nth} < s_outs}};
+            slots[16*n+:16] = {16{slot >= (s_channel[1:0] & slot_mask) && {5'd0, nth} < s_outs}};
         end
     end
 
@@ -87,7 +87,10 @@ module kpu_writeback #(
     wire last_phase = dwfast || phase + 3'd1 == phases[2:0];
 
     // Collecting.
-    reg [511:0] lanes [0:2*LANES-1];
+    // Registers, not memories: every lane writes its own byte, and a row takes bytes of several lanes at once.
+    (* mem2reg, nowrshmsk *) reg [511:0] lanes_a [0:LANES-1];
+    (* mem2reg, nowrshmsk *) reg [511:0] lanes_b [0:LANES-1];
+    reg [5:0] byte_at;
     reg [1:0] done;          // line registers waiting to be written
     reg cbank, wbank;
     wire stall_line = !dwfast && done[cbank];
@@ -95,27 +98,23 @@ module kpu_writeback #(
     assign en = !(r_valid && (stall_line || stall_row));
     wire store = r_valid && en;
 
-    // Lane of pixel column c for channel-group step `at`, and the column of a lane.
-    function [LGLANES-1:0] lane_index(input [2:0] c, input [3:0] at, input [3:0] spc_in, input [3:0] lane);
-        reg [7:0] s;
+    // Lane with the bytes of a residue modulo SEGS (pixel column: residue modulo P) for channel-group step `at`.
+    function [7:0] lane_index(input [2:0] residue, input [1:0] lgp_in, input [3:0] at, input [3:0] lane);
+        reg [3:0] col;
         begin
-            s = c * spc_in + {4'd0, at};
-            s = (s << LGLPS) + {4'd0, lane};
-            lane_index = s[LGLANES-1:0];
+            col = {1'b0, residue} & ~(4'hF << lgp_in);
+            lane_index = (({4'd0, col << (LGSEGS[1:0] - lgp_in)} + {4'd0, at}) << LGLPS) + {4'd0, lane};
         end
     endfunction
-    function [5:0] column(input [7:0] lane, input [1:0] lgp_in);
-        reg [9:0] s;
-        begin
-            s = {2'd0, lane >> LGLPS} << lgp_in;
-            column = s[LGSEGS+5:LGSEGS];
-        end
+    function [5:0] column(input [5:0] lane, input [1:0] lgp_in);
+        column = ((lane >> LGLPS) << lgp_in) >> LGSEGS;
     endfunction
 
     // Writing: one step per group of channels that share a row.
     reg [3:0] seg, sub;
     wire [3:0] spc = SEGS[3:0] >> lgp;
     wire [31:0] lglps = LGLPS, lps = LPS;
+    wire [1:0] last_lane = lps[1:0] - 2'd1;
     wire [1:0] lgm = lgo > lglps[1:0] ? lglps[1:0] : lgo;  // log2 of the channels written together
     wire [3:0] subs = lps[3:0] >> lgm;
     wire writing = busy && !dwfast && done[wbank];
@@ -130,10 +129,12 @@ module kpu_writeback #(
     wire block_ends = line_written && last_row && last_phase;
 
     // Sixteen-byte chunks of the row: chunk k belongs to slot k * G / 4.
-    reg [511:0] own, merged, column_mask, picked;
+    reg [511:0] own, picked;
+    reg [7:0] index;
+    (* mem2reg *) reg [511:0] merged [0:3];
+    wire [511:0] class0 = {512 / (8 * SEGS){{8 * SEGS - 8{1'b0}}, 8'hFF}};
     reg [3:0] chunk_on;
     reg [1:0] w_slot, w_nth;
-    reg [3:0] lane;
 
     wire load = prep == 2'd2 && (!busy || block_ends);
     assign s_ready = prep == 2'd0;
@@ -160,8 +161,11 @@ module kpu_writeback #(
         end
 
         if (store && !dwfast) begin
-            for (i = 0; i < LANES; i = i + 1)
-                lanes[{cbank, i[LGLANES-1:0]}][{r_pos + column(i[7:0], lgp), 3'd0}+:8] <= results[8*i+:8];
+            for (i = 0; i < LANES; i = i + 1) begin
+                byte_at = r_pos + column(i[5:0], lgp);
+                if (cbank) lanes_b[i][byte_at*8+:8] <= results[8*i+:8];
+                else lanes_a[i][byte_at*8+:8] <= results[8*i+:8];
+            end
             if (r_line_end) begin
                 done[cbank] <= 1'b1;
                 cbank <= !cbank;
@@ -170,25 +174,23 @@ module kpu_writeback #(
 
         if (wr_ready) wr_valid <= 1'b0;
         if (step) begin
+            for (l = 0; l < LPS; l = l + 1) begin
+                if (l[3:0] < 4'd1 << lgm) begin
+                    merged[l] = 512'd0;
+                    for (c = 0; c < SEGS; c = c + 1) begin
+                        index = lane_index(c[2:0], lgp, seg, (sub << lgm) + l[3:0]);
+                        own = wbank ? lanes_b[index[LGLANES-1:0]] : lanes_a[index[LGLANES-1:0]];
+                        merged[l] = merged[l] | (own & (class0 << (8 * c)));
+                    end
+                end
+            end
             for (i = 0; i < 4; i = i + 1) begin
                 w_slot = i[1:0] >> (2'd2 - lgo);
                 w_nth = w_slot - slot0;
                 chunk_on[i] = w_slot >= slot0 && {1'b0, w_nth} < 3'd1 << lgm && first_channel + {9'd0, w_nth} < past;
-                lane = (sub << lgm) + {2'd0, w_nth};
-                if (chunk_on[i]) begin
-                    merged = lanes[{wbank, lane_index(3'd0, seg, spc, lane)}];
-                    for (p = 1; p < SEGS; p = p + 1) begin
-                        if (p[3:0] < 4'd1 << lgp) begin
-                            column_mask = lgp == 2'd1 ? {32{16'h00FF}} : lgp == 2'd2 ? {16{32'h0000_00FF}}
-                                : {8{64'h0000_0000_0000_00FF}};
-                            column_mask = column_mask << {p[2:0], 3'd0};
-                            own = lanes[{wbank, lane_index(p[2:0], seg, spc, lane)}];
-                            merged = (merged & ~column_mask) | (own & column_mask);
-                        end
-                    end
-                    picked[128*i+:128] = lgo == 2'd0 ? merged[128*i+:128]
-                        : lgo == 2'd1 ? merged[128*(i%2)+:128] : merged[127:0];
-                end
+                own = merged[w_nth & last_lane];
+                picked[128*i+:128] = lgo == 2'd0 ? own[128*i+:128]
+                    : lgo == 2'd1 ? own[128*(i%2)+:128] : own[127:0];
             end
             wr_valid <= first_channel < past;
             wr_row <= line + group_rows;
@@ -244,7 +246,7 @@ module kpu_writeback #(
         end
     end
 
-    wire _unused = &{1'b0, layer, row_group[10], s_group[10], phases, lglps, lps};
+    wire _unused = &{1'b0, layer, row_group[10], s_group[10], index, phases, lglps, lps};
 endmodule
 
 `resetall

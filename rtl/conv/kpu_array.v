@@ -54,13 +54,13 @@ module kpu_array #(
     genvar s;
     generate
         for (s = 0; s < SEGS; s = s + 1) begin : seg
-            wire head = (s[3:0] & (spc - 4'd1)) == 4'd0;
             wire [71:0] x_in;
             wire [CTL_W-1:0] ctl_in;
             if (s == 0) begin : first
                 assign x_in = win[71:0];
                 assign ctl_in = head_ctl;
             end else begin : next
+                wire head = (s[3:0] & (spc - 4'd1)) == 4'd0;
                 // Segment s heads column s * P / SEGS.
                 wire [71:0] own = lgp == LGSEGS[1:0] ? win[72*s+:72]
                     : LGSEGS > 1 && lgp + 2'd1 == LGSEGS[1:0] ? win[72*(s/2)+:72] : win[72*(s/4)+:72];

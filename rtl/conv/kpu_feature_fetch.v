@@ -107,7 +107,8 @@ module kpu_feature_fetch #(
     wire read = rd_valid && rd_ready;
     wire [9:0] line_read = r == 2'd0 ? y - 10'd1 : r == 2'd1 ? y : y + 10'd1;
     assign token = {
-        line_read[8:0], edge_known && kind == 2'd0, 5'd0, set_ends, shift, out, fill_above, kind, k3 ? {2'd0, r} : slot, k3 ? 4'd1 : n, dwfast ? 2'd0 : sub,
+        line_read[8:0], edge_known && kind == 2'd0, 5'd0, set_ends, shift, out, fill_above, kind,
+        k3 ? {2'd0, r} : slot, k3 ? 4'd1 : n, dwfast ? 2'd0 : sub,
         k3 ? 4'd0 : slots, width};
 
     wire load = prep == 2'd2 && (!run || (fire && pass_ends));

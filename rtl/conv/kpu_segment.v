@@ -62,6 +62,8 @@ module kpu_segment #(
     wire mine = w_valid && ((INDEX[LGSEGS-1:0] ^ w_seg) & w_mask) == {LGSEGS{1'b0}};
     wire [SEGLEN*36-1:0] sums;
     wire [SEGLEN*20-1:0] dots;
+    wire [21:0] xsum0, xsum1;
+    wire [21:0] xsum = d_bank_q ? xsum1 : xsum0;
 
     genvar i;
     generate
@@ -82,7 +84,8 @@ module kpu_segment #(
                 .a_valid(a_valid), .a_bank(a_bank), .a_addr(a_addr),
                 .b_valid(b_valid), .b_bank(b_bank), .b_first(b_first), .b_high(b_high), .b_addr(b_addr),
                 .dot(dots[20*i+:20]),
-                .d_re(d_re && (SEGLEN == LPS || d_phase == i / LPS)), .d_bank(d_bank), .d_addr(d_addr),
+                .d_re(d_re && (SEGLEN == LPS || {{32 - PHASE_W{1'b0}}, d_phase} == i / LPS)),
+                .d_bank(d_bank), .d_addr(d_addr),
                 .d_bank_q(d_bank_q), .d_sum(sums[36*i+:36])
             );
         end
@@ -101,8 +104,6 @@ module kpu_segment #(
 
     // S_x: like a PE whose weights are one; the high bytes of 16-bit weights see the same pixels again.
     reg [11:0] nine;
-    wire [21:0] xsum0, xsum1;
-    wire [21:0] xsum = d_bank_q ? xsum1 : xsum0;
     wire [21:0] after = (b_first ? 22'd0 : b_bank ? xsum1 : xsum0) + {10'd0, nine};
     wire acc0 = a_valid && !a_bank;
     wire acc1 = a_valid && a_bank;
@@ -135,6 +136,8 @@ module kpu_segment #(
             b_valid <= 1'b0;
         end
     end
+
+    wire _unused = &{1'b0, dots};
 endmodule
 
 `resetall

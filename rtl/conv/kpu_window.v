@@ -39,7 +39,7 @@ module kpu_window #(
     wire [1:0] lgi = layer[`PL_LGI];
     wire [1:0] lgs = layer[`PL_LGS];
     wire [7:0] pad = layer[`PL_PAD];
-    integer k;
+    integer b, k;
 
     // Stage 1: decimate, bring the first channel to byte 0, find the bytes beyond the line's end.
     wire t_out = token[24];
@@ -80,9 +80,14 @@ module kpu_window #(
     wire [15:0] right_bytes = {token1[6:0] == 7'd1 ? pad : row1[15:8], row1[7:0]};
     wire [511:0] padded = (row1 & ~beyond1) | ({64{pad}} & beyond1);
 
-    reg [535:0] line [0:17];  // byte 0: left neighbour, 1..64: pixels, 65, 66: right neighbours
-    wire [4:0] wbase = wbank ? 5'd9 : 5'd0;
-    wire [4:0] obase = wbank ? 5'd0 : 5'd9;
+    // Registers, not a memory: all lines of a set are read at once, so indices are constant wherever possible.
+    // Byte 0: left neighbour, 1..64: pixels, 65, 66: right neighbours.
+    (* mem2reg *) reg [535:0] line [0:17];
+    // A row that holds several channels has 32 bytes or fewer for the second, 16 or fewer for the others.
+    wire [255:0] second = lgpitch == 3'd5 ? padded[511:256] : lgpitch == 3'd4 ? {128'd0, padded[255:128]}
+        : {192'd0, padded[127:64]};
+    wire [127:0] third = lgpitch == 3'd4 ? padded[383:256] : {64'd0, padded[191:128]};
+    wire [127:0] fourth = lgpitch == 3'd4 ? padded[511:384] : {64'd0, padded[255:192]};
     // Depthwise strips follow each other over the same lines: the last pixel of every line is kept for the next strip.
     reg [7:0] edge_pixel [0:511];
     reg [7:0] edge1;
@@ -107,23 +112,28 @@ module kpu_window #(
         end
 
         if (step2) begin
-            if (u_shift) begin
-                line[wbase] <= line[obase+5'd1];
-                line[wbase+5'd1] <= line[obase+5'd2];
-            end
-            if (u_above) line[wbase] <= {67{pad}};
             if (dwfast && !out1 && u_kind == 2'd0) edge_pixel[line1] <= row1[511:504];
-            for (k = 0; k < 9; k = k + 1) begin
-                if (k[3:0] >= u_slot && k[3:0] < u_slot + u_n) begin
-                    nth = k[3:0] - u_slot;
-                    own = padded >> ({6'd0, nth, 3'd0} << lgpitch);
-                    if (out1) line[wbase+k[4:0]] <= {67{pad}};
-                    else if (u_kind == 2'd0) line[wbase+k[4:0]] <= {pad, pad, own, edge_known1 ? edge1 : pad};
-                    else if (u_kind == 2'd1) line[wbase+k[4:0]][7:0] <= left_byte;
-                    else if (decim) line[wbase+k[4:0]][8*33+:16] <= right_bytes;
-                    else line[wbase+k[4:0]][8*65+:16] <= right_bytes;
-                end else if (u_slots != 4'd0 && k[3:0] >= u_slots) begin
-                    line[wbase+k[4:0]] <= 536'd0;  // channels that do not exist count as zero
+            for (b = 0; b < 2; b = b + 1) begin
+                if (wbank == b[0]) begin
+                    if (u_shift) begin
+                        line[9*b] <= line[9*(1-b)+1];
+                        line[9*b+1] <= line[9*(1-b)+2];
+                    end
+                    if (u_above) line[9*b] <= {67{pad}};
+                    for (k = 0; k < 9; k = k + 1) begin
+                        if (k[3:0] >= u_slot && k[3:0] < u_slot + u_n) begin
+                            nth = k[3:0] - u_slot;
+                            own = nth == 4'd0 ? padded : nth == 4'd1 ? {256'd0, second}
+                                : nth == 4'd2 ? {384'd0, third} : {384'd0, fourth};
+                            if (out1) line[9*b+k] <= {67{pad}};
+                            else if (u_kind == 2'd0) line[9*b+k] <= {pad, pad, own, edge_known1 ? edge1 : pad};
+                            else if (u_kind == 2'd1) line[9*b+k][7:0] <= left_byte;
+                            else if (decim) line[9*b+k][8*33+:16] <= right_bytes;
+                            else line[9*b+k][8*65+:16] <= right_bytes;
+                        end else if (u_slots != 4'd0 && k[3:0] >= u_slots) begin
+                            line[9*b+k] <= 536'd0;  // channels that do not exist count as zero
+                        end
+                    end
                 end
             end
             if (u_last) begin
@@ -145,16 +155,14 @@ module kpu_window #(
 
     // Use: ten bytes of every line reach all columns, since P * stride is at most 8.
     assign set_valid = full[rbank];
-    wire [4:0] rbase = rbank ? 5'd9 : 5'd0;
-    integer c, t, n;
+    integer c, t;
     reg [607:0] ext;
-    reg [79:0] ten [0:8];
-    reg [6:0] at;
+    (* mem2reg *) reg [79:0] ten [0:8];
     always @(posedge clk) begin
         if (take && !dwfast) begin
             for (t = 0; t < 9; t = t + 1) begin
                 if (t < 3 || !k3) begin
-                    ext = {72'd0, line[rbase+t[4:0]]};
+                    ext = {72'd0, rbank ? line[t+9] : line[t]};
                     ten[t] = ext[{q, 3'd0}+:80];
                 end
             end
@@ -173,28 +181,31 @@ module kpu_window #(
     end
 
     // Depthwise: the neighbours of a slot's first and last byte belong to other channels, so they are padding.
-    reg [8*(LANES+2)-1:0] part [0:2];
+    integer u, n;
+    reg [607:0] dw_ext;
+    (* mem2reg *) reg [8*(LANES+2)-1:0] part [0:2];
+    reg [6:0] at;
     wire [6:0] pitch_mask = (7'd64 >> lgi) - 7'd1;
     always @(posedge clk) begin
         if (take && dwfast) begin
-            for (t = 0; t < 3; t = t + 1) begin
-                ext = {72'd0, line[rbase+t[4:0]]};
-                part[t] = ext[{q, 3'd0}+:8*(LANES+2)];
+            for (u = 0; u < 3; u = u + 1) begin
+                dw_ext = {72'd0, rbank ? line[u+9] : line[u]};
+                part[u] = dw_ext[{q, 3'd0}+:8*(LANES+2)];
             end
             for (n = 0; n < LANES; n = n + 1) begin
                 at = q + n[6:0];
-                for (t = 0; t < 3; t = t + 1) begin
-                    dww[72*n+24*t+:8] <= !k3 ? 8'd0
-                        : lgi != 2'd0 && (at & pitch_mask) == 7'd0 ? pad : part[t][8*n+:8];
-                    dww[72*n+24*t+8+:8] <= !k3 && t != 1 ? 8'd0 : part[t][8*(n+1)+:8];
-                    dww[72*n+24*t+16+:8] <= !k3 ? 8'd0
-                        : lgi != 2'd0 && (at & pitch_mask) == pitch_mask ? pad : part[t][8*(n+2)+:8];
+                for (u = 0; u < 3; u = u + 1) begin
+                    dww[72*n+24*u+:8] <= !k3 ? 8'd0
+                        : lgi != 2'd0 && (at & pitch_mask) == 7'd0 ? pad : part[u][8*n+:8];
+                    dww[72*n+24*u+8+:8] <= !k3 && u != 1 ? 8'd0 : part[u][8*(n+1)+:8];
+                    dww[72*n+24*u+16+:8] <= !k3 ? 8'd0
+                        : lgi != 2'd0 && (at & pitch_mask) == pitch_mask ? pad : part[u][8*(n+2)+:8];
                 end
             end
         end
     end
 
-    wire _unused = &{1'b0, layer, token[31:27]};
+    wire _unused = &{1'b0, layer, token[31:27], token1};
 endmodule
 
 `resetall
