@@ -23,29 +23,33 @@ from .verilator import verilator_environment
 ROOT = Path(__file__).resolve().parents[2]
 RTL = ROOT / "rtl"
 SIM = ROOT / "sim"
-TOP = "kpu_core"
 LIBRARY = "libopenkpu.so"
 # Measured on the full configuration (docs/simulation.md).
 VERILATE = ["--cc", "--exe", "-O3", "--x-assign", "fast", "--x-initial", "unique", "--noassert",
-            "--output-split", "8000", "-Wno-fatal", "-Wno-lint", "--prefix", "Vkpu", "--top-module", TOP]
+            "--output-split", "8000", "-Wno-fatal", "-Wno-lint", "--prefix", "Vkpu"]
 OPTIMISE = "-O3"
+# Top module -> the C++ around it.
+PROGRAMS = {"kpu_core": ["openkpu.cpp"], "kpu_soc": ["soc.cpp", "flash_model.cpp"]}
 
 
-def library(core: CoreParameters, traces: bool = False) -> Path:
+def library(core: CoreParameters, traces: bool = False, soc_sram_bytes: int | None = None) -> Path:
     """The shared library of a configuration, built if it is not in the cache.
 
     Parameters
     ----------
     core : parameters of ``kpu_core``.
     traces : with waveforms, which is slower.
+    soc_sram_bytes : build ``kpu_soc`` with so much SRAM (sim/include/openkpu_soc.h) instead of ``kpu_core``.
 
     Raises
     ------
     DeviceError
         A tool is missing, the sources are not there, or the build fails; the log's place is named.
     """
-    sources = _sources()
-    options = [*VERILATE, *(f"-G{name}={value}" for name, value in core.verilog().items())]
+    top = "kpu_core" if soc_sram_bytes is None else "kpu_soc"
+    sources = _sources(top)
+    parameters = core.verilog() | ({} if soc_sram_bytes is None else {"SRAM_BYTES": soc_sram_bytes})
+    options = [*VERILATE, "--top-module", top, *(f"-G{name}={value}" for name, value in parameters.items())]
     if traces:
         options.append(f"--trace-{trace_format()}")
     environment = verilator_environment()
@@ -57,7 +61,7 @@ def library(core: CoreParameters, traces: bool = False) -> Path:
         with (folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not (folder / LIBRARY).exists():
-                _build(sources, options, environment, folder, traces)
+                _build(top, sources, options, environment, folder, traces)
     except OSError as error:
         raise DeviceError(f"the simulator cannot be built in {folder}: {error.strerror}; free some space there or set "
                           "XDG_CACHE_HOME to another folder") from error
@@ -76,11 +80,12 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "openkpu"
 
 
-def _sources() -> list[Path]:
-    if not (RTL / f"{TOP}.v").is_file():
+def _sources(top: str) -> list[Path]:
+    if not (RTL / f"{top}.v").is_file():
         raise DeviceError(f"the RTL sources are not in {RTL}; the RTL back end works from a checkout of the OpenKPU "
                           "repository, installed with: pip install -e .")
-    return [SIM / "openkpu.cpp", *sorted(SIM.glob("include/*.h")), *sorted(RTL.rglob("*.v*"))]
+    programs = [SIM / name for name in PROGRAMS[top]]
+    return [*programs, *sorted(SIM.rglob("*.h")), *sorted(RTL.rglob("*.v*"))]
 
 
 def _key(sources: list[Path], options: list[str], environment: dict[str, str]) -> str:
@@ -90,14 +95,16 @@ def _key(sources: list[Path], options: list[str], environment: dict[str, str]) -
     return digest.hexdigest()[:20]
 
 
-def _build(sources: list[Path], options: list[str], environment: dict[str, str], folder: Path, traces: bool) -> None:
+def _build(top: str, sources: list[Path], options: list[str], environment: dict[str, str], folder: Path,
+           traces: bool) -> None:
     folders = sorted({path.parent for path in sources if path.suffix in (".v", ".vh")})
-    flags = ["-fPIC", "-fvisibility=hidden", f"-I{SIM / 'include'}"]
+    flags = ["-fPIC", "-fvisibility=hidden", f"-I{SIM}", f"-I{SIM / 'include'}"]
     if traces:
         flags.append(f"-DOPENKPU_{trace_format().upper()}")
     objects = Path(tempfile.mkdtemp(prefix="obj-", dir=folder))
     verilate = ["verilator", *options, *(f"-I{path}" for path in folders), "-CFLAGS", " ".join(flags), "-LDFLAGS",
-                "-shared", "-Mdir", str(objects), "-o", LIBRARY, str(RTL / f"{TOP}.v"), str(SIM / "openkpu.cpp")]
+                "-shared", "-Mdir", str(objects), "-o", LIBRARY, str(RTL / f"{top}.v"),
+                *(str(SIM / name) for name in PROGRAMS[top])]
     make = ["make", "-j", str(os.cpu_count() or 1), "-C", str(objects), "-f", "Vkpu.mk",
             f"OPT_FAST={OPTIMISE}", f"OPT_GLOBAL={OPTIMISE}", *environment.get("MAKEFLAGS", "").split()]
     log = folder / "build.log"

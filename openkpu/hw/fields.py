@@ -329,11 +329,11 @@ POOL_NAMES = ("none", "max 2x2", "mean 2x2", "max 4x4", "mean 4x4", "left-top 2x
 
 
 def register(name: str) -> Register:
-    """The register called ``name`` (chip or extension page); KeyError if there is none."""
+    """The register called ``name`` (of any block; those of repeated blocks for copy 0); KeyError if there is none."""
     return _BY_NAME[name]
 
 
-_BY_NAME = {r.name: r for r in REGISTERS + EXTENSIONS}
+_BY_NAME = {r.name: r for r in REGISTERS + EXTENSIONS + FLASH_REGISTERS + DMA_REGISTERS + DMA_CHANNEL_REGISTERS}
 
 
 @dataclass(frozen=True)

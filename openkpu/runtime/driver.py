@@ -54,13 +54,18 @@ class KpuDriver:
 
     def place(self, data: np.ndarray) -> int:
         """Copy a parameter block into SRAM; its bus address. CapacityError when the SRAM is full."""
+        address = self.reserve(len(data))
+        self.device.write_memory(address, data.tobytes())
+        return address
+
+    def reserve(self, size: int) -> int:
+        """Bus address of ``size`` bytes of SRAM, aligned for any table. CapacityError when the SRAM is full."""
         address = SRAM_BASE + self.sram_used
-        self.sram_used += -(-len(data) // TABLE_ALIGN) * TABLE_ALIGN
+        self.sram_used += -(-size // TABLE_ALIGN) * TABLE_ALIGN
         if self.sram_used > self.device.config.sram_bytes:
             config = self.device.config
             raise CapacityError(f"the model's parameters need more than the {config.sram_bytes} bytes of SRAM "
                                 f"that the KPU configuration '{config.name}' has; use a larger one")
-        self.device.write_memory(address, data.tobytes())
         return address
 
     def start(self, eight_bit: bool) -> None:
@@ -120,7 +125,7 @@ class KpuDriver:
         limit = cycle_limit(descriptor, self.device.config)
         try:
             self._wait(self._finished + 1, limit)
-            self._check_status()
+            self.check_status()
         except DeviceError:
             self._abandon(limit)
             raise
@@ -153,7 +158,8 @@ class KpuDriver:
         address = REGS_BASE + EXT_LOG_BASE + number % EXT_LOG_ENTRIES * EXT_LOG_STRIDE
         return self.device.read64(address) & 0xFFFF_FFFF or None  # a device without a clock counts 0
 
-    def _check_status(self) -> None:
+    def check_status(self) -> None:
+        """DeviceError with the reasons if the device has refused a layer."""
         if not self.extended:
             return
         error = register("ext_error")

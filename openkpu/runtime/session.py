@@ -102,6 +102,10 @@ class Session:
                 replace(layer.descriptor, active_addr=act, bwsx_base_addr=bn, para_start_addr=weights,
                         image_src_addr=source.base, image_dst_addr=target.base)
                 for source, target in zip(layer.input.layouts, layer.kpu_out.layouts, strict=True)]
+        self._claim_device()
+
+    def _claim_device(self) -> None:
+        """Note that the parameters in the device's SRAM are this session's."""
         _placed[self.device] = ref(self)
 
     def _check(self) -> None:

@@ -1,0 +1,259 @@
+// The Verilated kpu_soc with a flash chip, behind the C interface of openkpu_soc.h.
+#include "openkpu_soc.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstdarg>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <string>
+
+#include "Vkpu.h"
+#include "flash_model.h"
+#include "verilated.h"
+
+namespace {
+
+constexpr uint32_t kMaxBeats = 256;
+constexpr uint32_t kPage = 4096;  // no burst crosses a 4 KiB boundary
+constexpr uint32_t kSlverr = 2;
+constexpr uint64_t kResetCycles = 8;
+
+}  // namespace
+
+struct openkpu_soc {
+    explicit openkpu_soc(const openkpu_soc_config& config);
+    ~openkpu_soc() { top->final(); }
+
+    void reset();
+    void cycle();
+    int read(uint32_t address, uint8_t* data, size_t size, uint64_t limit);
+    int write(uint32_t address, const uint8_t* data, size_t size, uint64_t limit);
+    int fail(int code, const char* format, ...) __attribute__((format(printf, 3, 4)));
+
+    FlashModel flash;
+    bool present = true;
+    std::string message;
+    std::atomic<uint64_t> now{0};
+    VerilatedContext context;
+    std::unique_ptr<Vkpu> top;
+
+private:
+    void step_flash();
+    template <typename Done>
+    bool wait(Done done, uint64_t limit);
+
+    // Handshakes of the cycle that has just passed.
+    bool aw_done = false, w_done = false, b_done = false, ar_done = false, r_done = false;
+    uint64_t r_data = 0;
+    uint32_t r_resp = 0, b_resp = 0;
+    bool cs_n = true, sclk = false;
+};
+
+openkpu_soc::openkpu_soc(const openkpu_soc_config& config) : flash(config.flash_bytes, config.jedec) {
+    flash.timing.page_program = config.program_cycles;
+    flash.timing.sector_erase = config.erase_cycles;
+    context.randReset(config.random_state ? 2 : 0);
+    context.randSeed(static_cast<int>(config.seed & 0x7fffffff) + 1);
+    top = std::make_unique<Vkpu>(&context, "soc");
+    top->s_axi_awsize = top->s_axi_arsize = 3;
+    top->s_axi_awburst = top->s_axi_arburst = 1;
+    top->s_axi_awid = top->s_axi_arid = 0;
+    top->s_axi_awvalid = top->s_axi_wvalid = top->s_axi_arvalid = 0;
+    top->s_axi_bready = top->s_axi_rready = 1;
+    top->spi_io_i = 0xF;
+    top->clk = 0;
+    reset();
+}
+
+int openkpu_soc::fail(int code, const char* format, ...) {
+    char text[256];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    message = text;
+    return code;
+}
+
+void openkpu_soc::reset() {
+    top->s_axi_awvalid = top->s_axi_wvalid = top->s_axi_arvalid = 0;
+    top->rst = 1;
+    for (uint64_t i = 0; i < kResetCycles; ++i) cycle();
+    top->rst = 0;
+    cycle();
+}
+
+// The pins change at the rising clock edge only, so the flash is asked once per change.
+void openkpu_soc::step_flash() {
+    if (top->spi_cs_n == cs_n && top->spi_sclk == sclk) return;
+    cs_n = top->spi_cs_n;
+    sclk = top->spi_sclk;
+    if (present)
+        top->spi_io_i = flash.step(now, cs_n, sclk, uint8_t(top->spi_io_o | (~top->spi_io_oe & 0xF)));
+}
+
+void openkpu_soc::cycle() {
+    top->clk = 0;
+    top->eval();
+    aw_done = top->s_axi_awvalid && top->s_axi_awready;
+    w_done = top->s_axi_wvalid && top->s_axi_wready;
+    b_done = top->s_axi_bvalid && top->s_axi_bready;
+    ar_done = top->s_axi_arvalid && top->s_axi_arready;
+    r_done = top->s_axi_rvalid && top->s_axi_rready;
+    r_data = top->s_axi_rdata;
+    r_resp = top->s_axi_rresp;
+    b_resp = top->s_axi_bresp;
+    top->clk = 1;
+    top->eval();
+    step_flash();
+    now.store(now + 1, std::memory_order_relaxed);
+}
+
+template <typename Done>
+bool openkpu_soc::wait(Done done, uint64_t limit) {
+    for (uint64_t i = 0; i < limit; ++i) {
+        cycle();
+        if (done()) return true;
+    }
+    return false;
+}
+
+int openkpu_soc::read(uint32_t address, uint8_t* data, size_t size, uint64_t limit) {
+    size_t done = 0;
+    while (done < size) {
+        const uint32_t at = address + uint32_t(done);
+        const uint32_t skip = at % 8;
+        const size_t words = (skip + size - done + 7) / 8;
+        const uint32_t beats = uint32_t(std::min<size_t>({words, kMaxBeats, (kPage - (at - skip) % kPage) / 8}));
+        top->s_axi_araddr = at - skip;
+        top->s_axi_arlen = beats - 1;
+        top->s_axi_arvalid = 1;
+        const bool asked = wait([this] { return ar_done; }, limit);
+        top->s_axi_arvalid = 0;
+        uint32_t worst = 0;
+        for (uint32_t beat = 0; beat < beats; ++beat) {
+            if (!asked || !wait([this] { return r_done; }, limit))
+                return fail(OPENKPU_HANG, "a read at bus address 0x%08x was not answered within %llu cycles", at,
+                            (unsigned long long)limit);
+            worst = std::max(worst, r_resp);
+            const uint32_t first = beat == 0 ? skip : 0;
+            const size_t count = std::min<size_t>(8 - first, size - done);
+            std::memcpy(data + done, reinterpret_cast<const uint8_t*>(&r_data) + first, count);
+            done += count;
+        }
+        if (worst >= kSlverr)
+            return fail(OPENKPU_ADDRESS, "a read at bus address 0x%08x was refused (%s)", at,
+                        worst == kSlverr ? "slave error" : "nothing is there");
+    }
+    return OPENKPU_OK;
+}
+
+int openkpu_soc::write(uint32_t address, const uint8_t* data, size_t size, uint64_t limit) {
+    size_t done = 0;
+    while (done < size) {
+        const uint32_t at = address + uint32_t(done);
+        const uint32_t skip = at % 8;
+        const size_t words = (skip + size - done + 7) / 8;
+        const uint32_t beats = uint32_t(std::min<size_t>({words, kMaxBeats, (kPage - (at - skip) % kPage) / 8}));
+        top->s_axi_awaddr = at - skip;
+        top->s_axi_awlen = beats - 1;
+        top->s_axi_awvalid = 1;
+        bool ok = wait([this] { return aw_done; }, limit);
+        top->s_axi_awvalid = 0;
+        for (uint32_t beat = 0; ok && beat < beats; ++beat) {
+            const uint32_t first = beat == 0 ? skip : 0;
+            const size_t count = std::min<size_t>(8 - first, size - done);
+            uint64_t word = 0;
+            std::memcpy(reinterpret_cast<uint8_t*>(&word) + first, data + done, count);
+            top->s_axi_wdata = word;
+            top->s_axi_wstrb = uint8_t(((1u << count) - 1) << first);
+            top->s_axi_wlast = beat + 1 == beats;
+            top->s_axi_wvalid = 1;
+            ok = wait([this] { return w_done; }, limit);
+            top->s_axi_wvalid = 0;
+            done += count;
+        }
+        if (!ok || !(b_done || wait([this] { return b_done; }, limit)))
+            return fail(OPENKPU_HANG, "a write at bus address 0x%08x was not answered within %llu cycles", at,
+                        (unsigned long long)limit);
+        if (b_resp >= kSlverr)
+            return fail(OPENKPU_ADDRESS, "a write at bus address 0x%08x was refused (%s)", at,
+                        b_resp == kSlverr ? "slave error" : "nothing can be written there");
+    }
+    return OPENKPU_OK;
+}
+
+namespace {
+
+bool inside(const openkpu_soc* soc, uint32_t at, size_t size) {
+    return at <= soc->flash.memory.size() && size <= soc->flash.memory.size() - at;
+}
+
+int outside(openkpu_soc* soc, uint32_t at, size_t size) {
+    return soc->fail(OPENKPU_ADDRESS, "the flash chip of %zu bytes does not have %zu bytes at 0x%x",
+                     soc->flash.memory.size(), size, at);
+}
+
+}  // namespace
+
+extern "C" {
+
+void openkpu_soc_default_config(openkpu_soc_config* config) {
+    *config = openkpu_soc_config{16u << 20, 0xEF4018, 20000, 200000, 0, 1};
+}
+
+openkpu_soc* openkpu_soc_create(const openkpu_soc_config* config) {
+    const uint32_t bytes = config->flash_bytes;
+    const bool legal = bytes >= 1u << 16 && bytes <= 1u << 24 && (bytes & (bytes - 1)) == 0;
+    return legal ? new openkpu_soc(*config) : nullptr;
+}
+
+void openkpu_soc_destroy(openkpu_soc* soc) { delete soc; }
+
+void openkpu_soc_reset(openkpu_soc* soc) { soc->reset(); }
+
+int openkpu_soc_read(openkpu_soc* soc, uint32_t address, void* data, size_t size, uint64_t cycles) {
+    return soc->read(address, static_cast<uint8_t*>(data), size, cycles);
+}
+
+int openkpu_soc_write(openkpu_soc* soc, uint32_t address, const void* data, size_t size, uint64_t cycles) {
+    return soc->write(address, static_cast<const uint8_t*>(data), size, cycles);
+}
+
+int openkpu_soc_run(openkpu_soc* soc, uint32_t lines, uint64_t cycles) {
+    for (uint64_t i = 0; i < cycles && !(soc->top->irq & lines); ++i) soc->cycle();
+    if (soc->top->irq & lines) return OPENKPU_OK;
+    return soc->fail(OPENKPU_TIMEOUT, "no interrupt within %llu cycles", (unsigned long long)cycles);
+}
+
+uint32_t openkpu_soc_irq(const openkpu_soc* soc) { return soc->top->irq; }
+
+uint64_t openkpu_soc_cycles(const openkpu_soc* soc) { return soc->now.load(std::memory_order_relaxed); }
+
+int openkpu_soc_flash_read(openkpu_soc* soc, uint32_t at, void* data, size_t size) {
+    if (!inside(soc, at, size)) return outside(soc, at, size);
+    std::copy_n(soc->flash.memory.begin() + at, size, static_cast<uint8_t*>(data));
+    return OPENKPU_OK;
+}
+
+int openkpu_soc_flash_write(openkpu_soc* soc, uint32_t at, const void* data, size_t size) {
+    if (!inside(soc, at, size)) return outside(soc, at, size);
+    std::copy_n(static_cast<const uint8_t*>(data), size, soc->flash.memory.begin() + at);
+    return OPENKPU_OK;
+}
+
+void openkpu_soc_flash_present(openkpu_soc* soc, int present) {
+    soc->present = present != 0;
+    if (!present) soc->top->spi_io_i = 0xF;
+}
+
+void openkpu_soc_power_cut(openkpu_soc* soc) {
+    soc->flash.power_cut(soc->now);
+    soc->reset();
+}
+
+const char* openkpu_soc_message(const openkpu_soc* soc) { return soc->message.c_str(); }
+
+}  // extern "C"

@@ -1,0 +1,186 @@
+"""The simulated SoC: its flash driver, DMA, and models that run from flash, against the functional back end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from openkpu.devices.dma_driver import DmaDriver
+from openkpu.devices.flash_driver import FlashDriver
+from openkpu.devices.functional import FunctionalDevice
+from openkpu.devices.soc import SocDevice, soc_config
+from openkpu.errors import CapacityError, DeviceError, UsageError
+from openkpu.hw.check import descriptor_errors
+from openkpu.hw.dma import DmaDescriptor
+from openkpu.hw.fields import AIRAM_BASE, FLASH_WINDOW_BASE, SRAM_BASE
+from openkpu.kmodel import load
+from openkpu.runtime import Session
+from openkpu.runtime.streaming import FlashSession
+
+SMALL = Path(__file__).parent / "data" / "nncase_small"
+SRAM = 256 << 10
+AT = 0x30000
+FLASH = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def board():
+    """One board for the module: building and resetting it costs most."""
+    try:
+        device = SocDevice(soc_config("tiny", SRAM), flash_bytes=FLASH, jedec=0xEF4014, random_state=True)
+    except DeviceError as error:
+        if "install" in str(error):
+            pytest.skip(str(error))
+        raise
+    yield device
+    device.close()
+
+
+@pytest.fixture
+def device(board):
+    board.plug_flash(True)
+    board.reset()
+    return board
+
+
+def small_models():
+    """Small networks with several KPU layers that the configuration can hold."""
+    config = soc_config("tiny", SRAM)
+    for path in sorted(SMALL.glob("*.kmodel")):
+        model = load(path)
+        if len(model.kpu_layers) > 1 and not any(
+                descriptor_errors(layer.descriptor, config, layer.eight_bit) for layer in model.kpu_layers):
+            yield path
+
+
+MODELS = list(small_models())[:3]
+
+
+def random_inputs(model, seed=1):
+    rng = np.random.default_rng(seed)
+    return [(rng.random(spec.shape) * 255).astype(spec.dtype) for spec in model.inputs]
+
+
+def test_memories_and_maps_go_through_the_host_port_and_the_dma(device):
+    rng = np.random.default_rng(2)
+    for address, size in ((SRAM_BASE + 3, 5000), (AIRAM_BASE + 7, 9001), (AIRAM_BASE, 1)):
+        data = rng.bytes(size)
+        device.write_memory(address, data)
+        assert device.read_memory(address, size) == data
+    with pytest.raises(DeviceError, match="nothing is there"):
+        device.read_memory(0x4300_0000, 8)
+    with pytest.raises(DeviceError, match="nothing can be written"):
+        device.write_memory(FLASH_WINDOW_BASE, bytes(8))
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 4])
+def test_the_flash_is_identified_and_read_on_any_number_of_lanes(device, lanes):
+    content = np.random.default_rng(lanes).bytes(3000)
+    device.flash_write(0x1234, content)
+    flash = FlashDriver(device, lanes=lanes, spi_hz=45_000_000)
+    assert flash.jedec == 0xEF4014 and flash.size == FLASH and flash.spi_hz == 400_000_000 // 9
+    assert flash.read(0x1234, 3000) == content
+
+
+def test_flash_errors_are_named(device):
+    flash = FlashDriver(device)
+    for offset, size in ((FLASH - 4, 8), (-1, 1)):
+        with pytest.raises(DeviceError, match="outside the flash of 1048576 bytes"):
+            flash.read(offset, size)
+    with pytest.raises(DeviceError, match="outside the flash"):
+        flash.burn(FLASH - 1, b"ab")
+    with pytest.raises(DeviceError, match="differs from flash_expect"):
+        FlashDriver(device, expect=0xC84014)
+    for lanes, hz, reason in ((3, 10**6, "lanes"), (1, 80_000_001, "SPI clock"), (1, 0, "SPI clock")):
+        with pytest.raises(DeviceError, match=reason):
+            FlashDriver(device, lanes=lanes, spi_hz=hz)
+    device.plug_flash(False)
+    with pytest.raises(DeviceError, match="all zeros or all ones"):
+        FlashDriver(device)
+    dma = DmaDriver(device, 0, SRAM_BASE, 4096)
+    dma.allow((SRAM_BASE + 4096, SRAM_BASE + 8192))
+    with pytest.raises(DeviceError, match="0x54000000: a read was answered with an error"):
+        dma.start([DmaDescriptor.copy(FLASH_WINDOW_BASE, SRAM_BASE + 4096, 64)])
+        dma.finish(10**6)
+    with pytest.raises(DeviceError, match="outside both windows"):
+        dma.start([DmaDescriptor.copy(SRAM_BASE, SRAM_BASE + 8192, 8)])
+        dma.finish(10**6)
+    with pytest.raises(DeviceError, match="does not fit"):
+        dma.start([DmaDescriptor.copy(SRAM_BASE, SRAM_BASE + 4096, 8)] * 65)
+
+
+def test_burning_keeps_everything_else_and_survives_a_power_cut(device):
+    rng = np.random.default_rng(5)
+    before = bytearray(rng.bytes(1 << 16))
+    device.flash_write(0, before)
+    data = rng.bytes(700)
+    FlashDriver(device).burn(0x2F00, data)
+    before[0x2F00:0x2F00 + 700] = data
+    assert device.flash_read(0, 1 << 16) == before
+    # Power goes in the middle of an erase: only that sector may suffer.
+    flash = FlashDriver(device)
+    flash._write("flash_burn_window", burn_first=0x5000, burn_end=0x6000)
+    flash._write("flash_command", op=6, address=0x5000)  # an erase takes 200 000 cycles here
+    with pytest.raises(DeviceError, match="no interrupt"):
+        device.wait_interrupt(3000)
+    device.cut_power()
+    after = device.flash_read(0, 1 << 16)
+    assert after[:0x5000] == before[:0x5000] and after[0x6000:] == before[0x6000:]
+    assert after[0x5000:0x6000] != before[0x5000:0x6000]
+    FlashDriver(device).burn(0x5000, before[0x5000:0x6000])
+    assert device.flash_read(0, 1 << 16) == before
+
+
+@pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
+def test_models_run_from_sram_and_from_flash_with_equal_results(device, path):
+    model = load(path)
+    inputs = random_inputs(model)
+    expected = Session(model, FunctionalDevice()).run(inputs)
+    results = {"RAM": Session(model, device).run(inputs)}
+    device.flash_write(AT, model.image)
+    flash = FlashDriver(device)
+    least = max(4 * layer.weights.nbytes // layer.descriptor.o_ch_num for layer in model.kpu_layers)
+    for dual, batch in ((False, 0), (True, least), (True, 0x4000)):
+        session = FlashSession(model, device, flash, AT, dual=dual, batch_size=batch)
+        results[f"dual={dual} batch={batch}"] = session.run(inputs)
+        assert session.cycles > 0
+    for name, outputs in results.items():
+        for found, right in zip(outputs, expected, strict=True):
+            np.testing.assert_array_equal(found, right, err_msg=name)
+
+
+def test_a_byte_swapped_model_is_restored_by_the_dma(device):
+    path = MODELS[0]
+    model = load(path)
+    image = model.image + b"0" * (-len(model.image) % 4)
+    device.flash_write(AT, b"".join(image[i:i + 4][::-1] for i in range(0, len(image), 4)))
+    object.__setattr__(model, "byte_swapped", True)
+    inputs = random_inputs(model)
+    session = FlashSession(model, device, FlashDriver(device), AT, dual=True, batch_size=0x2001)
+    for found, right in zip(session.run(inputs), Session(load(path), FunctionalDevice()).run(inputs), strict=True):
+        np.testing.assert_array_equal(found, right)
+
+
+def test_impossible_streaming_is_refused_with_the_reason(device):
+    model = load(MODELS[0])
+    flash = FlashDriver(device)
+    with pytest.raises(UsageError, match="batch_size above 0"):
+        FlashSession(model, device, flash, AT, dual=True, batch_size=0)
+    with pytest.raises(CapacityError, match="smaller than"):
+        FlashSession(model, device, flash, AT, dual=True, batch_size=1)
+    with pytest.raises(CapacityError, match="SRAM"):
+        FlashSession(model, device, flash, AT, dual=True, batch_size=SRAM)
+    with pytest.raises(DeviceError, match="outside the flash"):
+        FlashSession(model, device, flash, FLASH - 8, dual=False, batch_size=0)
+
+
+def test_a_flash_that_goes_away_while_streaming_is_an_error(device):
+    model = load(MODELS[0])
+    device.flash_write(AT, model.image)
+    session = FlashSession(model, device, FlashDriver(device), AT, dual=True, batch_size=0x4000)
+    flash = FlashDriver(device)
+    flash._write("flash_control", 0)  # closes the read window, as a failed read_id does
+    with pytest.raises(DeviceError, match="streamed from flash.*a read was answered with an error"):
+        session.run(random_inputs(model))
