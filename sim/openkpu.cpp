@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "Vkpu.h"
+#include "Vkpu___024root.h"
 #include "openkpu_regs.h"
 #include "verilated.h"
 #if defined(OPENKPU_FST)
@@ -64,6 +65,7 @@ struct openkpu {
     int write_register(uint32_t offset, uint64_t value, uint64_t limit);
     int airam_read(uint32_t offset, uint8_t* data, size_t size);
     int airam_write(uint32_t offset, const uint8_t* data, size_t size);
+    int airam_peek(uint32_t offset, uint8_t* data, size_t size);
     int stream(uint8_t* data, size_t size, uint64_t limit, size_t* taken);
     int trace(const char* file);
     int fail(int code, const char* format, ...) __attribute__((format(printf, 3, 4)));
@@ -327,6 +329,20 @@ int openkpu::airam_write(uint32_t offset, const uint8_t* data, size_t size) {
     return OPENKPU_OK;
 }
 
+// The RAM is built of slices of eight bytes (rtl/kpu_ram.v), whose names Verilator makes of the generate block's.
+int openkpu::airam_peek(uint32_t offset, uint8_t* data, size_t size) {
+#define SLICE(n) top->rootp->kpu_core__DOT__airam__DOT__ram__DOT__slice__BRA__##n##__KET____DOT__mem
+    const auto* const slices[] = {&SLICE(0), &SLICE(1), &SLICE(2), &SLICE(3), &SLICE(4), &SLICE(5), &SLICE(6), &SLICE(7)};
+#undef SLICE
+    const size_t rows = sizeof(*slices[0]) / sizeof(uint64_t);
+    if (offset + size > rows * 64) return fail(OPENKPU_ADDRESS, "the AI RAM has only %zu rows", rows);
+    for (size_t i = 0; i < size; ++i) {
+        const size_t at = offset + i;
+        data[i] = static_cast<uint8_t>((*slices[at / 8 % 8])[at / 64] >> (at % 8 * 8));
+    }
+    return OPENKPU_OK;
+}
+
 int openkpu::stream(uint8_t* data, size_t size, uint64_t limit, size_t* taken) {
     *taken = 0;
     want_stream = true;
@@ -427,6 +443,13 @@ int openkpu_write(openkpu* kpu, uint32_t address, const void* data, size_t size)
     if (inside(offset, size, kAiramOffset, kRegsOffset - kAiramOffset))
         return kpu->airam_write(offset - kAiramOffset, static_cast<const uint8_t*>(data), size);
     return bad_address(kpu, address, size);
+}
+
+int openkpu_peek(openkpu* kpu, uint32_t address, void* data, size_t size) {
+    const uint32_t offset = address & kAddressMask;
+    if (inside(offset, size, kAiramOffset, kRegsOffset - kAiramOffset))
+        return kpu->airam_peek(offset - kAiramOffset, static_cast<uint8_t*>(data), size);
+    return openkpu_read(kpu, address, data, size);
 }
 
 int openkpu_run(openkpu* kpu, uint64_t cycles) {

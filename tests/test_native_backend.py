@@ -57,6 +57,17 @@ def test_memories_keep_bytes_at_any_address(device):
         assert device.read_memory(base + 3, 11) == bytes(model[3:14])
 
 
+def test_observer_sees_the_memories_without_a_clock_cycle(device):
+    data = np.random.default_rng(2).bytes(3000)
+    for base in (SRAM_BASE, AIRAM_BASE):
+        device.write_memory(base + 5, data)
+        cycles = device.cycles
+        assert device.peek_memory(base + 5, len(data)) == data
+        assert device.cycles == cycles
+    with pytest.raises(DeviceError):
+        device.peek_memory(AIRAM_BASE + TINY.airam_bytes - 8, 16)
+
+
 def test_cached_view_of_the_chip_is_the_same_memory(device):
     device.write_memory(SRAM_BASE + 64, b"openkpu!")
     assert device.read_memory(0x8000_0040, 8) == b"openkpu!"

@@ -45,6 +45,9 @@ class Device(Protocol):
     def write_memory(self, address: int, data: bytes) -> None:
         """Write bytes to main SRAM or AI RAM."""
 
+    def peek_memory(self, address: int, size: int) -> bytes:
+        """Read bytes for an observer: where the back end can, without clock cycles that would disturb what runs."""
+
     def read_stream(self, size: int) -> bytes:
         """Drain ``size`` bytes of ``fifo_data_out`` as the system DMA would, running the clock as needed."""
 

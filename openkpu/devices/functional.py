@@ -112,6 +112,10 @@ class FunctionalDevice:
         """Write bytes to SRAM or AI RAM; an access to the AI RAM waits until no layer runs."""
         self._memory(address, len(data))[:] = np.frombuffer(data, np.uint8)
 
+    def peek_memory(self, address: int, size: int) -> bytes:
+        """The same as :meth:`read_memory`: there are no cycles to disturb."""
+        return self.read_memory(address, size)
+
     def read_stream(self, size: int) -> bytes:
         """Take ``size`` bytes out of ``fifo_data_out`` in whole words; DeviceError when layers do not deliver them."""
         words = []

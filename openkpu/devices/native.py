@@ -100,6 +100,12 @@ class NativeDevice:
         """Write bytes to SRAM or AI RAM."""
         self._check(self._lib.openkpu_write(self._handle, address, data, len(data)))
 
+    def peek_memory(self, address: int, size: int) -> bytes:
+        """Read bytes of SRAM or AI RAM as a debugger does: no clock cycle passes."""
+        data = ctypes.create_string_buffer(size)
+        self._check(self._lib.openkpu_peek(self._handle, address, data, size))
+        return data.raw
+
     def step(self, cycles: int) -> None:
         """Let clock cycles pass."""
         self._lib.openkpu_step(self._handle, cycles)
@@ -175,6 +181,7 @@ def _load(path: Path) -> ctypes.CDLL:
         "openkpu_write64": (ctypes.c_int, [pointer, u32, u64, u64]),
         "openkpu_read": (ctypes.c_int, [pointer, u32, pointer, size]),
         "openkpu_write": (ctypes.c_int, [pointer, u32, ctypes.c_char_p, size]),
+        "openkpu_peek": (ctypes.c_int, [pointer, u32, pointer, size]),
         "openkpu_run": (ctypes.c_int, [pointer, u64]),
         "openkpu_step": (None, [pointer, u64]),
         "openkpu_stream": (ctypes.c_int, [pointer, pointer, size, u64, pointer]),

@@ -180,10 +180,11 @@ class KpuDriver:
             replace(layout, base=layout.base - first).scatter(ram, one)
         self.device.write_memory(address, ram.tobytes())
 
-    def download(self, layouts: tuple[MapLayout, ...]) -> np.ndarray:
-        """Read maps out of the AI RAM; dense uint8 (N, C, H, W)."""
+    def download(self, layouts: tuple[MapLayout, ...], observe: bool = False) -> np.ndarray:
+        """Read maps out of the AI RAM; dense uint8 (N, C, H, W). ``observe``: without disturbing what runs."""
         first, rows = layouts[0].base, layouts[-1].end - layouts[0].base
-        ram = np.frombuffer(self.device.read_memory(AIRAM_BASE + first * ROW_BYTES, rows * ROW_BYTES), np.uint8)
+        read = self.device.peek_memory if observe else self.device.read_memory
+        ram = np.frombuffer(read(AIRAM_BASE + first * ROW_BYTES, rows * ROW_BYTES), np.uint8)
         return np.stack([replace(layout, base=layout.base - first).gather(ram) for layout in layouts])
 
     def poke(self, layout: MapLayout, values: np.ndarray) -> None:

@@ -225,7 +225,7 @@ class Session:
             if layer.stream:
                 output = np.frombuffer(data, np.uint8).reshape(d.out_shape)
             elif hooks or layer.main_out is not None:
-                output = self.driver.download((layer.kpu_out.layouts[n],))[0]
+                output = self.driver.download((layer.kpu_out.layouts[n],), observe=layer.main_out is None)[0]
             outputs.append(output)
             seconds = time.perf_counter() - begin
             if hooks:

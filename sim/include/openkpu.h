@@ -61,6 +61,9 @@ int openkpu_write64(openkpu *kpu, uint32_t address, uint64_t value, uint64_t pus
 int openkpu_read(openkpu *kpu, uint32_t address, void *data, size_t size);
 int openkpu_write(openkpu *kpu, uint32_t address, const void *data, size_t size);
 
+/* Bytes of SRAM or AI RAM as a debugger sees them: takes no clock cycles and disturbs nothing. */
+int openkpu_peek(openkpu *kpu, uint32_t address, void *data, size_t size);
+
 /* Run until the interrupt line is high; OPENKPU_TIMEOUT after `cycles`. */
 int openkpu_run(openkpu *kpu, uint64_t cycles);
 
