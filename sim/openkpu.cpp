@@ -15,6 +15,7 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "Vkpu.h"
@@ -332,9 +333,11 @@ int openkpu::airam_write(uint32_t offset, const uint8_t* data, size_t size) {
 // The RAM is built of slices of eight bytes (rtl/kpu_ram.v), whose names Verilator makes of the generate block's.
 int openkpu::airam_peek(uint32_t offset, uint8_t* data, size_t size) {
 #define SLICE(n) top->rootp->kpu_core__DOT__airam__DOT__ram__DOT__slice__BRA__##n##__KET____DOT__mem
-    const auto* const slices[] = {&SLICE(0), &SLICE(1), &SLICE(2), &SLICE(3), &SLICE(4), &SLICE(5), &SLICE(6), &SLICE(7)};
+    using Slice = std::remove_reference_t<decltype(SLICE(0))>;
+    const Slice* const slices[] = {&SLICE(0), &SLICE(1), &SLICE(2), &SLICE(3),
+                                   &SLICE(4), &SLICE(5), &SLICE(6), &SLICE(7)};
 #undef SLICE
-    const size_t rows = sizeof(*slices[0]) / sizeof(uint64_t);
+    const size_t rows = sizeof(Slice) / sizeof(uint64_t);
     if (offset + size > rows * 64) return fail(OPENKPU_ADDRESS, "the AI RAM has only %zu rows", rows);
     for (size_t i = 0; i < size; ++i) {
         const size_t at = offset + i;

@@ -7,7 +7,6 @@ import functools
 import hashlib
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -61,7 +60,9 @@ def library(core: CoreParameters, traces: bool = False, soc_sram_bytes: int | No
         with (folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not (folder / LIBRARY).exists():
-                _build(top, sources, options, environment, folder, traces)
+                with tempfile.TemporaryDirectory(prefix="obj-", dir=folder) as objects:
+                    _build(top, sources, options, environment, Path(objects), traces)
+                    (Path(objects) / LIBRARY).rename(folder / LIBRARY)
     except OSError as error:
         raise DeviceError(f"the simulator cannot be built in {folder}: {error.strerror}; free some space there or set "
                           "XDG_CACHE_HOME to another folder") from error
@@ -95,19 +96,18 @@ def _key(sources: list[Path], options: list[str], environment: dict[str, str]) -
     return digest.hexdigest()[:20]
 
 
-def _build(top: str, sources: list[Path], options: list[str], environment: dict[str, str], folder: Path,
+def _build(top: str, sources: list[Path], options: list[str], environment: dict[str, str], objects: Path,
            traces: bool) -> None:
     folders = sorted({path.parent for path in sources if path.suffix in (".v", ".vh")})
     flags = ["-fPIC", "-fvisibility=hidden", f"-I{SIM}", f"-I{SIM / 'include'}"]
     if traces:
         flags.append(f"-DOPENKPU_{trace_format().upper()}")
-    objects = Path(tempfile.mkdtemp(prefix="obj-", dir=folder))
     verilate = ["verilator", *options, *(f"-I{path}" for path in folders), "-CFLAGS", " ".join(flags), "-LDFLAGS",
                 "-shared", "-Mdir", str(objects), "-o", LIBRARY, str(RTL / f"{top}.v"),
                 *(str(SIM / name) for name in PROGRAMS[top])]
     make = ["make", "-j", str(os.cpu_count() or 1), "-C", str(objects), "-f", "Vkpu.mk",
             f"OPT_FAST={OPTIMISE}", f"OPT_GLOBAL={OPTIMISE}", *environment.get("MAKEFLAGS", "").split()]
-    log = folder / "build.log"
+    log = objects.parent / "build.log"
     console = Console(stderr=True)
     with log.open("w") as output, Progress(
             TextColumn("building the simulator (once)"), BarColumn(), TextColumn("{task.description}"),
@@ -120,8 +120,6 @@ def _build(top: str, sources: list[Path], options: list[str], environment: dict[
         total = len(list(objects.glob("*.cpp")))
         progress.update(task, description="compiler", total=total)
         _run(make, environment, output, log, lambda: progress.advance(task))
-    (objects / LIBRARY).rename(folder / LIBRARY)
-    shutil.rmtree(objects)
 
 
 def _run(command: list[str], environment: dict[str, str], output, log: Path, compiled=lambda: None) -> None:
