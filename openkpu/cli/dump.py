@@ -29,7 +29,7 @@ def dump(model: Path, inputs: tuple[Path, ...], address: str | None, release: st
     with open_session(loaded, backend, rounding) as session:
         session.layers_up_to(layer)
         prepared = prepare_inputs(loaded, inputs, fit)
-        with ProgressHook(loaded, layer) as progress:
+        with ProgressHook(loaded, layer, session.device) as progress:
             session.run([p.array for p in prepared], hooks=(progress,), end_layer=layer)
         array = session.layer_output(layer)
     if array.ndim == 4 and array.shape[0] == 1:

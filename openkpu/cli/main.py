@@ -11,9 +11,11 @@ import click
 
 from .. import __version__
 from ..errors import OpenKPUError
+from .compare import compare
 from .dump import dump
 from .flash import flash
 from .info import info
+from .profile import profile
 from .run import run
 from .script import script
 
@@ -36,10 +38,10 @@ def cli() -> None:
     """
 
 
-cli.add_command(flash)
-for command in (info, run, dump, script):
+COMMANDS = (info, run, dump, compare, profile, script, flash)
+for command in COMMANDS:
     cli.add_command(command)
-for command in (info, run, dump, script, flash, *flash.commands.values()):
+for command in (*COMMANDS, *flash.commands.values()):
     command.params.append(click.Option(["--debug"], is_flag=True, expose_value=False,
                                        help="Print the Python trace of an error."))
 

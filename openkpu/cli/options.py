@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,9 +10,12 @@ from pathlib import Path
 import click
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
+from ..devices.base import Device
 from ..devices.registry import BACKENDS, open_device
+from ..hw.configs import CORES
 from ..kmodel.model import Layer, Model
 from ..runtime import LayerResult, Session
 from .inputs import FITS
@@ -64,6 +68,12 @@ def input_arguments(command: Callable) -> Callable:
     return click.argument("inputs", type=FILE, nargs=-1, required=True, metavar="INPUT...")(command)
 
 
+def config_option(command: Callable) -> Callable:
+    """--config."""
+    return click.option("--config", type=click.Choice(list(CORES)), default="full", show_default=True,
+                        help="Size of the RTL core.")(command)
+
+
 @contextmanager
 def open_session(model: Model, backend: str, rounding: str) -> Iterator[Session]:
     """A session on a fresh device, closed at the end."""
@@ -74,15 +84,57 @@ def open_session(model: Model, backend: str, rounding: str) -> Iterator[Session]
         device.close()
 
 
-class ProgressHook:
-    """A progress bar on standard error, one step per layer; nothing when that is no terminal."""
+class Clock:
+    """How far a device with a clock has come, and how long the rest of the model will take it.
 
-    def __init__(self, model: Model, last: int | None = None):
+    The rest is estimated by MACs: a layer counts as many cycles as its MACs would have taken so far.
+    """
+
+    def __init__(self, model: Model, device: Device):
+        self._device = device
+        self._macs = sum(layer.descriptor.macs * layer.batches for layer in model.kpu_layers)
+        self._done = 0
+        self._begin = time.monotonic()
+        self._first = device.cycles
+
+    def layer_done(self, macs: int) -> None:
+        """Note a finished layer."""
+        self._done += macs
+
+    def text(self) -> str:
+        """Cycles, cycles per second, time left."""
+        cycles, seconds = self._device.cycles - self._first, time.monotonic() - self._begin
+        if not cycles or not seconds:
+            return ""
+        left = f", {seconds * (self._macs - self._done) / self._done:.0f} s left" if self._done else ""
+        return f"{cycles:,} cycles, {cycles / seconds:,.0f}/s{left}"
+
+
+class _ClockColumn(ProgressColumn):
+    def __init__(self, clock: Clock):
+        super().__init__()
+        self._clock = clock
+
+    def render(self, task: Task) -> Text:
+        return Text(self._clock.text())
+
+
+class ProgressHook:
+    """A progress bar on standard error, one step per layer; nothing when that is no terminal.
+
+    Parameters
+    ----------
+    last : the last layer that will run; None is all.
+    device : if it counts clock cycles, they are shown too.
+    """
+
+    def __init__(self, model: Model, last: int | None = None, device: Device | None = None):
         steps = sum(getattr(layer, "batches", 1) for layer in model.layers[: None if last is None else last + 1])
         terminal = Console(stderr=True)
+        self._clock = Clock(model, device) if hasattr(device, "cycles") else None
         self._progress = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-                                  TimeElapsedColumn(), console=terminal, transient=True,
-                                  disable=not terminal.is_terminal)
+                                  TimeElapsedColumn(), *([_ClockColumn(self._clock)] if self._clock else []),
+                                  console=terminal, transient=True, disable=not terminal.is_terminal)
         self._task = self._progress.add_task("running", total=steps)
 
     def __enter__(self) -> ProgressHook:
@@ -96,4 +148,6 @@ class ProgressHook:
         self._progress.update(self._task, description=f"layer {layer.index} {layer.name}")
 
     def layer_done(self, result: LayerResult, output: np.ndarray) -> None:
+        if self._clock:
+            self._clock.layer_done(result.macs)
         self._progress.advance(self._task)

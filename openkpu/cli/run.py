@@ -93,7 +93,7 @@ def run(model: Path, inputs: tuple[Path, ...], address: str | None, release: str
         head_shape(loaded, anchors)
     prepared = prepare_inputs(loaded, inputs, fit)
     recorder = Recorder()
-    with open_session(loaded, backend, rounding) as session, ProgressHook(loaded) as progress:
+    with open_session(loaded, backend, rounding) as session, ProgressHook(loaded, device=session.device) as progress:
         begin = time.perf_counter()
         outputs = session.run([p.array for p in prepared], hooks=(recorder, progress))
         seconds = time.perf_counter() - begin
@@ -119,8 +119,7 @@ def report(model: str, backend: str, outputs: list[np.ndarray], files: list[Path
         "backend": backend,
         "outputs": [{"index": k, "dtype": str(array.dtype), "shape": list(array.shape), "file": str(file)}
                     for k, (array, file) in enumerate(zip(outputs, files, strict=True))],
-        "layers": [{**vars(layer), "in_shape": list(layer.in_shape), "out_shape": list(layer.out_shape)}
-                   for layer in layers],
+        "layers": [{key: value for key, value in vars(layer).items() if key != "figures"} for layer in layers],
         "totals": {"macs": sum(layer.macs for layer in layers), "cycles": sum(cycles) if cycles else None,
                    "seconds": seconds},
     }

@@ -6,7 +6,7 @@ Knows nothing of model formats: it gets descriptors with their tables and moves 
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from ..errors import CapacityError, DeviceError
 from ..hw.descriptor import Descriptor
 from ..hw.fields import (
     AIRAM_BASE,
+    EXT_LOG,
     EXT_LOG_BASE,
     EXT_LOG_ENTRIES,
     EXT_LOG_STRIDE,
@@ -35,6 +36,18 @@ THRESHOLDS = 0x1A  # full 10, empty 1: what every vendor runtime writes
 
 def _address(name: str) -> int:
     return REGS_BASE + register(name).offset
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Clock cycles of one layer, from the device's layer log: all, those with the array at work, those it waited for
+    parameters, for features, and for post-processing or write-back."""
+
+    cycles: int
+    busy: int
+    wait_param: int
+    wait_feature: int
+    wait_writeback: int
 
 
 class KpuDriver:
@@ -102,7 +115,7 @@ class KpuDriver:
             self.device.write64(_address("layer_argument_fifo"), word)
         self._pushed += 1
 
-    def finish(self, descriptor: Descriptor, stream_bytes: int = 0) -> tuple[bytes, int | None]:
+    def finish(self, descriptor: Descriptor, stream_bytes: int = 0) -> tuple[bytes, Figures | None]:
         """Wait for the oldest layer pushed and not finished.
 
         Parameters
@@ -112,7 +125,7 @@ class KpuDriver:
 
         Returns
         -------
-        The streamed bytes and the cycles the layer took (None if the device does not count).
+        The streamed bytes and what the layer cost (None if the device does not count).
 
         Raises
         ------
@@ -135,7 +148,7 @@ class KpuDriver:
             self.device.write64(_address("interrupt_mask"), ALL_INTERRUPTS)
             if self.extended:
                 self.device.write64(_address("ext_control"), 0)
-        return streamed, self._logged_cycles(number)
+        return streamed, self._figures(number)
 
     def _abandon(self, limit: int) -> None:
         """After an error: let what is queued run out, so that nothing of it gets into the next run."""
@@ -152,11 +165,16 @@ class KpuDriver:
             self.device.write64(_address("interrupt_clear"), ALL_INTERRUPTS)
             self._seen = self.device.read64(_address("ext_layers")) if self.extended else count
 
-    def _logged_cycles(self, number: int) -> int | None:
+    def _figures(self, number: int) -> Figures | None:
         if not self.extended:
             return None
-        address = REGS_BASE + EXT_LOG_BASE + number % EXT_LOG_ENTRIES * EXT_LOG_STRIDE
-        return self.device.read64(address) & 0xFFFF_FFFF or None  # a device without a clock counts 0
+        entry = REGS_BASE + EXT_LOG_BASE + number % EXT_LOG_ENTRIES * EXT_LOG_STRIDE
+        values = {}
+        for r in EXT_LOG:
+            word = self.device.read64(entry + r.offset)
+            values |= {f.name: word >> f.lsb & f.mask for f in r.fields}
+        del values["layer"]
+        return Figures(**values) if values["cycles"] else None  # a device without a clock counts 0
 
     def check_status(self) -> None:
         """DeviceError with the reasons if the device has refused a layer."""

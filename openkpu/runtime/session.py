@@ -19,7 +19,7 @@ from ..hw.descriptor import Descriptor
 from ..kmodel.model import KPU_POOL, KpuConv, KpuDownload, KpuUpload, Layer, Model, Tensor, TensorSpec
 from ..kmodel.ops_v3 import AddPadding
 from . import kernels_v3, kernels_v4, kernels_v5  # noqa: F401 (they register their kernels)
-from .driver import KpuDriver
+from .driver import Figures, KpuDriver
 from .registry import CHIP_KERNELS, KERNELS
 
 
@@ -37,6 +37,7 @@ class LayerResult:
     crc32 : zlib.crc32 of the packed C,H,W output bytes; None on the host.
     seconds : wall-clock time.
     cycles : KPU clock cycles; None if the device does not count.
+    figures : what those cycles were spent on; None if the device does not count.
     """
 
     index: int
@@ -48,6 +49,7 @@ class LayerResult:
     crc32: int | None
     seconds: float
     cycles: int | None
+    figures: Figures | None = None
 
 
 class Hook(Protocol):
@@ -216,9 +218,10 @@ class Session:
                 self.driver.push(steps[pushed][2], steps[pushed][0].stream)
                 pushed += 1
             try:
-                data, cycles = self.driver.finish(d, layer.main_out.nbytes if layer.stream else 0)
+                data, figures = self.driver.finish(d, layer.main_out.nbytes if layer.stream else 0)
             except DeviceError as error:
                 raise type(error)(f"layer {layer.index} ({layer.name}): {error}") from error
+            cycles = None if figures is None else figures.cycles
             if cycles is not None:
                 self.cycles = (self.cycles or 0) + cycles
             output = None
@@ -230,7 +233,7 @@ class Session:
             seconds = time.perf_counter() - begin
             if hooks:
                 result = LayerResult(layer.index, layer.name, "kpu", d.in_shape, d.out_shape, d.macs,
-                                     zlib.crc32(np.ascontiguousarray(output)), seconds, cycles)
+                                     zlib.crc32(np.ascontiguousarray(output)), seconds, cycles, figures)
                 for hook in hooks:
                     hook.layer_done(result, output)
             if layer.main_out is not None and n + 1 == len(self._descriptors[layer.index]):
