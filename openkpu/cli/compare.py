@@ -135,9 +135,11 @@ def compare(model: Path, address: str | None, release: str | None, inputs: tuple
         with ProgressHook(loaded, device=device) as progress:
             outputs = Session(loaded, device).run(arrays, hooks=(progress, comparer))
     except RamDiffers as error:
+        # The golden device's AI RAM is that after the last layer by now.
+        golden_device = FunctionalDevice(core)
         device.reset()
-        for session in (Session(loaded, device), golden):
-            session.run(arrays, end_layer=error.index)
+        for again in (device, golden_device):
+            Session(loaded, again).run(arrays, end_layer=error.index)
         raise DeviceError(ram_difference(error, airam(device), airam(golden_device))) from error
     finally:
         if trace and trace[1].exists():

@@ -91,7 +91,7 @@ EXTENSIONS: tuple[Register, ...] = (
         Field("weight_bytes", 32, 32, doc="bytes of one weight buffer"))),
     Register("ext_control", 0x1018, "W", "counters and single layers", fields=(
         Field("clear", 0, 1, doc="clear all counters and the error status"),
-        Field("stepping", 1, 1, doc="1 = queued layers fetch their parameters, but wait for a step; kept until written 0"),
+        Field("stepping", 1, 1, doc="1 = queued layers fetch their parameters and wait for a step; kept until 0"),
         Field("step", 2, 1, doc="with stepping: one more layer may start"))),
     Register("ext_error", 0x1020, "R", "error status of the layers since the last clear", fields=(
         Field("bad_geometry", 0, 1, doc="sizes, strides or groups contradict each other"),
