@@ -120,6 +120,10 @@ class SocDevice:
             parts.append(self._read(self._buffer, count))
         return b"".join(parts)
 
+    def peek_memory(self, address: int, size: int) -> bytes:
+        """The same as :meth:`read_memory`: an observer of the SoC is a bus master like any other."""
+        return self.read_memory(address, size)
+
     def write_memory(self, address: int, data: bytes) -> None:
         """Write bytes to SRAM or AI RAM."""
         if address not in self._airam:
