@@ -184,3 +184,8 @@ def test_a_flash_that_goes_away_while_streaming_is_an_error(device):
     flash._write("flash_control", 0)  # closes the read window, as a failed read_id does
     with pytest.raises(DeviceError, match="streamed from flash.*a read was answered with an error"):
         session.run(random_inputs(model))
+    # The same session works again when the flash is back.
+    flash._write("flash_control", window_enable=1)
+    for found, right in zip(session.run(random_inputs(model)),
+                            Session(model, FunctionalDevice()).run(random_inputs(model)), strict=True):
+        np.testing.assert_array_equal(found, right)

@@ -6,13 +6,17 @@ import numpy as np
 
 from openkpu.api import paths, session
 from openkpu.api.network import Network, where
-from openkpu.errors import ModelError
+from openkpu.devices.flash_driver import MAX_SPI_HZ, FlashDriver
+from openkpu.errors import DeviceError, ModelError
 from openkpu.flash import FLASH_BYTES, describe
 from openkpu.kmodel import Identity, Model, identify, load, model_size
 
 V3_HEADER_BYTES = 28
 V3_PADDING_BYTES = 7
 """Bytes of final padding that intact files may lack (spec/kmodel-format.md section 3.1)."""
+# How much is read before the model's length is known, and when to give up finding it.
+FIRST_READ = 8192
+LONGEST_TABLES = 1 << 20
 MAX_MODELS = 5
 MAKERS = "nncase 0.1.x makes V3, 0.2.x makes V4, 1.x makes V5"
 
@@ -39,7 +43,43 @@ def read_flash(offset: int) -> bytes:
     if offset >= FLASH_BYTES:
         raise Refused(2001, f"address {offset:#x} lies behind the flash, which ends at {FLASH_BYTES:#x}; "
                             f"{describe(board.flash)}")
+    try:
+        if board.flash_controller is not None:
+            return _read_chip(board.flash_controller, offset)
+    except DeviceError as error:
+        raise Refused(2001, str(error)) from error
     return board.flash.read(offset, FLASH_BYTES - offset)
+
+
+def spi_clock(wanted: int) -> int:
+    """Set the simulated flash's clock and return the one obtained; without a simulated flash the one wanted."""
+    try:
+        chip = session.current().flash_controller
+        if chip is None:
+            return wanted
+        chip.configure(chip.lanes, min(max(wanted, 1), MAX_SPI_HZ))
+    except DeviceError as error:
+        raise Refused(2001, str(error)) from error
+    return chip.spi_hz
+
+
+def _read_chip(chip: FlashDriver, offset: int) -> bytes:
+    """The model at ``offset`` through the simulated flash controller; only its first bytes if there is none."""
+    rest = chip.size - offset
+    data = chip.read(offset, min(FIRST_READ, rest))
+    if not identify(data).loadable:
+        return data
+    while True:
+        try:
+            missing = min(model_size(data), rest) - len(data)
+        except ModelError:
+            # Its tables are longer than what has been read, or damaged.
+            missing = min(len(data), rest - len(data))
+            if len(data) > LONGEST_TABLES:
+                return data
+        if missing <= 0:
+            return data
+        data += chip.read(offset + len(data), missing)
 
 
 def parse(data: bytes, source: int | str, *, versions: tuple[int, ...] = (3, 4), swapped: bool = False) -> Model:

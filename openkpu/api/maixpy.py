@@ -13,7 +13,7 @@ from openkpu.api.classifier import classifier
 from openkpu.api.errors import CODES, KPUArgumentError, KPUImageError, KPULoadError, KPURunError
 from openkpu.api.fmap import kpu_fmap
 from openkpu.api.netinfo import NOT_DUMPED, TYPE_NUMBERS, TYPECODES, kpu_netinfo_find
-from openkpu.api.network import Network, ai_planes, image_problem
+from openkpu.api.network import Network, Streaming, ai_planes, image_problem
 from openkpu.api.network import where as place
 from openkpu.api.objects import kpu_net, kpu_yolo2, kpu_yolo2_find
 from openkpu.kmodel.model import KpuConv
@@ -70,11 +70,14 @@ def load_flash(model_addr, is_dual_buf, batch_size, spi_speed, *ignored, **ignor
     address = _checked_address(address)
     if not session.current().strict:
         _check_streaming(dual, batch, speed)
-    print(f"SPI freq {speed} Hz")
     try:
+        obtained = loading.spi_clock(speed)
+        print(f"SPI freq {obtained} Hz")
         model = loading.parse(loading.read_flash(address), address, swapped=True)
         buffers = 2 * batch if dual else max((layer.descriptor.para_size for layer in model.kpu_layers), default=0)
-        return kpu_net(loading.admit(model, address, model.main_memory + buffers))
+        network = loading.admit(model, address, model.main_memory + buffers)
+        network.streaming = Streaming(address, bool(dual), batch if dual else 0, obtained)
+        return kpu_net(network)
     except loading.Refused as refused:
         raise _load_error("load_flash", address, refused) from refused.__cause__
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from openkpu.api import session
@@ -12,8 +14,20 @@ from openkpu.kmodel.model import KpuConv, Model
 from openkpu.runtime.session import Session as RuntimeSession
 
 
+@dataclass(frozen=True)
+class Streaming:
+    """How ``load_flash`` was told to fetch the weights (spec/driver-api.md 1.3)."""
+
+    address: int
+    dual: bool
+    batch_size: int
+    spi_hz: int
+
+
 class Network:
     """A model on the session's device.
+
+    ``streaming`` is set by ``load_flash``: on a back end with a flash controller the weights then stay in flash.
 
     Parameters
     ----------
@@ -28,6 +42,7 @@ class Network:
         self.source = source
         self.heap_bytes = model.size + model.main_memory if resident_bytes is None else resident_bytes
         self.outputs: list[np.ndarray] | None = None
+        self.streaming: Streaming | None = None
         self._runtime: RuntimeSession | None = None
         self.board.nets.add(self)
 
@@ -91,7 +106,7 @@ class Network:
     def _run(self, array: np.ndarray, end_layer: int | None) -> list[np.ndarray]:
         try:
             if self._runtime is None:
-                self._runtime = RuntimeSession(self.model, self.board.device)
+                self._runtime = self._place()
             self.outputs = None
             outputs = self._runtime.run([array], end_layer=end_layer)
         except CapacityError as error:
@@ -104,6 +119,16 @@ class Network:
         if end_layer is None:
             self.outputs = outputs
         return outputs
+
+    def _place(self) -> RuntimeSession:
+        chip = self.board.flash_controller
+        if self.streaming is None or chip is None:
+            return RuntimeSession(self.model, self.board.device)
+        from openkpu.runtime.streaming import FlashSession
+
+        chip.configure(chip.lanes, self.streaming.spi_hz)
+        return FlashSession(self.model, self.board.device, chip, self.streaming.address, dual=self.streaming.dual,
+                            batch_size=self.streaming.batch_size)
 
     def layer_output(self, index: int) -> np.ndarray:
         """First output of layer ``index``, right after a run that ended there."""

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from openkpu.api.bootkey import BootKey
+from openkpu.devices.registry import WITH_FLASH
 from openkpu.errors import UsageError
 from openkpu.flash import Flash
 
@@ -107,6 +108,7 @@ class Session:
     def __post_init__(self) -> None:
         self._start = time.monotonic()
         self._device = None
+        self._flash_controller = None
         self._warned: set[str] = set()
         self._display_only = 0
         self._snapshot_since_display = False
@@ -130,7 +132,18 @@ class Session:
             from openkpu.devices.registry import open_device
 
             self._device = open_device(self.settings.backend)
+            if self.settings.backend in WITH_FLASH:
+                self._device.flash_write(0, self.flash.image())
         return self._device
+
+    @property
+    def flash_controller(self):
+        """Driver of the simulated flash controller (``FlashDriver``); None if the back end has none."""
+        if self._flash_controller is None and self.settings.backend in WITH_FLASH:
+            from openkpu.devices.flash_driver import FlashDriver
+
+            self._flash_controller = FlashDriver(self.device)
+        return self._flash_controller
 
     def warn_once(self, key: str, message: str) -> None:
         """Print a warning to stderr the first time ``key`` occurs."""
@@ -213,7 +226,7 @@ class Session:
         self.closers.clear()
         if self._device is not None:
             self._device.close()
-            self._device = None
+            self._device = self._flash_controller = None
 
 
 _current: Session | None = None

@@ -19,6 +19,7 @@ from .base import Device
 ALL_EVENTS = 0x7F
 # Slowest burst: 128 bytes from flash on one lane at the slowest SPI clock is 261 120 cycles.
 IDLE_CYCLES = 1_000_000
+ABORT_POLLS = 50_000
 
 
 class DmaDriver:
@@ -95,7 +96,15 @@ class DmaDriver:
             if self.check():
                 return
         except DeviceError:
-            self.device.write64(self._address["dma_control"], 2)
+            self.abort()
             raise
-        self.device.write64(self._address["dma_control"], 2)
+        self.abort()
         raise DeviceError(f"DMA channel {self.number} did not end; another interrupt came instead")
+
+    def abort(self) -> None:
+        """Stop the chain, if one runs, and forget its events."""
+        self.device.write64(self._address["dma_control"], 2)
+        for _ in range(ABORT_POLLS):  # the bursts on the bus end first
+            if not self.device.read64(self._address["dma_status"]) >> 15 & 1:
+                break
+        self.device.write64(self._address["dma_clear"], ALL_EVENTS)

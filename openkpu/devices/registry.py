@@ -13,7 +13,11 @@ from .base import Device, KpuConfig
 BACKENDS: dict[str, tuple[str, str, str]] = {
     "functional": ("openkpu.devices.functional", "FunctionalDevice", "bit-exact model in numpy, no clock"),
     "rtl": ("openkpu.devices.native", "NativeDevice", "the Verilog design, simulated cycle by cycle"),
+    "soc": ("openkpu.devices.soc", "SocDevice", "the same with flash, DMA and SRAM around it; slower"),
 }
+
+# Those that simulate a flash chip with its controller; they have ``flash_write``.
+WITH_FLASH = ("soc",)
 
 
 def open_device(name: str, config: KpuConfig | None = None) -> Device:

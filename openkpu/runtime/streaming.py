@@ -22,7 +22,7 @@ from ..hw.descriptor import Descriptor
 from ..hw.dma import DESCRIPTOR_BYTES, DmaDescriptor
 from ..hw.fields import REGS_BASE, SRAM_BASE, WORDS, register
 from ..kmodel.model import KpuConv, Model
-from .driver import ALL_INTERRUPTS, KpuDriver, cycle_limit
+from .driver import ALL_INTERRUPTS, CLEAR, ONLY_CALC_DONE, KpuDriver, cycle_limit
 from .session import Hook, LayerResult, Session
 
 CHANNEL = 0
@@ -31,6 +31,8 @@ SWAP_BYTES = 4  # a byte-swapped model is fetched in whole groups
 # Batches of one DMA chain; a longer network is cut there and loses one overlap.
 MAX_BATCHES = 64
 STEPS_PER_BATCH = 3
+# Looks at the queue after an error; each takes about ten clock cycles.
+POLLS_PER_LAYER = 20_000
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ class FlashSession(Session):
         size = self.batch_size or min(largest, free - 2 * SWAP_BYTES)
         self._limit = size
         self._buffers = [driver.reserve(size + SWAP_BYTES) for _ in range(2 if self.dual else 1)]
-        fifo = REGS_BASE + register("layer_argument_fifo").offset
+        fifo = _address("layer_argument_fifo")
         self._dma.allow((self._buffers[0], self._buffers[-1] + size + SWAP_BYTES), (fifo, fifo + 8))
         self._batches = {layer.index: [self._split(layer, d) for d in self._descriptors[layer.index]]
                          for layer in self.model.kpu_layers}
@@ -164,26 +166,44 @@ class FlashSession(Session):
     def _fetch_and_run(self, batches: list[Batch]) -> int | None:
         """One DMA chain from the first fetch to the last layer's end; clock cycles it took."""
         before = getattr(self.device, "cycles", None)
-        self.driver.begin_chain()
-        self._dma.start(self._chain(batches))
+        self.device.write64(_address("ext_control"), CLEAR)
+        self.device.write64(_address("interrupt_clear"), ALL_INTERRUPTS)
+        self.device.write64(_address("interrupt_mask"), ONLY_CALC_DONE)
+        try:
+            self._dma.start(self._chain(batches))
+            self._wait(batches)
+        except DeviceError:
+            self._dma.abort()
+            self._run_out(len(batches))
+            raise
+        finally:
+            self.device.write64(_address("interrupt_mask"), ALL_INTERRUPTS)
+        return None if before is None else self.device.cycles - before
+
+    def _wait(self, batches: list[Batch]) -> None:
         limit = sum(cycle_limit(b.descriptor, self.device.config) + 2 * self.flash.cycles_per_byte * b.size
                     for b in batches)
-        layers = REGS_BASE + register("ext_layers").offset
         fetched = False
         while True:
             self.device.wait_interrupt(limit)
             fetched |= self._dma.check()
-            self.device.write64(REGS_BASE + register("interrupt_clear").offset, ALL_INTERRUPTS)
+            self.device.write64(_address("interrupt_clear"), ALL_INTERRUPTS)
             self.driver.check_status()
-            if self.device.read64(layers) >= len(batches):
+            if self.device.read64(_address("ext_layers")) >= len(batches):
                 break
         if not fetched and not self._dma.check():
             raise DeviceError("the KPU finished more layers than the DMA has pushed")
-        return None if before is None else self.device.cycles - before
+
+    def _run_out(self, layers: int) -> None:
+        """After an error: let the layers already queued end, so that nothing of them gets into the next run."""
+        limit = POLLS_PER_LAYER * layers
+        level = register("ext_fifo_level")
+        busy = sum(f.mask << f.lsb for f in level.fields if f.name in ("layers", "busy"))
+        while limit and self.device.read64(_address("ext_fifo_level")) & busy:
+            limit -= 1
 
     def _chain(self, batches: list[Batch]) -> list[DmaDescriptor]:
-        layers = REGS_BASE + register("ext_layers").offset
-        fifo = REGS_BASE + register("layer_argument_fifo").offset
+        layers, fifo = _address("ext_layers"), _address("layer_argument_fifo")
         steps, words = [], b""
         for i, batch in enumerate(batches):
             buffer = self._buffers[i % len(self._buffers)]
@@ -198,6 +218,10 @@ class FlashSession(Session):
             words += b"".join(word.to_bytes(8, "little") for word in d.pack())
         self.device.write_memory(self._words, words)
         return steps
+
+
+def _address(name: str) -> int:
+    return REGS_BASE + register(name).offset
 
 
 def _channels(d: Descriptor, first: int, count: int, per_channel: int, skip: int) -> Descriptor:
