@@ -187,7 +187,8 @@ module kpu_decode #(
     wire [10:0] last_cols = d_ow - ((strips - 11'd1) << best_lgosw);
     wire [10:0] last_nj = overlap ? last_cols : (last_cols + (11'd1 << best_lgp) - 11'd1) >> best_lgp;
     wire [10:0] last_e = last_nj << {lgc, 1'b0};
-    wire [11:0] gp = by_channel ? 12'd2 : 12'd1 << (LGWEIGHTS - 1 - LGPES + {30'd0, best_lgp});
+    // A quarter of the buffer: the first pass of a block waits for a whole piece.
+    wire [11:0] gp = by_channel ? 12'd2 : 12'd1 << (LGWEIGHTS - 2 - LGPES + {30'd0, best_lgp});
     reg keep;
     reg [14:0] reps;
     wire [7:0] full_strips = strips[7:0] - 8'd1;

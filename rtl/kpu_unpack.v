@@ -40,14 +40,27 @@ module kpu_unpack (
 );
     localparam [1:0] K_ACT = 2'd0, K_BN = 2'd1, K_WEIGHTS = 2'd2, K_MARK = 2'd3;
 
-    // Current job.
+    // Bytes come in for one job while those of the job before still leave.
+    reg [2:0] skip;
+    reg [25:0] to_come;
+    wire queue_ready, e_valid, e_ready;
+    wire [74:0] e_job;
+    wire beat;
+    wire [3:0] beat_bytes;
+    wire in_ends = to_come == 26'd0 || (beat && to_come == {22'd0, beat_bytes});
+    assign job_ready = in_ends && queue_ready;
+    kpu_queue #(.WIDTH(75), .LGDEPTH(1)) leaving (
+        .clk(clk), .rst(rst), .s_valid(job_valid && in_ends), .s_ready(queue_ready), .s_data(job),
+        .m_valid(e_valid), .m_ready(e_ready), .m_data(e_job)
+    );
+
+    // The job whose bytes leave.
     reg active, centre, wide, sums, first, last;
     reg [9:0] channel;
     reg [5:0] slot;
     reg [14:0] ch_bytes, ch_left;
     reg sw_bank_q, bn_bank_q, act_bank_q;
-    reg [2:0] skip;
-    reg [25:0] to_come;
+    reg [25:0] to_leave;
     reg [1:0] kind;
     reg [9:0] index;
 
@@ -57,19 +70,20 @@ module kpu_unpack (
     wire weights = kind == K_WEIGHTS;
     wire [4:0] group_bytes = wide ? 5'd18 : 5'd9;
     wire [4:0] need = !weights ? 5'd8 : ch_left < {10'd0, group_bytes} ? ch_left[4:0] : group_bytes;
-    wire have = active && fill >= {1'b0, need} && fill != 6'd0;
+    wire have = active && fill >= {1'b0, need};
     reg high;  // the high bytes of 16-bit weights are next
     wire take = have && (!weights || (entry_ready && (!wide || high)));
 
-    assign m_axi_rready = active && to_come != 26'd0 && fill <= 6'd24;
-    wire beat = m_axi_rvalid && m_axi_rready;
+    assign m_axi_rready = to_come != 26'd0 && fill <= 6'd24;
+    assign beat = m_axi_rvalid && m_axi_rready;
     wire [3:0] whole_beat = 4'd8 - {1'b0, skip};
-    wire [3:0] beat_bytes = to_come < {22'd0, whole_beat} ? to_come[3:0] : whole_beat;
+    assign beat_bytes = to_come < {22'd0, whole_beat} ? to_come[3:0] : whole_beat;
     wire [63:0] beat_mask = ~(64'hFFFF_FFFF_FFFF_FFFF << {beat_bytes, 3'd0});
     wire [63:0] beat_data = (m_axi_rdata >> {skip, 3'd0}) & beat_mask;
     wire [5:0] fill_after = take ? fill - {1'b0, need} : fill;
+    wire leaves = take && to_leave == {21'd0, need};
 
-    assign job_ready = !active;
+    assign e_ready = !active || leaves;
     assign table_bank = kind == K_BN ? bn_bank_q : act_bank_q;
     assign table_index = index;
     assign table_data = bytes[63:0];
@@ -102,53 +116,55 @@ module kpu_unpack (
         sw_bank <= sw_bank_q;
         sw_index <= channel;
         sw_data <= sum_after;
-        if (!active) begin
-            if (job_valid) begin
-                {centre, wide, sums, first, last} <= job[74:70];
-                slot <= job[64:59];
-                channel <= job[58:49];
-                ch_bytes <= job[48:34];
-                ch_left <= job[48:34];
-                {sw_bank_q, bn_bank_q, act_bank_q} <= job[33:31];
-                active <= job[1:0] != K_MARK;
-                if (job[1:0] == K_MARK) marks <= marks + 2'd1;
-                skip <= job[30:28];
-                to_come <= job[27:2];
-                kind <= job[1:0];
-                index <= 10'd0;
+        fill <= fill_after + (beat ? {2'd0, beat_bytes} : 6'd0);
+        if (beat) begin
+            to_come <= to_come - {22'd0, beat_bytes};
+            skip <= 3'd0;
+        end
+        if (job_valid && job_ready) begin
+            to_come <= job[27:2];
+            skip <= job[30:28];
+        end
+        if (take || beat) begin
+            bytes <= (take ? bytes >> {need, 3'd0} : bytes)
+                | (beat ? {192'd0, beat_data} << {fill_after, 3'd0} : 256'd0);
+        end
+        if (take) begin
+            index <= index + 10'd1;
+            ch_left <= ch_left - {10'd0, need};
+            to_leave <= to_leave - {21'd0, need};
+        end
+        if (entry_valid && entry_ready) begin
+            high <= wide && !high;
+            sum <= sum_after;
+            channel_begins <= 1'b0;
+            if (take && channel_ends) begin
+                partial[slot] <= sum_after;
+                sw_we <= sums && last;
+                channel <= channel + 10'd1;
+                ch_left <= ch_bytes;
                 channel_begins <= 1'b1;
-                high <= 1'b0;
             end
-        end else begin
-            fill <= fill_after + (beat ? {2'd0, beat_bytes} : 6'd0);
-            if (beat) begin
-                to_come <= to_come - {22'd0, beat_bytes};
-                skip <= 3'd0;
-            end
-            if (take || beat) begin
-                bytes <= (take ? bytes >> {need, 3'd0} : bytes)
-                    | (beat ? {192'd0, beat_data} << {fill_after, 3'd0} : 256'd0);
-            end
-            if (take) begin
-                index <= index + 10'd1;
-                ch_left <= ch_left - {10'd0, need};
-            end
-            if (entry_valid && entry_ready) begin
-                high <= wide && !high;
-                sum <= sum_after;
-                channel_begins <= 1'b0;
-                if (take && channel_ends) begin
-                    partial[slot] <= sum_after;
-                    sw_we <= sums && last;
-                    channel <= channel + 10'd1;
-                    ch_left <= ch_bytes;
-                    channel_begins <= 1'b1;
-                end
-            end
-            if (to_come == 26'd0 && fill_after == 6'd0) active <= 1'b0;
+        end
+        if (leaves) active <= 1'b0;
+        if (e_valid && e_ready) begin
+            {centre, wide, sums, first, last} <= e_job[74:70];
+            slot <= e_job[64:59];
+            channel <= e_job[58:49];
+            ch_bytes <= e_job[48:34];
+            ch_left <= e_job[48:34];
+            {sw_bank_q, bn_bank_q, act_bank_q} <= e_job[33:31];
+            active <= e_job[1:0] != K_MARK;
+            if (e_job[1:0] == K_MARK) marks <= marks + 2'd1;
+            to_leave <= e_job[27:2];
+            kind <= e_job[1:0];
+            index <= 10'd0;
+            channel_begins <= 1'b1;
+            high <= 1'b0;
         end
         if (rst) begin
             active <= 1'b0;
+            to_come <= 26'd0;
             fill <= 6'd0;
             bytes <= 256'd0;
             marks <= 2'd0;
@@ -157,7 +173,7 @@ module kpu_unpack (
         end
     end
 
-    wire _unused = &{1'b0, job[69:65]};
+    wire _unused = &{1'b0, e_job[69:65], e_job[30:28]};
 endmodule
 
 `resetall
