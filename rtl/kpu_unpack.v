@@ -74,13 +74,13 @@ module kpu_unpack (
     reg high;  // the high bytes of 16-bit weights are next
     wire take = have && (!weights || (entry_ready && (!wide || high)));
 
-    assign m_axi_rready = to_come != 26'd0 && fill <= 6'd24;
+    wire [5:0] fill_after = take ? fill - {1'b0, need} : fill;
+    assign m_axi_rready = to_come != 26'd0 && fill_after <= 6'd24;
     assign beat = m_axi_rvalid && m_axi_rready;
     wire [3:0] whole_beat = 4'd8 - {1'b0, skip};
     assign beat_bytes = to_come < {22'd0, whole_beat} ? to_come[3:0] : whole_beat;
     wire [63:0] beat_mask = ~(64'hFFFF_FFFF_FFFF_FFFF << {beat_bytes, 3'd0});
     wire [63:0] beat_data = (m_axi_rdata >> {skip, 3'd0}) & beat_mask;
-    wire [5:0] fill_after = take ? fill - {1'b0, need} : fill;
     wire leaves = take && to_leave == {21'd0, need};
 
     assign e_ready = !active || leaves;
