@@ -117,7 +117,7 @@ module kpu_decode #(
     reg [25:0] load_bytes;   // bytes of one load
     reg [17:0] covered;      // channels covered by all loads
     reg [39:0] addc;
-    reg [24:0] src_last, dst_last, ogroup_span;
+    reg [24:0] src_last, dst_last, igroup_span, ogroup_span;
     reg [23:0] all_entries;
     wire [10:0] in_channels = by_channel ? d_oc : d_ic;
     wire [10:0] src_groups = (in_channels - 11'd1) >> lgi;
@@ -134,14 +134,16 @@ module kpu_decode #(
     // Errors (openkpu/hw/check.py).
     wire [10:0] slot_i = 11'd64 >> lgi;
     wire [10:0] slot_o = 11'd64 >> lgo;
-    wire bad_groups = (d_group != 3'd1 && d_group != 3'd2 && d_group != 3'd4)
-        || (d_ogroup != 3'd1 && d_ogroup != 3'd2 && d_ogroup != 3'd4);
+    wire bad_igroup = d_group != 3'd1 && d_group != 3'd2 && d_group != 3'd4;
+    wire bad_ogroup = d_ogroup != 3'd1 && d_ogroup != 3'd2 && d_ogroup != 3'd4;
+    wire bad_groups = bad_igroup || bad_ogroup;
     wire bad_slots = (lgi != 2'd0 && d_w > slot_i) || (lgo != 2'd0 && d_ow > slot_o);
     wire bad_size = d_ow != (w_eff >> lgs) || d_oh != (h_eff >> lgs);
-    wire bad_lines = d_oh > 10'd1 && {7'd0, d_orowsw} <= dst_words;
-    wire bad_ogroups = dst_groups != 11'd0 && {10'd0, d_ochsw} <= ogroup_span;
+    wire bad_lines = (d_h > 10'd1 && {7'd0, d_rowsw} <= src_words) || (d_oh > 10'd1 && {7'd0, d_orowsw} <= dst_words);
+    wire bad_channels = (src_groups != 11'd0 && {10'd0, d_chsw} <= igroup_span)
+        || (dst_groups != 11'd0 && {10'd0, d_ochsw} <= ogroup_span);
     wire bad_loads = !d_bypass && (covered < {7'd0, d_oc} || (d_load_w && {9'd0, d_load_size} < load_bytes));
-    wire bad_range = src_last >= AIRAM_ROWS[24:0] || dst_last >= AIRAM_ROWS[24:0];
+    wire bad_range = (!bad_igroup && src_last >= AIRAM_ROWS[24:0]) || (!bad_ogroup && dst_last >= AIRAM_ROWS[24:0]);
     wire bad_weights = !d_bypass && load_bytes > WEIGHT_BYTES[25:0];
     wire bad_align = (d_load_bn && d_bn_addr[2:0] != 3'd0) || (d_load_act && d_act_addr[2:0] != 3'd0);
     reg [4:0] errors;
@@ -200,8 +202,9 @@ module kpu_decode #(
         load_bytes <= load_channels * taps_bytes;
         covered <= d_loads * d_nch;
         addc <= d_bypass ? 40'd0 : add_all[39:0];
-        src_last <= {10'd0, d_src} + src_groups * d_chsw + src_lines * d_rowsw + {14'd0, src_words};
+        src_last <= {10'd0, d_src} + src_groups * d_chsw + igroup_span;
         dst_last <= {10'd0, d_dst} + dst_groups * d_ochsw + ogroup_span;
+        igroup_span <= src_lines * d_rowsw + {14'd0, src_words};
         ogroup_span <= dst_lines * d_orowsw + {14'd0, dst_words};
         cost <= blocks * line_cost;
         all_entries <= d_oc * ng;
@@ -225,7 +228,7 @@ module kpu_decode #(
             end
             S_CHECK: begin
                 errors <= {1'b0, bad_align, bad_weights, bad_range,
-                    bad_groups || bad_slots || bad_size || bad_lines || bad_ogroups || bad_loads};
+                    bad_groups || bad_slots || bad_size || bad_lines || bad_channels || bad_loads};
                 lgp <= 2'd0;
                 lgsw <= d_decim ? 3'd5 : overlap ? 3'd5 : 3'd6;
                 found <= 1'b0;
@@ -235,7 +238,7 @@ module kpu_decode #(
                 div_start <= 1'b1;
                 state <= S_TRY;
                 if (bad_align || bad_weights || bad_range || bad_groups || bad_slots || bad_size || bad_lines
-                    || bad_ogroups || bad_loads) state <= S_LAST;
+                    || bad_channels || bad_loads) state <= S_LAST;
             end
             S_TRY: begin
                 if (fits) state <= S_COST;
