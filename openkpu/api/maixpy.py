@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from openkpu.api import features, image, loading, session
+from openkpu.api import features as arithmetic
+from openkpu.api import image, loading, session
 from openkpu.api.classifier import classifier
 from openkpu.api.errors import CODES, KPUArgumentError, KPUImageError, KPULoadError, KPURunError
 from openkpu.api.fmap import kpu_fmap
@@ -377,13 +378,13 @@ def memtest() -> None:
     print(f"###free sys heap memory: {(session.SYSTEM_HEAP_BYTES - board.held_bytes()) // 1024} KB", end="\r\n")
 
 
-def face_encode(features_, saturate=False) -> bytearray:
+def face_encode(features, saturate=False) -> bytearray:
     """Feature numbers (at most 512) as signed bytes (section 1.13); ``saturate`` keeps +0.25 at +127."""
-    values = list(_sequence(features_, "features"))
+    values = list(_sequence(features, "features"))
     if len(values) > 512:
         raise KPUArgumentError("feature dim <=200\r\n", argument="features",
                                hint=f"there are {len(values)} numbers; the limit is 512")
-    return features.encode_face(values, saturate)
+    return arithmetic.encode_face(values, saturate)
 
 
 def face_compare(feature0, feature1) -> float:
@@ -392,7 +393,7 @@ def face_compare(feature0, feature1) -> float:
     if len(a) != len(b):
         raise KPUArgumentError("compare feature must in same dim!\r\n", argument="feature1",
                                hint=f"the features have {len(a)} and {len(b)} bytes")
-    score = features.compare_faces(a, b)
+    score = arithmetic.compare_faces(a, b)
     if np.isnan(score) and not session.current().strict:
         session.current().warn_once("zero-feature", "face_compare: a feature is all zero, the score is taken as 50")
         return 50.0

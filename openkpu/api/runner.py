@@ -55,16 +55,19 @@ def run_script(path: str | Path, board: session.Session) -> Outcome:
     timing.install()
     installed = modules.modules()
     saved_modules = {name: sys.modules.get(name) for name in installed}
-    saved_path, saved_argv, saved_folder = list(sys.path), list(sys.argv), os.getcwd()
+    saved_path, saved_argv, saved_folder, saved_sleep = list(sys.path), list(sys.argv), os.getcwd(), time.sleep
     sys.modules.update(installed)
     sys.path[:0] = [str(script.parent), str(board.settings.sd), str(board.settings.fs)]
     sys.argv[:] = [str(script)]
     os.chdir(board.settings.sd)
+    if not board.settings.sleep:
+        time.sleep = board.sleep
     try:
         with paths.mapped_file_functions():
             return _execute(source, script, board)
     finally:
         os.chdir(saved_folder)
+        time.sleep = saved_sleep
         sys.path[:], sys.argv[:] = saved_path, saved_argv
         for name, module in saved_modules.items():
             if module is None:

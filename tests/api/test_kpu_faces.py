@@ -29,7 +29,7 @@ def test_face_encode_vector_b1():
 
 
 def test_face_encode_returns_a_bytearray_of_the_same_length():
-    result = kpu.face_encode((0.1, -0.1))
+    result = kpu.face_encode(features=(0.1, -0.1))
     assert type(result) is bytearray and len(result) == 2 and list(result) == [51, 205]
 
 
@@ -91,7 +91,7 @@ def test_face_compare_vectors_b2(other, stored, expected):
 
 def test_face_compare_accepts_buffers_and_lists():
     a = kpu.face_encode(A)
-    assert kpu.face_compare(bytes(a), memoryview(a)) == 100.0
+    assert kpu.face_compare(feature0=bytes(a), feature1=memoryview(a)) == 100.0
     assert kpu.face_compare([51, 102, -51, 25], (51, 102, 205, 25)) == 100.0
     assert kpu.face_compare(np.array([51, 102, -51, 25], np.int8), a) == 100.0
 

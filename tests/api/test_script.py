@@ -210,7 +210,8 @@ while True:
 def test_clock_chip_and_no_sleep(script, monkeypatch):
     slept = []
     monkeypatch.setattr(time, "sleep", slept.append)
-    _, out, _ = script("import time\ntime.sleep_ms(60000)\nprint(time.ticks_ms())", "--no-sleep", "--clock", "chip")
+    text = "import time\ntime.sleep_ms(60000)\ntime.sleep(60)\nprint(time.ticks_ms())"
+    _, out, _ = script(text, "--no-sleep", "--clock", "chip")
     assert out == "0\n" and not slept
 
 
