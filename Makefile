@@ -1,4 +1,4 @@
-# Targets: demo examples test lint bench-functional bench-api bench-cycles bench-flash icarus venv clean.
+# Targets: demo examples test lint bench-functional bench-api bench-cycles bench-sim bench-flash icarus venv clean.
 # Everything is installed into .venv on first use.
 
 PYTHON ?= python3
@@ -13,7 +13,7 @@ SHELL := /bin/bash
 # One BLAS thread per test process: several of them share the cores already.
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help venv demo examples icarus test lint bench-functional bench-api bench-cycles bench-flash clean
+.PHONY: help venv demo examples icarus test lint bench-functional bench-api bench-cycles bench-sim bench-flash clean
 .DEFAULT_GOAL := help
 
 help:
@@ -90,6 +90,10 @@ bench-api: $(TOOLS)
 # Clock cycles of the real models in the RTL (builds the simulator on first use), beside targets and predictions.
 bench-cycles: $(TOOLS)
 	$(PY) bench/cycles.py
+
+# Speed of the RTL simulation.
+bench-sim: $(TOOLS)
+	$(PY) bench/simulation.py
 
 # Cycles per frame from SRAM and streamed from flash; builds the whole SoC first.
 bench-flash: $(TOOLS)

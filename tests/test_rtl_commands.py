@@ -1,4 +1,4 @@
-"""openkpu compare and openkpu profile, and the chip's cycles by the fit of its measurements."""
+"""openkpu compare and openkpu profile."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from openkpu.cli.profile import COLUMNS
 from openkpu.devices.build import trace_format
 from openkpu.devices.native import NativeDevice
 from openkpu.errors import DeviceError
-from openkpu.golden.layers import make_descriptor
-from openkpu.hw.chip import chip_cycles
 from openkpu.hw.configs import CORES
 from openkpu.hw.fields import SRAM_BASE
 from openkpu.kmodel import load
@@ -109,6 +107,7 @@ def test_profile_accounts_for_every_cycle_of_every_layer(tmp_path, capsys):
     for row in report["layers"]:
         waits = sum(row[name] for name in ("busy", "wait_param", "wait_feature", "wait_writeback"))
         assert 0 < waits <= row["cycles"]
+        assert abs(row["predicted"] - row["cycles"]) <= max(200, 0.03 * row["cycles"])
         assert row["limit"] in ("array", "parameters", "features", "write-back", "start and end")
     totals = report["totals"]
     assert totals["cycles"] == sum(row["cycles"] for row in report["layers"])
@@ -116,16 +115,3 @@ def test_profile_accounts_for_every_cycle_of_every_layer(tmp_path, capsys):
     rows = list(csv.DictReader(csv_file.open()))
     assert tuple(rows[0]) == COLUMNS and len(rows) == len(report["layers"])
     assert f"{totals['cycles']:,}" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("shape, channels, fields, milliseconds", [
-    ((3, 240, 320), 16, {"kernel_type": 1, "pool_type": 1}, 0.206),
-    ((16, 120, 160), 16, {"kernel_type": 1, "depth_wise_layer": 1}, 0.039),
-    ((32, 60, 80), 64, {}, 0.680),
-    ((64, 60, 80), 64, {"pool_type": 5}, 1.328),
-    ((128, 15, 20), 256, {}, 0.781),
-    ((256, 15, 20), 256, {"kernel_type": 1, "depth_wise_layer": 1}, 0.0255),
-])
-def test_fit_of_the_chip_is_near_its_measured_layers(shape, channels, fields, milliseconds):
-    cycles = chip_cycles(make_descriptor(shape, channels, **fields))
-    assert cycles == pytest.approx(milliseconds * 400_000, rel=0.05)

@@ -107,7 +107,7 @@ class Clock:
         if not cycles or not seconds:
             return ""
         left = f", {seconds * (self._macs - self._done) / self._done:.0f} s left" if self._done else ""
-        return f"{cycles:,} cycles, {cycles / seconds:,.0f}/s{left}"
+        return f"{cycles / 1e6:.2f} M cycles, {cycles / seconds / 1e3:.0f} k/s{left}"
 
 
 class _ClockColumn(ProgressColumn):
@@ -132,9 +132,10 @@ class ProgressHook:
         steps = sum(getattr(layer, "batches", 1) for layer in model.layers[: None if last is None else last + 1])
         terminal = Console(stderr=True)
         self._clock = Clock(model, device) if hasattr(device, "cycles") else None
-        self._progress = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-                                  TimeElapsedColumn(), *([_ClockColumn(self._clock)] if self._clock else []),
-                                  console=terminal, transient=True, disable=not terminal.is_terminal)
+        columns = [BarColumn(bar_width=10), MofNCompleteColumn(), _ClockColumn(self._clock)] if self._clock else [
+            BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()]
+        self._progress = Progress(TextColumn("{task.description}"), *columns, console=terminal, transient=True,
+                                  disable=not terminal.is_terminal)
         self._task = self._progress.add_task("running", total=steps)
 
     def __enter__(self) -> ProgressHook:

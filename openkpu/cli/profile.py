@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,13 @@ import numpy as np
 
 from ..devices.base import KpuConfig
 from ..devices.native import NativeDevice
-from ..hw.chip import chip_cycles
-from ..hw.configs import config_named
+from ..hw.configs import CORES, CoreParameters, config_named
+from ..hw.descriptor import replace
+from ..hw.fields import SRAM_BASE
 from ..kmodel import KpuConv, Layer, Model, load
 from ..kmodel.summary import describe
+from ..perf.chip import chip_cycles
+from ..perf.cycles import LayerCycles, plan, run
 from ..runtime import LayerResult, Session
 from .files import write_json, write_whole
 from .inputs import FITS, prepare_inputs
@@ -25,7 +29,7 @@ MULTIPLIERS = 9  # of one processing element
 BUSY = 0.9  # from this share on the array itself is the limit
 WAITS = {"wait_param": "parameters", "wait_feature": "features", "wait_writeback": "write-back"}
 COLUMNS = ("layer", "name", "kind", "pool", "in_shape", "out_shape", "macs", "cycles", "macs_per_cycle",
-           "array_percent", "limit", "busy", *WAITS, "chip_cycles", "chip_ratio")
+           "array_percent", "limit", "predicted", "busy", *WAITS, "chip_cycles", "chip_ratio")
 
 
 class Profiler:
@@ -34,6 +38,7 @@ class Profiler:
     def __init__(self, model: Model, config: KpuConfig):
         self.rows: list[dict[str, Any]] = []
         self._config = config
+        self._predicted = iter(predict(model, CORES[config.name]))
         self._facts = describe(model)["layers"]
         self._layer: Layer | None = None
 
@@ -45,19 +50,33 @@ class Profiler:
             return
         f = result.figures
         facts = self._facts[result.index]
-        chip = chip_cycles(self._layer.descriptor, self._layer.eight_bit)
+        chip = round(chip_cycles(self._layer.descriptor, self._layer.eight_bit))
         self.rows.append({
             "layer": result.index, "name": result.name, "kind": facts["kind"], "pool": facts["pool"] or "",
             "in_shape": list(result.in_shape), "out_shape": list(result.out_shape), "macs": result.macs,
-            **costs(result.macs, f.cycles, self._config), "limit": limit(f), "busy": f.busy,
+            **costs(result.macs, f.cycles, self._config), "limit": limit(f),
+            "predicted": next(self._predicted).total, "busy": f.busy,
             **{name: getattr(f, name) for name in WAITS}, "chip_cycles": chip,
             "chip_ratio": round(chip / f.cycles, 2)})
 
     def totals(self) -> dict[str, Any]:
         """The sums over all KPU layers."""
-        sums = {name: sum(row[name] for row in self.rows) for name in ("macs", "cycles", "busy", *WAITS, "chip_cycles")}
+        names = ("macs", "cycles", "predicted", "busy", *WAITS, "chip_cycles")
+        sums = {name: sum(row[name] for row in self.rows) for name in names}
         return {**sums, **costs(sums["macs"], sums["cycles"], self._config),
                 "chip_ratio": round(sums["chip_cycles"] / sums["cycles"], 2) if sums["cycles"] else 0}
+
+
+def predict(model: Model, core: CoreParameters) -> list[LayerCycles]:
+    """The cycle model's figures for every KPU layer of a run, batches one by one, as the session queues them."""
+    predictions = []
+    for on_kpu, neighbours in groupby(model.layers, lambda layer: isinstance(layer, KpuConv)):
+        if on_kpu:
+            # The driver puts every table on a boundary that the model needs to know only modulo 8.
+            plans = [plan(replace(layer.descriptor, para_start_addr=SRAM_BASE, send_data_out=int(layer.stream)), core,
+                          layer.eight_bit) for layer in neighbours for _ in range(layer.batches)]
+            predictions += run(plans, core)
+    return predictions
 
 
 def costs(macs: int, cycles: int, config: KpuConfig) -> dict[str, float]:
@@ -89,8 +108,8 @@ def profile(model: Path, address: str | None, release: str | None, inputs: tuple
     """Run MODEL on the RTL and tell what every KPU layer costs, and why.
 
     Cycles do not depend on the data: without INPUT the model runs on zeros. Columns: clock cycles; multiply-accumulates
-    per cycle; share of the array's multipliers in use; what limits the layer; cycles that the real K210 needs by the
-    fit of measurements, and how many times more that is.
+    per cycle; share of the array's multipliers in use; what limits the layer; cycles that the cycle model predicts;
+    cycles that the real K210 needs by the fit of measurements, and how many times more that is.
     """
     loaded = load(model, member=address, release=release)
     core = config_named(config)
@@ -121,17 +140,18 @@ def _csv(rows: list[dict[str, Any]]) -> bytes:
 
 
 def _print(model: Model, core: KpuConfig, rows: list[dict[str, Any]], totals: dict[str, Any]) -> None:
-    header = "layer", "kind", "pool", "input", "output", "MAC", "cycles", "MAC/cycle", "array %", "limit", "chip", "x"
+    header = ("layer", "kind", "pool", "input", "output", "MAC", "cycles", "MAC/cycle", "array %", "limit", "model",
+              "chip", "x")
     table = [(str(row["layer"]), row["kind"], row["pool"], show_shape(row["in_shape"]), show_shape(row["out_shape"]),
               *_numbers(row)) for row in rows]
     table.append(("all", "", "", "", "", *_numbers({**totals, "limit": ""})))
-    print_table(header, table, right=("layer", "MAC", "cycles", "MAC/cycle", "array %", "chip", "x"))
+    print_table(header, table, right=("layer", "MAC", "cycles", "MAC/cycle", "array %", "model", "chip", "x"))
     say(f"{model.source}: {len(rows)} KPU layers on {core.pes} processing elements ({core.pes * MULTIPLIERS} "
         f"multipliers), configuration '{core.name}'")
 
 
 def _numbers(row: dict[str, Any]) -> tuple[str, ...]:
     return (f"{row['macs']:,}", f"{row['cycles']:,}", f"{row['macs_per_cycle']:.1f}", f"{row['array_percent']:.1f}",
-            row["limit"], f"{row['chip_cycles']:,}", f"{row['chip_ratio']:.1f}")
+            row["limit"], f"{row['predicted']:,}", f"{row['chip_cycles']:,}", f"{row['chip_ratio']:.1f}")
 
 

@@ -14,6 +14,7 @@ BACKENDS: dict[str, tuple[str, str, str]] = {
     "functional": ("openkpu.devices.functional", "FunctionalDevice", "bit-exact model in numpy, no clock"),
     "rtl": ("openkpu.devices.native", "NativeDevice", "the Verilog design, simulated cycle by cycle"),
     "soc": ("openkpu.devices.soc", "SocDevice", "the same with flash, DMA and SRAM around it; slower"),
+    "cocotb": ("openkpu.devices.cocotb_device", "CocotbDevice", "kpu_core in a cocotb bench; very slow"),
 }
 
 # Those that simulate a flash chip with its controller; they have ``flash_write``.

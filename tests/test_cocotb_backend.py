@@ -1,0 +1,55 @@
+"""The cocotb back end: the same device interface over cocotbext-axi's masters and memory."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from openkpu.devices.cocotb_device import CocotbDevice
+from openkpu.errors import DeviceError
+from openkpu.golden.layers import random_layer
+from openkpu.hw.configs import CORES
+from openkpu.hw.fields import KPU_ID_MAGIC
+from tb.bench import SIMULATORS
+from tb.on_device import address, check_layer
+
+TINY = CORES["tiny"].config("tiny")
+LAYERS = {"icarus": 2, "verilator": 8}
+# A layer must be small enough for some thousand cycles per second.
+SMALL = {"max_macs": 3_000, "max_pixels": 400}
+
+
+def open_core(simulator: str, **options) -> CocotbDevice:
+    try:
+        return CocotbDevice(TINY, simulator=simulator, **options)
+    except DeviceError as error:
+        if "install" in str(error):
+            pytest.skip(str(error))
+        raise
+
+
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_random_layers_with_random_stalls_and_initial_state(simulator):
+    device = open_core(simulator, stall=0.3, seed=3)
+    try:
+        assert device.read64(address("ext_id")) & 0xFFFF_FFFF == KPU_ID_MAGIC
+        for n in range(LAYERS[simulator]):
+            check_layer(device, random_layer(np.random.default_rng(1000 + n), TINY, **SMALL))
+    finally:
+        device.close()
+
+
+def test_what_cannot_work_is_an_error_and_no_hang():
+    device = open_core("verilator")
+    try:
+        with pytest.raises(DeviceError, match="no interrupt within 300"):
+            device.wait_interrupt(300)
+        with pytest.raises(DeviceError, match="ran dry"):
+            device.read_stream(16)
+        with pytest.raises(DeviceError, match="neither in the SRAM"):
+            device.read_memory(0x4FFF_0000, 8)
+    finally:
+        device.close()
+    device.close()
+    with pytest.raises(DeviceError, match="closed"):
+        device.read64(address("ext_id"))
