@@ -17,6 +17,7 @@ SLICE_CYCLES = 100_000
 STREAM_SLICE = 20_000
 STREAM_LIMIT = 200_000_000
 PUSH_LIMIT = 200_000_000
+LAYERS_QUEUED = next(f.mask << f.lsb for f in register("ext_fifo_level").fields if f.name == "layers")
 
 _OK, _TIMEOUT = 0, 1
 
@@ -131,8 +132,9 @@ class NativeDevice:
             if idle and not taken.value:
                 raise DeviceError(f"fifo_data_out ran dry after {done} of {size} bytes; push a layer with "
                                   "send_data_out first")
+            # Layers that wait for a step do not count: they will not stream.
             level = self.read64(REGS_BASE + register("ext_fifo_level").offset)
-            idle = level == 0
+            idle = level & ~LAYERS_QUEUED == 0
         raise DeviceError(f"only {done} of {size} bytes came off fifo_data_out within {STREAM_LIMIT} cycles")
 
     def wait_interrupt(self, max_cycles: int) -> None:

@@ -31,6 +31,7 @@ TABLE_ALIGN = 256  # the v1 runtime's rule for activation tables; also keeps bur
 ALL_INTERRUPTS = 7
 ONLY_CALC_DONE = 6
 CLEAR, STEPPING, STEP = (1 << f.lsb for f in register("ext_control").fields)
+ABANDON_CYCLES = 20_000_000
 THRESHOLDS = 0x1A  # full 10, empty 1: what every vendor runtime writes
 
 
@@ -136,12 +137,8 @@ class KpuDriver:
             self.device.write64(_address("ext_control"), STEPPING | STEP)
         streamed = self.device.read_stream(stream_bytes) if stream_bytes else b""
         limit = cycle_limit(descriptor, self.device.config)
-        try:
-            self._wait(self._finished + 1, limit)
-            self.check_status()
-        except DeviceError:
-            self._abandon(limit)
-            raise
+        self._wait(self._finished + 1, limit)
+        self.check_status()
         number = self._finished
         self._finished += 1
         if self._finished == self._pushed:
@@ -150,12 +147,17 @@ class KpuDriver:
                 self.device.write64(_address("ext_control"), 0)
         return streamed, self._figures(number)
 
-    def _abandon(self, limit: int) -> None:
+    @property
+    def room(self) -> bool:
+        """Whether one more layer may be pushed: one behind the next to finish, if the device can hold it back."""
+        return self._pushed - self._finished < (2 if self.extended else 1)
+
+    def abandon(self) -> None:
         """After an error: let what is queued run out, so that nothing of it gets into the next run."""
         if self.extended:
             self.device.write64(_address("ext_control"), 0)
         with suppress(DeviceError):
-            self._wait(self._pushed, limit)
+            self._wait(self._pushed, ABANDON_CYCLES)
         self.device.write64(_address("interrupt_mask"), ALL_INTERRUPTS)
 
     def _wait(self, count: int, limit: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import zlib
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
@@ -153,16 +154,23 @@ class Session:
         self.driver.start(self.model.eight_bit)
         for spec, array in zip(self.model.inputs, arrays, strict=True):
             self.store(spec.tensor, array)
+        self._ahead = deque((layer, d) for layer in layers if isinstance(layer, KpuConv)
+                            for d in self._descriptors[layer.index])
+        self.driver.begin_chain()
         position = 0
-        while position < len(layers):
-            chain = list(takewhile(lambda layer: isinstance(layer, KpuConv), layers[position:]))
-            if chain:
-                self._run_chain(chain, hooks)
-            else:
-                for hook in hooks:
-                    hook.layer_started(layers[position])
-                self._run_host(layers[position], hooks)
-            position += len(chain) or 1
+        try:
+            while position < len(layers):
+                chain = list(takewhile(lambda layer: isinstance(layer, KpuConv), layers[position:]))
+                if chain:
+                    self._run_chain(chain, hooks)
+                else:
+                    for hook in hooks:
+                        hook.layer_started(layers[position])
+                    self._run_host(layers[position], hooks)
+                position += len(chain) or 1
+        except BaseException:
+            self.driver.abandon()
+            raise
         return [self.fetch(spec.tensor) for spec in self.model.outputs]
 
     def layers_up_to(self, end_layer: int | None) -> tuple[Layer, ...]:
@@ -203,20 +211,20 @@ class Session:
         return tensor.view(self.memory[tensor.pool]).copy()
 
     def _run_chain(self, chain: Sequence[KpuConv], hooks: tuple[Hook, ...]) -> None:
-        """Run neighbouring KPU layers. The next one is queued while one runs, so that its parameters come in time."""
-        steps = [(layer, n, d) for layer in chain for n, d in enumerate(self._descriptors[layer.index])]
-        self.driver.begin_chain()
-        pushed = 0
-        outputs: list[np.ndarray | None] = []
-        for position, (layer, n, d) in enumerate(steps):
+        """Run neighbouring KPU layers."""
+        for layer in chain:
+            for hook in hooks:
+                hook.layer_started(layer)
+            self._run_kpu(layer, hooks)
+
+    def _run_kpu(self, layer: KpuConv, hooks: tuple[Hook, ...]) -> None:
+        """Run one layer. The next one, also behind host operators, is queued already: its parameters come in time."""
+        outputs = []
+        for d, target in zip(self._descriptors[layer.index], layer.kpu_out.layouts, strict=True):
             begin = time.perf_counter()
-            if n == 0:
-                outputs = []
-                for hook in hooks:
-                    hook.layer_started(layer)
-            while pushed < min(position + (2 if self.driver.extended else 1), len(steps)):
-                self.driver.push(steps[pushed][2], steps[pushed][0].stream)
-                pushed += 1
+            while self._ahead and self.driver.room:
+                following, descriptor = self._ahead.popleft()
+                self.driver.push(descriptor, following.stream)
             try:
                 data, figures = self.driver.finish(d, layer.main_out.nbytes if layer.stream else 0)
             except DeviceError as error:
@@ -228,7 +236,7 @@ class Session:
             if layer.stream:
                 output = np.frombuffer(data, np.uint8).reshape(d.out_shape)
             elif hooks or layer.main_out is not None:
-                output = self.driver.download((layer.kpu_out.layouts[n],), observe=layer.main_out is None)[0]
+                output = self.driver.download((target,), observe=layer.main_out is None)[0]
             outputs.append(output)
             seconds = time.perf_counter() - begin
             if hooks:
@@ -236,8 +244,8 @@ class Session:
                                      zlib.crc32(np.ascontiguousarray(output)), seconds, cycles, figures)
                 for hook in hooks:
                     hook.layer_done(result, output)
-            if layer.main_out is not None and n + 1 == len(self._descriptors[layer.index]):
-                self.store(layer.main_out, np.stack(outputs))
+        if layer.main_out is not None:
+            self.store(layer.main_out, np.stack(outputs))
 
     def _run_host(self, layer: Layer, hooks: tuple[Hook, ...]) -> None:
         begin = time.perf_counter()
