@@ -1,4 +1,4 @@
-"""kpu_core as a whole: layers from memory to AI RAM on real buses against the golden model, with stalls on every port."""
+"""kpu_core as a whole: layers from memory to AI RAM on real buses against the golden model; every port stalls."""
 
 from __future__ import annotations
 
