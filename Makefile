@@ -1,4 +1,4 @@
-# Targets: demo examples test lint bench-functional bench-api bench-cycles bench-sim bench-flash icarus venv clean.
+# Targets: demo examples test check-rtl lint bench-functional bench-api bench-cycles bench-sim bench-flash icarus venv clean.
 # Everything is installed into .venv on first use.
 
 PYTHON ?= python3
@@ -7,13 +7,14 @@ PY := $(VENV)/bin/python
 # Two stamps: running models needs little, the tests and the simulators need more.
 INSTALLED := $(VENV)/.installed
 TOOLS := $(VENV)/.tools
+SIMULATOR := $(VENV)/.simulator
 LINT_TOOLS := $(VENV)/.lint-tools
 SHELL := /bin/bash
 
 # One BLAS thread per test process: several of them share the cores already.
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help venv demo examples icarus test lint bench-functional bench-api bench-cycles bench-sim bench-flash clean
+.PHONY: help venv demo examples icarus test check-rtl lint bench-functional bench-api bench-cycles bench-sim bench-flash clean
 .DEFAULT_GOAL := help
 
 help:
@@ -31,6 +32,10 @@ $(INSTALLED): pyproject.toml
 	    apt-get update -qq && apt-get install -y -qq python3-venv && $(PYTHON) -m venv $(VENV); \
 	  else echo "python3-venv is missing. Install it with: sudo apt-get install python3-venv"; exit 1; fi; }
 	$(PY) -m pip install -q --disable-pip-version-check -e .
+	@touch $@
+
+$(SIMULATOR): $(INSTALLED)
+	$(PY) -m pip install -q --disable-pip-version-check -e '.[rtl]'
 	@touch $@
 
 $(TOOLS): $(INSTALLED)
@@ -51,13 +56,18 @@ icarus:
 
 DEMO := examples/demo
 
-# The project's own detector on pictures it was not trained on; results in out/demo/<picture>/annotated.png.
-demo: $(INSTALLED)
+# The project's own detector in the RTL, on pictures it was not trained on; results in out/demo/<picture>/annotated.png.
+# The simulator is built on first use, which takes some minutes. BACKEND=functional needs no simulator.
+BACKEND ?= rtl
+
+demo: $(SIMULATOR)
 	@for picture in $(DEMO)/pictures/*.png; do \
 	  echo "== $$picture"; \
 	  $(VENV)/bin/openkpu run $(DEMO)/shapes.kmodel $$picture --yolo2 $(DEMO)/anchors.txt --labels $(DEMO)/labels.txt \
-	    --out out/demo/$$(basename $$picture .png) || exit; \
+	    --backend $(BACKEND) --out out/demo/$$(basename $$picture .png) || exit; \
 	done
+	@$(VENV)/bin/openkpu profile $(DEMO)/shapes.kmodel
+	@echo "Look at out/demo/*/annotated.png"
 
 # The example scripts on the demo model: $(call example,script,frames,options). Screens in out/examples/<script>.
 example = $(VENV)/bin/openkpu script examples/$(1).py --lcd out/examples/$(1) --frames $(2) $(3)
@@ -75,6 +85,10 @@ examples: $(INSTALLED)
 
 test: $(TOOLS) icarus
 	$(PY) -m pytest -n auto --dist worksteal --durations=10 -rs
+
+# What a change in a Verilog file broke, in about a minute: the smallest configuration against the golden model.
+check-rtl: $(TOOLS)
+	$(PY) -m pytest -x tests/test_rtl_layers.py tests/test_native_backend.py -k "tiny or native"
 
 lint: $(TOOLS) $(LINT_TOOLS)
 	$(PY) -m ruff check .

@@ -15,16 +15,20 @@ def shared() -> Path:
     return SHARED
 
 
+KINDS = {"real_model": "real models on the functional back end", "rtl_model": "real models in the RTL",
+         "small_network": "small networks on the functional back end", "rtl_networks": "small networks in the RTL",
+         "raw_layers": "raw layers in the RTL"}
+
+
 def pytest_terminal_summary(terminalreporter):
-    """Count the tests that call record_property("real_model" / "small_network", cases)."""
+    """Count what tests report with record_property(kind, cases)."""
     cases, tests = Counter(), Counter()
     for report in terminalreporter.getreports("passed"):
         for key, value in getattr(report, "user_properties", ()):
-            if report.when == "call" and key in ("real_model", "small_network"):
+            if report.when == "call" and key in KINDS:
                 tests[key] += 1
                 cases[key] += value
-    write = terminalreporter.write_line
-    write(f"real models: {tests['real_model']} passed with {cases['real_model']} cases; "
-          f"small networks: {tests['small_network']} passed with {cases['small_network']} cases")
+    for key, text in KINDS.items():
+        terminalreporter.write_line(f"{text}: {tests[key]} tests, {cases[key]} cases")
     if not PRESENT:
-        write(NO_SHARED)
+        terminalreporter.write_line(NO_SHARED)

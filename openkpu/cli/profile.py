@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -69,14 +68,9 @@ class Profiler:
 
 def predict(model: Model, core: CoreParameters) -> list[LayerCycles]:
     """The cycle model's figures for every KPU layer of a run, batches one by one, as the session queues them."""
-    predictions = []
-    for on_kpu, neighbours in groupby(model.layers, lambda layer: isinstance(layer, KpuConv)):
-        if on_kpu:
-            # The driver puts every table on a boundary that the model needs to know only modulo 8.
-            plans = [plan(replace(layer.descriptor, para_start_addr=SRAM_BASE, send_data_out=int(layer.stream)), core,
-                          layer.eight_bit) for layer in neighbours for _ in range(layer.batches)]
-            predictions += run(plans, core)
-    return predictions
+    # The driver puts every table on a boundary that the model needs to know only modulo 8.
+    return run([plan(replace(layer.descriptor, para_start_addr=SRAM_BASE, send_data_out=int(layer.stream)), core,
+                     layer.eight_bit) for layer in model.kpu_layers for _ in range(layer.batches)], core)
 
 
 def costs(macs: int, cycles: int, config: KpuConfig) -> dict[str, float]:
