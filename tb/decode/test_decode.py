@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import re
 
 import cocotb
 import numpy as np
@@ -17,16 +16,14 @@ from openkpu.hw.check import descriptor_errors, error_bits
 from openkpu.hw.configs import CORES
 from openkpu.hw.descriptor import Descriptor, replace
 from openkpu.hw.fields import DESCRIPTOR, WORDS
-from openkpu.perf.plan import Plan, plan
+from openkpu.perf.plan import plan
 from tb.bench import RTL, SIMULATORS, run_bench
+from tb.plans import fields, unpack
 
 NAME = os.environ.get("KPU_CONFIG", "full")
 CORE = CORES[NAME]
 CONFIG = CORE.config(NAME)
 MOST_CYCLES = 400
-# `PL_NAME: (most significant bit, least significant bit)
-BITS = {name: (int(high), int(low)) for name, high, low in
-        re.findall(r"`define PL_(\w+)\s+(\d+):(\d+)", (RTL / "include/kpu_plan.vh").read_text())}
 
 
 class Bench:
@@ -65,7 +62,7 @@ class Bench:
         dut.plan_ready.value = 1
         await RisingEdge(dut.clk)
         dut.plan_ready.value = 0
-        return {name: bits >> low & (1 << high - low + 1) - 1 for name, (high, low) in BITS.items()}
+        return unpack(bits)
 
     async def _planned(self) -> None:
         while True:
@@ -84,29 +81,6 @@ class Bench:
         wrong = {name: (got[name], value) for name, value in expected.items() if got[name] != value}
         assert not wrong, f"(got, expected) {wrong}: {d}, eight_bit {eight_bit}"
         return True
-
-
-def fields(p: Plan) -> dict[str, int]:
-    """The plan's fields as kpu_plan.vh names them."""
-    d = p.descriptor
-    result = {
-        "DWFAST": p.dwfast, "SINGLE": p.single, "K3": p.k3, "BYPASS": d.bypass_conv, "WIDE": p.wide, "W": p.width,
-        "H": p.height, "OW": d.o_row_wid, "OH": d.o_col_high, "IC": d.i_ch_num, "OC": d.o_ch_num, "LGS": p.lgs,
-        "LGC": p.lgc, "OVERLAP": p.overlap, "LGI": p.lgi, "LGO": p.lgo, "LGP": p.lgp, "LGSW": p.lgsw, "TR": p.rows,
-        "TR_LAST": p.last_rows, "NG": p.passes, "GP": p.piece, "KEEP": p.keep, "REPS": p.repetitions,
-        "SRC": d.image_src_addr, "DST": d.image_dst_addr, "PAD": d.pad_value, "DECIM": d.first_stride,
-        "CHSW": d.channel_switch_addr, "ROWSW": d.row_switch_addr, "OCHSW": d.wb_channel_switch_addr,
-        "OROWSW": d.wb_row_switch_addr, "INT_EN": d.int_en, "FULL_ADD": d.full_add, "SEND": d.send_data_out,
-        "SHR_W": d.shr_w, "SHR_X": d.shr_x, "LOAD_BN": d.load_para, "LOAD_ACT": d.load_act, "LOAD_W": d.load_coor,
-        "BN_ADDR": d.bwsx_base_addr, "ACT_ADDR": d.active_addr, "W_ADDR": d.para_start_addr,
-        "LOAD_SIZE": d.para_size, "LOAD_NCH": d.o_ch_num_coef}
-    if d.bypass_conv:
-        result |= {"ARG_W": 0, "ARG_X": 0, "ADDC": 0}
-    else:
-        channels = 1 if d.depthwise else d.i_ch_num
-        result |= {"ARG_W": d.arg_w & 0xFFFFFF, "ARG_X": d.arg_x & 0xFFFFFF,
-                   "ADDC": d.arg_add * channels & (1 << 36) - 1, "CH_BYTES": p.channel_bytes}
-    return {name: int(value) for name, value in result.items()}
 
 
 @cocotb.test()
