@@ -1,0 +1,172 @@
+"""kpu_writeback: every byte of a map reaches its place in the AI RAM, and no other byte changes."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+
+import cocotb
+import numpy as np
+import pytest
+from cocotb.clock import Clock
+from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
+
+from openkpu.golden.layers import make_descriptor
+from openkpu.hw.configs import CORES
+from openkpu.hw.fields import ROW_BYTES
+from openkpu.perf.cycles import Block, blocks
+from openkpu.perf.plan import Plan, plan
+from tb.bench import RTL, SIMULATORS, run_bench
+from tb.plans import fields, pack
+
+NAME = os.environ.get("KPU_CONFIG", "full")
+CORE = CORES[NAME]
+LANES = CORE.SEGS * CORE.LPS
+ROWS = 1024
+
+
+class Bench:
+    def __init__(self, dut, stall: float):
+        self.dut, self.stall = dut, stall
+        self.rng = random.Random(cocotb.RANDOM_SEED)
+        cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
+
+    async def reset(self) -> None:
+        for name in ("s_valid", "r_valid", "wr_ready"):
+            getattr(self.dut, name).value = 0
+        self.dut.rst.value = 1
+        await ClockCycles(self.dut.clk, 2)
+        self.dut.rst.value = 0
+        await RisingEdge(self.dut.clk)
+
+    async def run(self, p: Plan, maps: np.ndarray) -> None:
+        """Send a layer's results as the lanes do and compare the memory afterwards."""
+        dut, rng = self.dut, self.rng
+        dut.layer.value = pack(fields(p))
+        ram = np.frombuffer(rng.randbytes(ROWS * ROW_BYTES), np.uint8).copy()
+        expected = ram.copy()
+        p.descriptor.out_layout.scatter(expected, maps)
+        commands = list(blocks(p))
+        results = list(self._results(p, maps))
+        idle = 0
+        while idle < 3:
+            self._offer(commands, results)
+            dut.wr_ready.value = int(rng.random() >= self.stall)
+            await FallingEdge(dut.clk)
+            if dut.wr_valid.value == 1 and dut.wr_ready.value == 1:
+                enables, data = int(dut.wr_be.value), int(dut.wr_data.value.to_unsigned()).to_bytes(64, "little") \
+                    if dut.wr_data.value.is_resolvable else self._known(dut.wr_data.value, int(dut.wr_be.value))
+                row = int(dut.wr_row.value)
+                for i in range(ROW_BYTES):
+                    if enables >> i & 1:
+                        ram[row * ROW_BYTES + i] = data[i]
+            if commands and dut.s_valid.value == 1 and dut.s_ready.value == 1:
+                commands.pop(0)
+            if results and dut.r_valid.value == 1 and dut.en.value == 1:
+                results.pop(0)
+            idle = idle + 1 if dut.idle.value == 1 and not commands and not results else 0
+            await RisingEdge(dut.clk)
+        wrong = np.flatnonzero(ram != expected)
+        assert not len(wrong), f"{len(wrong)} bytes differ, the first at row {wrong[0] // ROW_BYTES}, byte " \
+                               f"{wrong[0] % ROW_BYTES}: {p}"
+
+    @staticmethod
+    def _known(value, enables: int) -> bytes:
+        """The enabled bytes of a word whose other bytes were never written (Icarus: unknown)."""
+        text = str(value)
+        parts = [text[len(text) - 8 * i - 8:len(text) - 8 * i] for i in range(ROW_BYTES)]
+        assert all(set(part) <= {"0", "1"} for i, part in enumerate(parts) if enables >> i & 1), "unknown byte"
+        return bytes(int(part, 2) if set(part) <= {"0", "1"} else 0 for part in parts)
+
+    def _offer(self, commands: list[Block], results: list[tuple]) -> None:
+        dut = self.dut
+        dut.s_valid.value = int(bool(commands) and self.rng.random() >= self.stall)
+        if commands:
+            b = commands[0]
+            for name, value in (("channel", b.channel), ("outs", b.outs), ("oy", b.row), ("rows", b.rows),
+                                ("ox", b.column), ("cols", b.columns)):
+                getattr(dut, f"s_{name}").value = value
+        # The lanes keep a result until it is taken.
+        if not results:
+            dut.r_valid.value = 0
+        elif dut.r_valid.value != 1 or self.taken is not results[0]:
+            dut.r_valid.value = int(self.rng.random() >= self.stall)
+        if results:
+            self.taken = results[0]
+            pos, line_end, data = results[0]
+            dut.r_pos.value = pos
+            dut.r_line_end.value = line_end
+            dut.results.value = int.from_bytes(data, "little")
+
+    taken: tuple | None = None
+
+    def _results(self, p: Plan, maps: np.ndarray) -> Iterator[tuple[int, int, bytes]]:
+        """(position in the row, end of a line, byte of every lane) in the order of the drain."""
+        for b in blocks(p):
+            if p.dwfast:
+                yield from self._depthwise(p, b, maps)
+                continue
+            per_column = CORE.SEGS >> p.lgp
+            groups = b.columns if p.overlap else -(-b.columns // (1 << p.lgp))
+            for phase in range(CORE.SEGLEN // CORE.LPS):
+                for y in range(b.row, b.row + b.rows):
+                    for group in range(groups):
+                        data = bytearray(self.rng.randbytes(LANES))
+                        for lane in range(LANES):
+                            segment, i = divmod(lane, CORE.LPS)
+                            column, nth = divmod(segment, per_column)
+                            o = nth * CORE.SEGLEN + phase * CORE.LPS + i
+                            x = (group << p.lgp) + column
+                            if o < b.outs and x < b.columns:
+                                data[lane] = maps[b.channel + o, y, b.column + x]
+                        yield b.column % 64 + (group << p.lgp), int(group == groups - 1), bytes(data)
+
+    def _depthwise(self, p: Plan, b: Block, maps: np.ndarray) -> Iterator[tuple[int, int, bytes]]:
+        """Results lie as in the row: slot by slot, LANES bytes at a time."""
+        pitch = 64 >> p.lgi
+        first = b.channel % (1 << p.lgi) * pitch
+        groups = -(-b.columns // LANES)
+        for y in range(b.row, b.row + b.rows):
+            row = bytearray(self.rng.randbytes(64 + LANES))
+            for o in range(b.outs):
+                line = maps[b.channel + o, y, b.column:b.column + b.columns].tobytes()
+                row[first + o * pitch:first + o * pitch + len(line)] = line
+            for group in range(groups):
+                at = first + group * LANES
+                yield at, int(group == groups - 1), bytes(row[at:at + LANES])
+
+
+def random_plan(rng: random.Random) -> Plan:
+    shape = rng.choice(({}, {}, {"pool_type": rng.randrange(1, 10)}, {"depth_wise_layer": 1}, {"first_stride": 1}))
+    channels, height, width = rng.randint(1, rng.choice((5, 40))), rng.randint(4, 9), rng.choice(
+        (4, 5, 15, 16, 17, 31, 32, 33, 63, 64, 65, 80, 130))
+    return plan(make_descriptor((channels, height, width), channels if "depth_wise_layer" in shape
+                                else rng.randint(1, 40), image_dst_addr=rng.randrange(100), **shape), CORE)
+
+
+@cocotb.test()
+async def maps_of_all_shapes_are_written(dut):
+    b = Bench(dut, 0.0)
+    await b.reset()
+    for _ in range(12):
+        p = random_plan(b.rng)
+        await b.run(p, np.frombuffer(b.rng.randbytes(int(np.prod(p.descriptor.out_shape))), np.uint8)
+                    .reshape(p.descriptor.out_shape))
+
+
+@cocotb.test()
+async def stalls_of_lanes_and_memory_change_nothing(dut):
+    b = Bench(dut, 0.5)
+    await b.reset()
+    for _ in range(6):
+        p = random_plan(b.rng)
+        await b.run(p, np.frombuffer(b.rng.randbytes(int(np.prod(p.descriptor.out_shape))), np.uint8)
+                    .reshape(p.descriptor.out_shape))
+
+
+@pytest.mark.parametrize("simulator, name", [(s, name) for s in SIMULATORS for name in ("full", "tiny")])
+def test_kpu_writeback(simulator, name):
+    core = CORES[name]
+    run_bench(simulator, "kpu_writeback", "tb.writeback.test_writeback", [RTL / "kpu_writeback.v"],
+              parameters={"SEGS": core.SEGS, "SEGLEN": core.SEGLEN, "LPS": core.LPS}, environment={"KPU_CONFIG": name})
