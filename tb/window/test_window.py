@@ -1,0 +1,225 @@
+"""kpu_feature_fetch and kpu_window: the nine inputs of every pixel column, for every kind of layer and shape."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cocotb
+import numpy as np
+import pytest
+from cocotb.clock import Clock
+from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
+
+from openkpu.golden.layers import make_descriptor
+from openkpu.hw.configs import CORES
+from openkpu.hw.descriptor import replace
+from openkpu.hw.fields import ROW_BYTES
+from openkpu.perf.cycles import Block, blocks, line_rows
+from openkpu.perf.plan import RIGHT_PIXEL_POOL, Plan, plan
+from tb.bench import RTL, SIMULATORS, run_bench
+from tb.plans import fields, pack
+
+CORE = CORES["fpga"]
+LANES = CORE.SEGS * CORE.LPS
+ROWS = 1024
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A pass command, and the image behind it."""
+
+    command: dict[str, int]
+    channel: int
+    slots: int
+    first_x: int     # image column of byte 0 of the word
+    lines: list[int]
+    takes: list[int]  # q of every take of a line
+
+
+def passes(p: Plan) -> Iterator[tuple[Pass, int]]:
+    """All passes of a layer as kpu_seq commands them, with the number of rows they need."""
+    d = p.descriptor
+    per_word = 64 >> d.first_stride
+    for b in blocks(p):
+        for g in range(1 if p.single else p.passes):
+            yield one_pass(p, b, g, per_word), sum(line_rows(p, b, g))
+
+
+def one_pass(p: Plan, b: Block, g: int, per_word: int) -> Pass:
+    d = p.descriptor
+    channel = b.channel if p.single else g if p.k3 else 9 * g
+    slots = 1 if p.single or p.k3 else min(9, d.i_ch_num - channel)
+    start = b.column << p.lgs
+    right = int(d.pool_type == RIGHT_PIXEL_POOL and not d.first_stride)
+    if p.dwfast:
+        x, span, y, count, step = 0, 63, 0, d.o_col_high, 1
+        first = b.channel % (1 << p.lgi) << 6 - p.lgi
+        takes = [first + LANES * k for k in range(-(-b.columns // LANES))]
+    else:
+        wider = b.columns + (p.overlap and not b.last_strip)
+        x, y = start % per_word, b.row << p.lgs
+        count = b.rows + (not b.last_tile) if p.overlap else b.rows << p.lgc
+        span = wider - 1 if p.overlap else (b.columns - 1 << p.lgs) + (1 << p.lgc) - 1 + right
+        step = 1 if p.lgc else 1 << p.lgs
+        groups = wider if p.overlap else -(-b.columns // (1 << p.lgp))
+        takes = [x + right + (k << p.lgp + p.lgs) + dx for k in range(groups) for dx in range(1 << p.lgc)]
+    command = {"channel": channel, "slots": slots, "y": y, "lines": count, "step": step, "word": start // per_word,
+               "x": x, "span": span}
+    return Pass(command, channel, slots, start - start % per_word, [y + i * step for i in range(count)], takes)
+
+
+class Bench:
+    def __init__(self, dut, stall: float):
+        self.dut, self.stall = dut, stall
+        self.rng = random.Random(cocotb.RANDOM_SEED)
+        cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
+
+    async def reset(self) -> None:
+        for name in ("s_valid", "rd_ready", "rd_rvalid", "take", "set_done"):
+            getattr(self.dut, name).value = 0
+        self.dut.rst.value = 1
+        await ClockCycles(self.dut.clk, 2)
+        self.dut.rst.value = 0
+
+    async def run(self, p: Plan, limit: int = 12) -> None:
+        """Up to ``limit`` passes of a layer in a row; every take is compared."""
+        dut, rng, d = self.dut, self.rng, p.descriptor
+        source = replace(d.in_layout, channels=d.source_channels)
+        ram = np.frombuffer(rng.randbytes(ROWS * ROW_BYTES), np.uint8)
+        image = source.gather(ram)[:, ::1 + d.first_stride, ::1 + d.first_stride]
+        self.image = np.pad(image, ((0, 0), (1, 1), (1, 1)), constant_values=d.pad_value)
+        dut.layer.value = pack(fields(p))
+        listed = list(passes(p))
+        begin = rng.randrange(max(1, len(listed) - limit + 1)) if not p.dwfast else 0
+        chosen = [one for one, _ in listed[begin:begin + limit]]
+        rows = sum(needed for _, needed in listed[begin:begin + limit])
+        commands = list(chosen)
+        takes = [(one, y, q, q == one.takes[-1]) for one in chosen for y in one.lines for q in one.takes]
+        pending: int | None = None
+        checked: tuple | None = None
+        reads = 0
+        for _ in range(60 * (len(takes) + rows) + 200):
+            dut.s_valid.value = int(bool(commands) and rng.random() >= self.stall)
+            if commands:
+                for name, value in commands[0].command.items():
+                    getattr(dut, f"s_{name}").value = value
+            dut.rd_ready.value = int(rng.random() >= self.stall)
+            dut.rd_rvalid.value = int(pending is not None)
+            if pending is not None:
+                dut.rd_rdata.value = int.from_bytes(ram[pending * 64:pending * 64 + 64].tobytes(), "little")
+            dut.take.value = dut.set_done.value = 0
+            await FallingEdge(dut.clk)
+            if checked:
+                self._check(p, *checked)
+                checked = None
+            assert dut.overflow.value == 0, "a row came that the queue has no room for"
+            pending = None
+            if dut.rd_valid.value == 1 and dut.rd_ready.value == 1:
+                pending = int(dut.rd_row.value)
+                reads += 1
+                assert source.base <= pending < source.end, f"row {pending} is outside the map: {p}"
+            if commands and dut.s_valid.value == 1 and dut.s_ready.value == 1:
+                commands.pop(0)
+            if takes and dut.set_valid.value == 1 and rng.random() >= self.stall:
+                one, y, q, last = takes.pop(0)
+                dut.take.value = 1
+                dut.q.value = q
+                dut.set_done.value = int(last)
+                checked = one, y, q
+            await RisingEdge(dut.clk)
+            if not takes and not checked:
+                break
+        assert not takes and not commands, f"{len(takes)} takes are left: {p}"
+        dut.take.value = dut.set_done.value = dut.s_valid.value = dut.rd_rvalid.value = 0
+        await ClockCycles(dut.clk, 3)
+        padding = sum(self._lines_outside(p, one) for one in chosen)
+        assert reads == rows - padding, f"{reads} rows are read where the cycle model counts {rows} - {padding}: {p}"
+
+    @staticmethod
+    def _lines_outside(p: Plan, one: Pass) -> int:
+        """Lines of padding that the fetch names without reading them."""
+        if not (p.k3 or p.dwfast):
+            return 0
+        below = sum(y + 1 == p.height for y in one.lines)
+        # A line above the image costs nothing in the first line of a pass.
+        fresh = one.lines[1:] if one.command["step"] > 1 else []
+        return below + sum(y == 0 for y in fresh)
+
+    def _check(self, p: Plan, one: Pass, y: int, q: int) -> None:
+        d = p.descriptor
+        if p.dwfast:
+            got = int(self.dut.dww.value).to_bytes(LANES * 9, "little")
+            pitch = 64 >> p.lgi
+            for lane in range(LANES):
+                slot, x = divmod(q + lane, pitch)
+                channel = one.channel - one.channel % (1 << p.lgi) + slot
+                x += one.first_x
+                if channel < d.source_channels and x < p.width and slot < 1 << p.lgi:
+                    expected = self._taps(channel, y, x)
+                    if not p.k3:
+                        expected = bytes(4) + expected[4:5] + bytes(4)
+                    self._equal(got[9 * lane:9 * lane + 9], expected, p, channel, y, x)
+            return
+        # Only what is used is defined: columns behind the line's end give sums that nobody reads.
+        text = str(self.dut.win.value)
+        for column in range(1 << p.lgp):
+            x = one.first_x + q + (column << p.lgs)
+            if x >= p.width or q + (column << p.lgs) >= 66:
+                continue
+            bits = text[len(text) - 72 * column - 72:len(text) - 72 * column]
+            got = int(bits, 2).to_bytes(9, "little")
+            if p.k3:
+                expected = self._taps(one.channel, y, x)
+            else:
+                expected = bytes(self.image[one.channel:one.channel + one.slots, y + 1, x + 1].tolist())
+                expected += bytes(9 - one.slots)
+            self._equal(got, expected, p, one.channel, y, x)
+
+    def _taps(self, channel: int, y: int, x: int) -> bytes:
+        return self.image[channel, y:y + 3, x:x + 3].tobytes()
+
+    @staticmethod
+    def _equal(got: bytes, expected: bytes, p: Plan, channel: int, y: int, x: int) -> None:
+        assert got == expected, f"channel {channel}, row {y}, column {x}: {got.hex()} instead of {expected.hex()}: {p}"
+
+
+def random_plan(rng: random.Random) -> Plan:
+    shape = rng.choice(({}, {}, {"kernel_type": 1}, {"kernel_type": 1}, {"first_stride": 1, "kernel_type": 1},
+                        {"first_stride": 1}, {"depth_wise_layer": 1, "kernel_type": 1}, {"depth_wise_layer": 1},
+                        {"bypass_conv": 1}))
+    width = rng.choice((1, 2, 4, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 128, 130, 200))
+    channels, height = rng.randint(1, 24), rng.randint(1, 9)
+    channels = min(channels, max(1, ROWS // 2 // (height * -(-width // 64))))
+    if rng.random() < 0.6 and "first_stride" not in shape and width >= 4 and height >= 4:
+        shape = shape | {"pool_type": rng.randrange(1, 10)}
+    if not any(name in shape for name in ("depth_wise_layer", "bypass_conv")):
+        channels, outs = channels, rng.randint(1, 20)
+    else:
+        outs = channels
+    return plan(make_descriptor((channels, height, width), outs, image_src_addr=rng.randrange(64),
+                                pad_value=rng.randrange(256), **shape), CORE)
+
+
+@cocotb.test()
+async def windows_of_random_layers(dut):
+    b = Bench(dut, 0.0)
+    await b.reset()
+    for _ in range(30):
+        await b.run(random_plan(b.rng))
+
+
+@cocotb.test()
+async def stalls_change_nothing(dut):
+    b = Bench(dut, 0.4)
+    await b.reset()
+    for _ in range(20):
+        await b.run(random_plan(b.rng))
+
+
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_kpu_window(simulator):
+    run_bench(simulator, "tb_window", "tb.window.test_window",
+              [RTL.parent / "tb/window/tb_window.v", RTL / "conv/kpu_feature_fetch.v", RTL / "conv/kpu_window.v",
+               RTL / "kpu_queue.v"], parameters={"SEGS": CORE.SEGS, "LANES": LANES})
