@@ -192,7 +192,7 @@ def _environment(simulator: str) -> dict[str, str]:
     if simulator == "verilator":
         environment = verilator_environment()
         flags = environment.get("MAKEFLAGS", "")
-        return environment | {"MAKEFLAGS": f"{flags} OPT_FAST=-O3 OPT_SLOW=-O0".strip()}
+        return environment | {"MAKEFLAGS": f"{flags} OPT_FAST=-O1 OPT_SLOW=-O0".strip()}
     if not shutil.which("iverilog"):
         raise DeviceError("Icarus Verilog is not installed; install it with: sudo apt-get install iverilog")
     return {}
