@@ -159,7 +159,6 @@ class Parameters:
         left = passes * b.outs
         if p.channel_bytes <= 9 * p.piece:  # one contiguous piece of memory per load
             jobs = sum(c % d.o_ch_num_coef == 0 for c in range(b.channel, b.channel + b.outs))
-            groups = b.outs * (p.channel_bytes // group)
             work = b.outs * p.channel_bytes / 8 + jobs * JOB
         else:
             size = min(p.channel_bytes - first // 2 ** p.wide * group, passes // 2 ** p.wide * group)
@@ -169,9 +168,6 @@ class Parameters:
                 skip = (address + channel * p.channel_bytes) % 8
                 beats = -(-(skip + size) // 8)
                 work += beats + 1 + -(-size // group) - (8 * beats - 8 - skip) // group
-            groups = b.outs * (size // group)
-        if p.wide:
-            work += groups  # kpu_unpack takes no word while it gives the high bytes
         each = max(work / left, 1.0)
         self.pieces.append([left, LONG_AGO])
         while left:
