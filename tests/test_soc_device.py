@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from soc_board import FLASH_BYTES, JEDEC, SRAM_BYTES, config, open_board
 
 from openkpu.devices.dma_driver import DmaDriver
 from openkpu.devices.flash_driver import FlashDriver
 from openkpu.devices.functional import FunctionalDevice
-from openkpu.devices.soc import SocDevice, soc_config
 from openkpu.errors import CapacityError, DeviceError, UsageError
 from openkpu.hw.check import descriptor_errors
 from openkpu.hw.dma import DmaDescriptor
@@ -20,20 +20,13 @@ from openkpu.runtime import Session
 from openkpu.runtime.streaming import FlashSession
 
 SMALL = Path(__file__).parent / "data" / "nncase_small"
-SRAM = 256 << 10
 AT = 0x30000
-FLASH = 1 << 20
 
 
 @pytest.fixture(scope="module")
 def board():
     """One board for the module: building and resetting it costs most."""
-    try:
-        device = SocDevice(soc_config("tiny", SRAM), flash_bytes=FLASH, jedec=0xEF4014, random_state=True)
-    except DeviceError as error:
-        if "install" in str(error):
-            pytest.skip(str(error))
-        raise
+    device = open_board()
     yield device
     device.close()
 
@@ -47,11 +40,10 @@ def device(board):
 
 def small_models():
     """Small networks with several KPU layers that the configuration can hold."""
-    config = soc_config("tiny", SRAM)
     for path in sorted(SMALL.glob("*.kmodel")):
         model = load(path)
         if len(model.kpu_layers) > 1 and not any(
-                descriptor_errors(layer.descriptor, config, layer.eight_bit) for layer in model.kpu_layers):
+                descriptor_errors(layer.descriptor, config(), layer.eight_bit) for layer in model.kpu_layers):
             yield path
 
 
@@ -80,17 +72,17 @@ def test_the_flash_is_identified_and_read_on_any_number_of_lanes(device, lanes):
     content = np.random.default_rng(lanes).bytes(3000)
     device.flash_write(0x1234, content)
     flash = FlashDriver(device, lanes=lanes, spi_hz=45_000_000)
-    assert flash.jedec == 0xEF4014 and flash.size == FLASH and flash.spi_hz == 400_000_000 // 9
+    assert flash.jedec == JEDEC and flash.size == FLASH_BYTES and flash.spi_hz == 400_000_000 // 9
     assert flash.read(0x1234, 3000) == content
 
 
 def test_flash_errors_are_named(device):
     flash = FlashDriver(device)
-    for offset, size in ((FLASH - 4, 8), (-1, 1)):
+    for offset, size in ((FLASH_BYTES - 4, 8), (-1, 1)):
         with pytest.raises(DeviceError, match="outside the flash of 1048576 bytes"):
             flash.read(offset, size)
     with pytest.raises(DeviceError, match="outside the flash"):
-        flash.burn(FLASH - 1, b"ab")
+        flash.burn(FLASH_BYTES - 1, b"ab")
     with pytest.raises(DeviceError, match="differs from flash_expect"):
         FlashDriver(device, expect=0xC84014)
     for lanes, hz, reason in ((3, 10**6, "lanes"), (1, 80_000_001, "SPI clock"), (1, 0, "SPI clock")):
@@ -171,9 +163,9 @@ def test_impossible_streaming_is_refused_with_the_reason(device):
     with pytest.raises(CapacityError, match="smaller than"):
         FlashSession(model, device, flash, AT, dual=True, batch_size=1)
     with pytest.raises(CapacityError, match="SRAM"):
-        FlashSession(model, device, flash, AT, dual=True, batch_size=SRAM)
+        FlashSession(model, device, flash, AT, dual=True, batch_size=SRAM_BYTES)
     with pytest.raises(DeviceError, match="outside the flash"):
-        FlashSession(model, device, flash, FLASH - 8, dual=False, batch_size=0)
+        FlashSession(model, device, flash, FLASH_BYTES - 8, dual=False, batch_size=0)
 
 
 def test_a_flash_that_goes_away_while_streaming_is_an_error(device):

@@ -1,0 +1,31 @@
+"""The SoC that tests simulate: a small core with the chip's AI RAM; 256 KiB of SRAM and 1 MiB of flash."""
+
+from dataclasses import replace
+
+import pytest
+
+from openkpu.devices.soc import SocDevice, soc_config
+from openkpu.errors import DeviceError
+from openkpu.hw.configs import CORES
+
+SRAM_BYTES = 256 << 10
+FLASH_BYTES = 1 << 20
+JEDEC = 0xEF4014
+NAME = "soc-test"
+
+CORES[NAME] = replace(CORES["tiny"], AIRAM_ROWS=CORES["full"].AIRAM_ROWS, WEIGHT_ENTRIES=4096)
+
+
+def config():
+    """What the board can hold."""
+    return soc_config(NAME, SRAM_BYTES)
+
+
+def open_board() -> SocDevice:
+    """A board with random initial state; skips the test when no simulator can be built."""
+    try:
+        return SocDevice(config(), flash_bytes=FLASH_BYTES, jedec=JEDEC, random_state=True)
+    except DeviceError as error:
+        if "install" in str(error):
+            pytest.skip(str(error))
+        raise
