@@ -52,6 +52,7 @@ module kpu_drain #(
     reg [2:0] ready;
 
     reg run, bank;
+    reg freeing;  // the block's last sum still stands in the RAM's output until the lanes take it
     reg [PHASE_W-1:0] phase;
     reg [9:0] row;
     reg [6:0] group;
@@ -88,12 +89,14 @@ module kpu_drain #(
     assign t_line_end = line_end;
     assign t_params_end = phase_end;
     assign s_ready = d_re && block_end;
-    assign bank_freed = s_ready;
+    assign bank_freed = freeing && en;
     assign params_take = begin_phase || (d_re && phase_end && !block_end && params_valid);
 
     always @(posedge clk) begin
         late <= {late[SKEW-2:0], block_done};
         ready <= ready + {2'd0, late[SKEW-1]} - {2'd0, s_ready};
+        if (s_ready) freeing <= 1'b1;
+        else if (en) freeing <= 1'b0;
         if (d_re) begin
             wx <= wx + 2'd1;
             if (last_x) begin
@@ -140,6 +143,7 @@ module kpu_drain #(
             late <= {SKEW{1'b0}};
             ready <= 3'd0;
             run <= 1'b0;
+            freeing <= 1'b0;
             bank <= 1'b0;
             phase <= {PHASE_W{1'b0}};
         end

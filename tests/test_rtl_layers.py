@@ -1,12 +1,15 @@
 """Single layers in the RTL: the vendor's raw_layers and random ones, in all configurations."""
 
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from openkpu.golden.layers import layers, load_raw_layer
+from openkpu.golden.layers import Layer, layers, load_raw_layer, make_descriptor
+from openkpu.golden.parameters import BN_FIELDS, pack_activation, pack_fields
 from openkpu.hw.check import descriptor_errors
 from openkpu.hw.configs import CORES, config_named
 from rtl import open_rtl
@@ -37,6 +40,29 @@ def test_raw_layers(device, record_property):
             ran += 1
     assert ran == 200 if device.config.name == "full" else ran >= 50
     record_property("raw_layers", ran)
+
+
+def plain_layer(in_shape, out_channels, **fields):
+    """A layer with random weights and tables that use all of the output range."""
+    rng = np.random.default_rng(out_channels)
+    d = make_descriptor(in_shape, out_channels, **fields)
+    bn = pack_fields(BN_FIELDS, norm_mul=rng.integers(1, 2000, out_channels),
+                     norm_add=rng.integers(-1000, 1000, out_channels), norm_shift=np.full(out_channels, 10))
+    act = pack_activation([-2**35, *sorted(rng.integers(-20000, 20000, 15).tolist())],
+                          rng.integers(-500, 500, 16).tolist(), [8] * 16, rng.integers(0, 255, 16).tolist())
+    weights = rng.integers(0, 256, d.para_size * d.load_time, np.uint8)
+    return Layer(f"{in_shape}->{out_channels}", d, True, weights, bn, act, rng.integers(0, 256, in_shape, np.uint8))
+
+
+# Layers that were wrong once (docs/bugs.md).
+@pytest.mark.parametrize("layer", [
+    plain_layer((3, 17, 1), 845), plain_layer((7, 19, 2), 207, pool_type=5),
+    plain_layer((1, 1, 129), 1, kernel_type=1, pool_type=8, pad_value=166),
+    plain_layer((1, 17, 100), 1, kernel_type=1, pool_type=6, depth_wise_layer=1),
+], ids=lambda layer: layer.name)
+def test_layer_that_was_wrong_once(layer):
+    with closing(open_rtl("full")) as device:
+        check_layer(device, layer)
 
 
 @pytest.mark.parametrize("config, examples", [("full", 120), ("fpga", 40), ("tiny", 40)])
