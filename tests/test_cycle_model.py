@@ -33,7 +33,7 @@ PLANS = {
     # P = 1, 2 and 4 cost 4 * 20, 8 * 10 and 16 * 5: the first one wins. 128 // 20 = 6 rows, 3 tiles, 5 rows each.
     "wide 1x1 layer": (
         ((256, 15, 20), 256, {}),
-        {"lgp": 0, "rows": 5, "passes": 29, "block": 64, "piece": 64, "keep": True, "repetitions": 3}),
+        {"lgp": 0, "rows": 5, "passes": 29, "block": 64, "piece": 32, "keep": True, "repetitions": 3}),
     # The last strip is 16 of 64 columns wide: tiles of 8 instead of 2 rows.
     "last strip of its own height": (
         ((32, 60, 80), 64, {}),

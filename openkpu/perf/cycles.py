@@ -26,7 +26,6 @@ WAITS = ("parameters", "features", "write-back")
 MEMORY_LATENCY = 20  # from a burst's address to its first word
 DECODE = 105         # from a layer's start to the next one's plan: 12 words, checks, search, four divisions
 FETCH = 2            # from the plan to the first burst's address
-JOB = 3              # between two contiguous pieces of parameters
 LANE_STAGES = 10     # from a partial sum's read to the byte in a line register
 QUEUE = 4            # commands that the sequencer can be ahead of a unit
 LONG_AGO = -10**9
@@ -147,20 +146,18 @@ class Parameters:
         if d.load_act or d.load_para or not d.bypass_conv:
             self.done = max(self.done, start + FETCH + MEMORY_LATENCY)
         if d.load_act:
-            self.done += JOB + ACT_TABLE_BYTES // 8
+            self.done += ACT_TABLE_BYTES // 8
         if d.load_para:
-            self.done += JOB + d.o_ch_num
-        return self.done + JOB
+            self.done += d.o_ch_num
+        return self.done + 3
 
     def piece(self, p: Plan, b: Block, first: int, passes: int) -> float:
         """Cycle in which the weights of ``passes`` passes of a block from the ``first`` on have arrived."""
         d = p.descriptor
         group = 9 << p.wide  # bytes that are taken together
         left = passes * b.outs
-        if p.channel_bytes <= 9 * p.piece:  # one contiguous piece of memory per load
-            jobs = sum(c % d.o_ch_num_coef == 0 for c in range(b.channel, b.channel + b.outs))
-            groups = b.outs * (p.channel_bytes // group)
-            work = b.outs * p.channel_bytes / 8 + jobs * JOB
+        if p.channel_bytes <= 9 * p.piece:
+            work = b.outs * p.channel_bytes / 8
         else:
             size = min(p.channel_bytes - first // 2 ** p.wide * group, passes // 2 ** p.wide * group)
             address = d.para_start_addr + first // 2 ** p.wide * group
@@ -168,10 +165,7 @@ class Parameters:
             for channel in range(b.channel, b.channel + b.outs):
                 skip = (address + channel * p.channel_bytes) % 8
                 beats = -(-(skip + size) // 8)
-                work += beats + 1 + -(-size // group) - (8 * beats - 8 - skip) // group
-            groups = b.outs * (size // group)
-        if p.wide:
-            work += groups  # kpu_unpack takes no word while it gives the high bytes
+                work += max(beats, -(-size // group) << p.wide)
         each = max(work / left, 1.0)
         self.pieces.append([left, LONG_AGO])
         while left:

@@ -114,7 +114,7 @@ def plan(d: Descriptor, core: CoreParameters, eight_bit: bool = True) -> Plan:
         descriptor=d, dwfast=dwfast, single=by_channel, k3=k3, wide=wide,
         width=_ceil(d.i_row_wid, 1 + decim), height=_ceil(d.i_col_high, 1 + decim),
         lgs=lgs, lgc=lgc, overlap=overlap, lgi=lgi, lgo=lgo, lgp=lgp, lgsw=lgsw, rows=rows, last_rows=last_rows,
-        passes=passes, piece=2 if by_channel else core.WEIGHT_ENTRIES >> 1 >> (lgpes - lgp), keep=keep,
+        passes=passes, piece=2 if by_channel else core.WEIGHT_ENTRIES >> 2 >> (lgpes - lgp), keep=keep,
         repetitions=1 if dwfast else repetitions, block=block, channel_bytes=taps << wide)
 
 

@@ -53,7 +53,7 @@ module kpu_feature_fetch #(
     reg [3:0] p_slots;
     reg [9:0] p_y, p_lines;
     reg [2:0] p_step;
-    reg p_left, p_right, p_edge;
+    reg p_left, p_right, p_edge, p_lone;
     reg [4:0] p_word;
     reg [6:0] p_width;       // pixels of the line in this word
     wire [10:0] s_group = s_channel >> lgi;
@@ -73,6 +73,7 @@ module kpu_feature_fetch #(
     reg [9:0] y, lines;
     reg [2:0] step;
     reg left, right;
+    reg lone;             // the word on the right has one pixel only
     reg edge_known;       // kpu_window still has the neighbour on the left from the strip before
     reg [6:0] width;
     reg fresh;            // the next set starts anew (no lines to reuse)
@@ -109,7 +110,7 @@ module kpu_feature_fetch #(
     assign token = {
         line_read[8:0], edge_known && kind == 2'd0, 5'd0, set_ends, shift, out, fill_above, kind,
         k3 ? {2'd0, r} : slot, k3 ? 4'd1 : n, dwfast ? 2'd0 : sub,
-        k3 ? 4'd0 : slots, width};
+        k3 ? 4'd0 : slots, kind == 2'd2 && lone ? 7'd1 : width};
 
     wire load = prep == 2'd2 && (!run || (fire && pass_ends));
     assign s_ready = prep == 2'd0;
@@ -128,6 +129,7 @@ module kpu_feature_fetch #(
                 p_left <= layer[`PL_K3] && !dwfast && s_word != 5'd0 && s_x == 6'd0;
                 p_edge <= layer[`PL_K3] && dwfast && s_word != 5'd0;
                 p_right <= (reach >= {1'b0, per_word}) && width_left > {4'd0, per_word};
+                p_lone <= width_left == {4'd0, per_word} + 11'd1;
                 p_width <= width_left > {4'd0, per_word} ? per_word : width_left[6:0];
                 prep <= 2'd1;
             end
@@ -177,6 +179,7 @@ module kpu_feature_fetch #(
             step <= p_step;
             left <= p_left;
             right <= p_right;
+            lone <= p_lone;
             edge_known <= p_edge;
             width <= p_width;
             fresh <= 1'b1;

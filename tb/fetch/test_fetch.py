@@ -98,8 +98,10 @@ class Bench:
         await RisingEdge(dut.clk)
         dut.plan_valid.value = 0
         # Idle: the address side is ready again and no word has come for a while.
-        quiet = 0
+        quiet = waited = 0
         while quiet < 80:
+            waited += 1
+            assert waited < 100_000, f"the fetch does not end: {p}"
             before = len(self.fetched)
             await FallingEdge(dut.clk)
             await RisingEdge(dut.clk)

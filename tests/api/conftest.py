@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 from pathlib import Path
@@ -20,6 +21,7 @@ SHARED = Path(os.environ.get("OPENKPU_SHARED", REPO.parent / "shared"))
 @pytest.fixture
 def make_board(tmp_path):
     """Function that makes the current session from settings; screen and /sd lie in the test's folder."""
+    gc.collect()  # finalisers of other tests' networks print, and must not do so into this test's output
     def make(*burn, **settings):
         settings.setdefault("lcd", tmp_path / "lcd")
         settings.setdefault("sd", tmp_path)
