@@ -1,4 +1,4 @@
-# Targets: demo examples test check-rtl lint bench-functional bench-api bench-cycles bench-sim bench-flash icarus venv clean.
+# Targets: demo examples test check-rtl lint synth-check fpga-estimate bench-functional bench-api bench-cycles bench-sim bench-flash icarus venv clean.
 # Everything is installed into .venv on first use.
 
 PYTHON ?= python3
@@ -9,12 +9,13 @@ INSTALLED := $(VENV)/.installed
 TOOLS := $(VENV)/.tools
 SIMULATOR := $(VENV)/.simulator
 LINT_TOOLS := $(VENV)/.lint-tools
+SYNTH_TOOLS := $(VENV)/.synth-tools
 SHELL := /bin/bash
 
 # One BLAS thread per test process: several of them share the cores already.
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help venv demo examples icarus test check-rtl lint bench-functional bench-api bench-cycles bench-sim bench-flash clean
+.PHONY: help venv demo examples icarus test check-rtl lint synth-check fpga-estimate bench-functional bench-api bench-cycles bench-sim bench-flash clean
 .DEFAULT_GOAL := help
 
 help:
@@ -44,6 +45,10 @@ $(TOOLS): $(INSTALLED)
 
 $(LINT_TOOLS): $(TOOLS)
 	$(PY) -m pip install -q --disable-pip-version-check -e '.[lint]'
+	@touch $@
+
+$(SYNTH_TOOLS): $(INSTALLED)
+	$(PY) -m pip install -q --disable-pip-version-check -e '.[synth]'
 	@touch $@
 
 # Icarus Verilog needs root to install; the tests that use it are skipped by name without it.
@@ -93,6 +98,14 @@ check-rtl: $(TOOLS)
 lint: $(TOOLS) $(LINT_TOOLS)
 	$(PY) -m ruff check .
 	$(PY) tools/lint.py
+
+# Latches, memories in flip-flops, cells per module. CONFIGS names the configurations to check.
+synth-check: $(SYNTH_TOOLS)
+	$(PY) tools/synth.py check $(CONFIGS)
+
+# Placed and routed on an ECP5-85: clock and resources (takes a long time).
+fpga-estimate: $(SYNTH_TOOLS)
+	$(PY) tools/synth.py fpga
 
 bench-functional: $(INSTALLED)
 	$(PY) bench/functional.py

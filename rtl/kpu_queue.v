@@ -19,7 +19,7 @@ module kpu_queue #(
     input  wire             m_ready,
     output wire [WIDTH-1:0] m_data
 );
-    reg [WIDTH-1:0] mem [0:(1<<LGDEPTH)-1];
+    (* ram_style = "distributed" *) reg [WIDTH-1:0] mem [0:(1<<LGDEPTH)-1];
     reg [LGDEPTH:0] wp, rp;
 
     assign m_valid = wp != rp;

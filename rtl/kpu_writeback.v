@@ -174,8 +174,10 @@ module kpu_writeback #(
 
         if (wr_ready) wr_valid <= 1'b0;
         if (step) begin
-            for (l = 0; l < LPS; l = l + 1) begin
-                if (l[3:0] < 4'd1 << lgm) begin
+            for (l = 0; l < 4; l = l + 1) begin
+                if (l >= LPS) begin
+                    merged[l] = 512'd0;
+                end else if (l[3:0] < 4'd1 << lgm) begin
                     merged[l] = 512'd0;
                     for (c = 0; c < SEGS; c = c + 1) begin
                         index = lane_index(c[2:0], lgp, seg, (sub << lgm) + l[3:0]);

