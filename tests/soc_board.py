@@ -4,27 +4,26 @@ from dataclasses import replace
 
 import pytest
 
-from openkpu.devices.soc import SocDevice, soc_config
+from openkpu.devices.base import KpuConfig
+from openkpu.devices.soc import SocDevice
 from openkpu.errors import DeviceError
 from openkpu.hw.configs import CORES
 
 SRAM_BYTES = 256 << 10
 FLASH_BYTES = 1 << 20
 JEDEC = 0xEF4014
-NAME = "soc-test"
-
-CORES[NAME] = replace(CORES["tiny"], AIRAM_ROWS=CORES["full"].AIRAM_ROWS, WEIGHT_ENTRIES=4096)
+CORE = replace(CORES["tiny"], AIRAM_ROWS=CORES["full"].AIRAM_ROWS, WEIGHT_ENTRIES=4096)
 
 
-def config():
+def config() -> KpuConfig:
     """What the board can hold."""
-    return soc_config(NAME, SRAM_BYTES)
+    return replace(CORE.config("soc-test"), sram_bytes=SRAM_BYTES)
 
 
 def open_board() -> SocDevice:
     """A board with random initial state; skips the test when no simulator can be built."""
     try:
-        return SocDevice(config(), flash_bytes=FLASH_BYTES, jedec=JEDEC, random_state=True)
+        return SocDevice(config(), core=CORE, flash_bytes=FLASH_BYTES, jedec=JEDEC, random_state=True)
     except DeviceError as error:
         if "install" in str(error):
             pytest.skip(str(error))

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from ..errors import DeviceError, UsageError
-from ..hw.configs import CORES
+from ..hw.configs import CORES, CoreParameters
 from ..hw.dma import DESCRIPTOR_BYTES, DmaDescriptor
 from ..hw.fields import AIRAM_BASE, SRAM_BASE
 from .base import KpuConfig
@@ -45,6 +45,7 @@ class SocDevice:
     Parameters
     ----------
     config : ``name`` chooses the core, ``sram_bytes`` the SRAM (64 KiB to 6 MiB, whole 4 KiB). None is "full".
+    core : parameters of the core, for one that has no name in ``openkpu.hw.configs.CORES``; ``config`` describes it.
     flash_bytes, jedec : size and id of the flash chip.
     random_state, seed : start with random registers and memories instead of zeros.
 
@@ -56,16 +57,17 @@ class SocDevice:
 
     name = "soc"
 
-    def __init__(self, config: KpuConfig | None = None, *, flash_bytes: int = 16 << 20, jedec: int = 0xEF4018,
-                 random_state: bool = False, seed: int = 1):
+    def __init__(self, config: KpuConfig | None = None, *, core: CoreParameters | None = None,
+                 flash_bytes: int = 16 << 20, jedec: int = 0xEF4018, random_state: bool = False, seed: int = 1):
         self._soc = None
         self.config = config or CORES["full"].config("full")
-        if self.config.name not in CORES:
+        core = core or CORES.get(self.config.name)
+        if core is None:
             raise UsageError(f"the RTL has no configuration '{self.config.name}'; choose one of {', '.join(CORES)}")
         sram = self.config.sram_bytes
         if sram % 4096 or not 1 << 16 <= sram <= 6 << 20:
             raise UsageError(f"an SRAM of {sram} bytes cannot be built; give a multiple of 4096 from 64 KiB to 6 MiB")
-        self._lib = _load(library(CORES[self.config.name], soc_sram_bytes=sram))
+        self._lib = _load(library(core, soc_sram_bytes=sram))
         settings = _Config()
         self._lib.openkpu_soc_default_config(ctypes.byref(settings))
         settings.flash_bytes, settings.jedec = flash_bytes, jedec
