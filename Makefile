@@ -1,4 +1,4 @@
-# Targets: demo examples test check-rtl lint synth-check fpga-estimate bench-functional bench-api bench-cycles bench-sim bench-flash icarus venv clean.
+# Targets: demo examples test nncase-ops check-rtl lint synth-check fpga-estimate bench-functional bench-api bench-cycles bench-sim bench-flash icarus venv clean.
 # Everything is installed into .venv on first use.
 
 PYTHON ?= python3
@@ -15,7 +15,7 @@ SHELL := /bin/bash
 # One BLAS thread per test process: several of them share the cores already.
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help venv demo examples icarus test check-rtl lint synth-check fpga-estimate bench-functional bench-api bench-cycles bench-sim bench-flash clean
+.PHONY: help venv demo examples icarus test nncase-ops check-rtl lint synth-check fpga-estimate bench-functional bench-api bench-cycles bench-sim bench-flash clean
 .DEFAULT_GOAL := help
 
 help:
@@ -90,6 +90,16 @@ examples: $(INSTALLED)
 
 test: $(TOOLS) icarus
 	$(PY) -m pytest -n auto --dist worksteal --durations=10 -rs
+
+# The operators' models for tests/test_nncase_operators.py, compiled and run by nncase 1.9, which needs CPython 3.10.
+PYTHON310 ?= python3.10
+
+nncase-ops:
+	@$(PYTHON310) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 10))' \
+	  || { echo "nncase 1.9 needs CPython 3.10. Try: make nncase-ops PYTHON310=/path/to/python3.10"; exit 1; }
+	@test -x build/compile/bin/python || $(PYTHON310) -m venv build/compile
+	build/compile/bin/python -m pip install -q --disable-pip-version-check -r tests/requirements-nncase.txt
+	cd build && compile/bin/python ../tests/generate_nncase_ops.py nncase_ops  # nncase leaves notes where it runs
 
 # What a change in a Verilog file broke, in about a minute: the smallest configuration against the golden model.
 check-rtl: $(TOOLS)

@@ -146,6 +146,8 @@ module kpu_decode #(
     wire bad_range = (!bad_igroup && src_last >= AIRAM_ROWS[24:0]) || (!bad_ogroup && dst_last >= AIRAM_ROWS[24:0]);
     wire bad_weights = !d_bypass && load_bytes > WEIGHT_BYTES[25:0];
     wire bad_align = (d_load_bn && d_bn_addr[2:0] != 3'd0) || (d_load_act && d_act_addr[2:0] != 3'd0);
+    wire [4:0] broken = {1'b0, bad_align, bad_weights, bad_range,
+        bad_groups || bad_slots || bad_size || bad_lines || bad_channels || bad_loads};
     reg [4:0] errors;
 
     // Search for the cheapest number of pixel columns.
@@ -227,8 +229,7 @@ module kpu_decode #(
                 end
             end
             S_CHECK: begin
-                errors <= {1'b0, bad_align, bad_weights, bad_range,
-                    bad_groups || bad_slots || bad_size || bad_lines || bad_channels || bad_loads};
+                errors <= broken;
                 lgp <= 2'd0;
                 lgsw <= d_decim ? 3'd5 : overlap ? 3'd5 : 3'd6;
                 found <= 1'b0;
@@ -237,8 +238,7 @@ module kpu_decode #(
                 divisor <= 12'd9;
                 div_start <= 1'b1;
                 state <= S_TRY;
-                if (bad_align || bad_weights || bad_range || bad_groups || bad_slots || bad_size || bad_lines
-                    || bad_channels || bad_loads) state <= S_LAST;
+                if (broken != 5'd0) state <= S_LAST;
             end
             S_TRY: begin
                 if (fits) state <= S_COST;

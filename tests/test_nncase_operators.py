@@ -11,8 +11,10 @@ from openkpu.devices.functional import FunctionalDevice
 from openkpu.kmodel import load
 from openkpu.runtime.session import Session
 
-DATA = Path(__file__).parent / "data" / "nncase_ops"
-NAMES = sorted(p.stem for p in DATA.glob("*.kmodel"))
+DATA = Path(__file__).parent.parent / "build" / "nncase_ops"
+# Finished sets only: the generator writes the last model's numbers last.
+NAMES = sorted(p.stem for p in DATA.glob("*.npz"))
+pytestmark = pytest.mark.skipif(not NAMES, reason="no models compiled by nncase 1.9; make them with: make nncase-ops")
 
 # Operators whose vendor code uses another library for exp, log and the like, or another order of summation.
 ROUNDED = {"cos", "erf", "exp", "instancenormalization", "log", "logsoftmax", "pow", "reducemean_keepdims", "sigmoid",

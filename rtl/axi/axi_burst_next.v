@@ -22,9 +22,9 @@ module axi_burst_next #(
     localparam [1:0] RESERVED = 2'b11;
     localparam [2:0] BYTES_8 = 3'd3;
 
-    wire [ADDR_BITS-1:0] in_beat = ({{ADDR_BITS-1{1'b0}}, 1'b1} << size[1:0]) - 1'b1;
+    wire [ADDR_BITS-1:0] in_beat = ({{ADDR_BITS-1{1'b0}}, 1'b1} << size) - 1'b1;
     wire [ADDR_BITS-1:0] stepped = (addr | in_beat) + 1'b1;
-    wire [ADDR_BITS-1:0] in_container = ({{ADDR_BITS-8{1'b0}}, len} << size[1:0]) | in_beat;
+    wire [ADDR_BITS-1:0] in_container = ({{ADDR_BITS-8{1'b0}}, len} << size) | in_beat;
 
     assign legal = size <= BYTES_8 && burst != RESERVED;
 

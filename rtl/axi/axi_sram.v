@@ -48,6 +48,7 @@ module axi_sram #(
     reg                  reading;
     reg  [ADDR_BITS-1:0] read_addr;
     wire [ADDR_BITS-1:0] read_next;
+    wire read_legal;
     reg  [7:0]           read_len;
     reg  [7:0]           read_left;
     reg  [2:0]           read_size;
@@ -59,12 +60,13 @@ module axi_sram #(
     assign s_axi_arready = !reading || (fetch && read_last);
     assign s_axi_rresp = 2'b00;
 
-    axi_burst_addr #(.ADDR_BITS(ADDR_BITS)) read_stepper (
+    axi_burst_next #(.ADDR_BITS(ADDR_BITS)) read_stepper (
         .addr(read_addr),
         .len(read_len),
         .size(read_size),
         .burst(read_burst),
-        .next(read_next)
+        .next(read_next),
+        .legal(read_legal)
     );
 
     always @(posedge clk) begin
@@ -93,6 +95,7 @@ module axi_sram #(
     reg                  writing;
     reg  [ADDR_BITS-1:0] write_addr;
     wire [ADDR_BITS-1:0] write_next;
+    wire write_legal;
     reg  [7:0]           write_len;
     reg  [2:0]           write_size;
     reg  [1:0]           write_burst;
@@ -103,12 +106,13 @@ module axi_sram #(
     assign s_axi_wready = writing;
     assign s_axi_bresp = 2'b00;
 
-    axi_burst_addr #(.ADDR_BITS(ADDR_BITS)) write_stepper (
+    axi_burst_next #(.ADDR_BITS(ADDR_BITS)) write_stepper (
         .addr(write_addr),
         .len(write_len),
         .size(write_size),
         .burst(write_burst),
-        .next(write_next)
+        .next(write_next),
+        .legal(write_legal)
     );
 
     always @(posedge clk) begin
@@ -142,6 +146,9 @@ module axi_sram #(
         .raddr(read_addr[ADDR_BITS-1:3]),
         .rdata(s_axi_rdata)
     );
+
+    // The masters keep to legal bursts.
+    wire unused_legal = &{1'b0, read_legal, write_legal};
 
 endmodule
 

@@ -79,6 +79,7 @@ module axi_to_axil #(
     reg  [1:0]  read_state;
     reg  [23:0] read_addr;
     wire [23:0] read_next;
+    wire read_legal;
     reg  [7:0]  read_len;
     reg  [7:0]  read_left;
     reg  [2:0]  read_size;
@@ -94,12 +95,13 @@ module axi_to_axil #(
     assign m_axil_arvalid = read_block & {BLOCKS{read_state == R_ADDR}};
     assign m_axil_rready = read_block & {BLOCKS{read_state == R_DATA}};
 
-    axi_burst_addr #(.ADDR_BITS(24)) read_stepper (
+    axi_burst_next #(.ADDR_BITS(24)) read_stepper (
         .addr(read_addr),
         .len(read_len),
         .size(read_size),
         .burst(read_burst),
-        .next(read_next)
+        .next(read_next),
+        .legal(read_legal)
     );
 
     integer r;
@@ -147,6 +149,7 @@ module axi_to_axil #(
     reg  [2:0]  write_state;
     reg  [23:0] write_addr;
     wire [23:0] write_next;
+    wire write_legal;
     reg  [7:0]  write_len;
     reg  [2:0]  write_size;
     reg  [1:0]  write_burst;
@@ -168,12 +171,13 @@ module axi_to_axil #(
     assign m_axil_wvalid = write_block & {BLOCKS{write_state == W_SEND && !nothing && !w_sent}};
     assign m_axil_bready = write_block & {BLOCKS{write_state == W_ANSWER}};
 
-    axi_burst_addr #(.ADDR_BITS(24)) write_stepper (
+    axi_burst_next #(.ADDR_BITS(24)) write_stepper (
         .addr(write_addr),
         .len(write_len),
         .size(write_size),
         .burst(write_burst),
-        .next(write_next)
+        .next(write_next),
+        .legal(write_legal)
     );
 
     integer w;
@@ -221,6 +225,9 @@ module axi_to_axil #(
         endcase
         if (rst) write_state <= W_IDLE;
     end
+
+    // The masters keep to legal bursts.
+    wire unused_legal = &{1'b0, read_legal, write_legal};
 
 endmodule
 

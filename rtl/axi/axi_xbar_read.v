@@ -131,15 +131,15 @@ module axi_xbar_read #(
                                            s_arsize[3*k+:3], s_arburst[2*k+:2]};
             end
 
-            lut_fifo #(.WIDTH(MASTERS + ID_BITS), .LGDEPTH(LGORDER)) order (
+            kpu_queue #(.WIDTH(MASTERS + ID_BITS), .LGDEPTH(LGORDER)) order (
                 .clk(clk),
                 .rst(rst),
-                .in_valid(take),
-                .in_ready(order_ready),
-                .in_data({grants, chosen[REQUEST_BITS-1-:ID_BITS]}),
-                .out_valid(order_valid),
-                .out_ready(ended),
-                .out_data({owner, owner_id})
+                .s_valid(take),
+                .s_ready(order_ready),
+                .s_data({grants, chosen[REQUEST_BITS-1-:ID_BITS]}),
+                .m_valid(order_valid),
+                .m_ready(ended),
+                .m_data({owner, owner_id})
             );
 
             always @(posedge clk) begin

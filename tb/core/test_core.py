@@ -243,7 +243,7 @@ async def reset_in_the_middle_of_a_layer_leaves_a_working_core(dut):
 
 SOURCES = [
     *(path for path in sorted(RTL.glob("kpu_*.v")) if path.stem != "kpu_soc"), *sorted((RTL / "conv").glob("*.v")),
-    *(RTL / "axi" / f"{name}.v" for name in ("axi_burst_next", "axil_endpoint", "lut_fifo", "ram_fifo"))]
+    *(RTL / "axi" / f"{name}.v" for name in ("axi_burst_next", "axil_endpoint", "ram_fifo"))]
 
 
 @pytest.mark.parametrize("simulator, name", [("icarus", "tiny"), *(("verilator", name) for name in CORES)])

@@ -139,10 +139,10 @@ module kpu_core #(
     wire [64:0] layer;  // cycles to wait, para_size, para_start_addr
     wire        layer_end;
 
-    lut_fifo #(.WIDTH(65), .LGDEPTH(4)) queue (
-        .clk(clk), .rst(rst), .in_valid(queue_valid), .in_ready(queue_full),
-        .in_data({wait_word, size_word[31:15], size_word[63:32]}),
-        .out_valid(layer_valid), .out_ready(layer_end), .out_data(layer)
+    kpu_queue #(.WIDTH(65), .LGDEPTH(4)) queue (
+        .clk(clk), .rst(rst), .s_valid(queue_valid), .s_ready(queue_full),
+        .s_data({wait_word, size_word[31:15], size_word[63:32]}),
+        .m_valid(layer_valid), .m_ready(layer_end), .m_data(layer)
     );
 
     assign irq = calc_done;

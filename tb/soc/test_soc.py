@@ -313,6 +313,7 @@ async def a_reset_while_everything_runs_leaves_a_working_system(dut):
 def test_soc(simulator):
     here = Path(__file__).parent
     run_bench(simulator, "tb_soc", "tb.soc.test_soc", [
-        RTL / "kpu_ram.v", RTL / "kpu_soc.v", *sorted((RTL / "axi").glob("*.v")), *sorted((RTL / "dma").glob("*.v")),
+        RTL / "kpu_ram.v", RTL / "kpu_queue.v", RTL / "kpu_soc.v", *sorted((RTL / "axi").glob("*.v")),
+        *sorted((RTL / "dma").glob("*.v")),
         here / "kpu_core_stand_in.v", *flash_sources(simulator), here / "tb_soc.v"],
         parameters={"MEM_DEPTH": FLASH_BYTES, "DUMMY": DUMMY, "SRAM_BYTES": SRAM_BYTES, "AIRAM_ROWS": AIRAM_ROWS})

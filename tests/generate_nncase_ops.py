@@ -1,6 +1,6 @@
-"""Rebuilds this folder: one small ONNX graph per operator, compiled and run by nncase 1.9 (PyPI, CPython 3.10).
+"""One small ONNX graph per operator, compiled and run by nncase 1.9 (PyPI, CPython 3.10) for test_nncase_operators.py.
 
-Usage: python generate.py [NAME ...], with nncase==1.9.0.20230322, onnx==1.12.0, protobuf==3.20.1 and numpy<2 installed.
+Usage: python generate_nncase_ops.py FOLDER [NAME ...], with requirements-nncase.txt installed.
 Writes <name>.kmodel (target cpu: StackVM code only) and <name>.npz (x<i> inputs, y<i> outputs of nncase's simulator).
 """
 
@@ -13,7 +13,6 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-HERE = Path(__file__).parent
 F, I32, I64 = TensorProto.FLOAT, TensorProto.INT32, TensorProto.INT64
 SHAPE = [1, 4, 6, 8]
 RNG = np.random.RandomState(0)
@@ -114,7 +113,7 @@ def input_of(name, shape):
     return (x * 100).astype("i4") if name == "add_int32" else x.astype("f4")
 
 
-def build(name, source):
+def build(folder, name, source):
     """Compile, simulate and write one case."""
     options = nncase.CompileOptions()
     options.target = "cpu"
@@ -129,16 +128,18 @@ def build(name, source):
     simulator.set_input_tensor(0, nncase.RuntimeTensor.from_numpy(x))
     simulator.run()
     outputs = [simulator.get_output_tensor(i).to_numpy() for i in range(simulator.outputs_size)]
-    (HERE / f"{name}.kmodel").write_bytes(kmodel)
-    np.savez_compressed(HERE / f"{name}.npz", x0=x, **{f"y{i}": y for i, y in enumerate(outputs)})
+    (folder / f"{name}.kmodel").write_bytes(kmodel)
+    np.savez_compressed(folder / f"{name}.npz", x0=x, **{f"y{i}": y for i, y in enumerate(outputs)})
 
 
-def main(names):
+def main(folder, *names):
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
     made = cases()
     for name in names or made:
         child = os.fork()  # the compiler keeps state between models
         if child == 0:
-            build(name, made[name])
+            build(folder, name, made[name])
             os._exit(0)
         if os.waitpid(child, 0)[1]:
             sys.exit(f"{name} failed")
@@ -146,4 +147,4 @@ def main(names):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(*sys.argv[1:])
