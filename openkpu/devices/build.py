@@ -86,7 +86,18 @@ def _sources(top: str) -> list[Path]:
         raise DeviceError(f"the RTL sources are not in {RTL}; the RTL back end works from a checkout of the OpenKPU "
                           "repository, installed with: pip install -e .")
     programs = [SIM / name for name in PROGRAMS[top]]
-    return [*programs, *sorted(SIM.rglob("*.h")), *sorted(RTL.rglob("*.v*"))]
+    return [*programs, *sorted(SIM.rglob("*.h")), *sorted(RTL.rglob("*.vh")), *_modules(top)]
+
+
+def _modules(top: str) -> list[Path]:
+    """The files of a module and of all below it, so that a change elsewhere builds nothing anew."""
+    files = {path.stem: path for path in RTL.rglob("*.v")}
+    found, pending = set(), {top}
+    while pending:
+        name = pending.pop()
+        found.add(name)
+        pending |= (files.keys() & set(re.findall(r"\w+", files[name].read_text()))) - found
+    return sorted(files[name] for name in found)
 
 
 def _key(sources: list[Path], options: list[str], environment: dict[str, str]) -> str:
