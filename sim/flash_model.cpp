@@ -1,5 +1,7 @@
 #include "flash_model.h"
 
+#include <algorithm>
+
 uint8_t FlashModel::step(uint64_t now, bool cs_n, bool sclk, uint8_t io) {
     if (cs_n) {
         if (selected_) commit(now);
@@ -26,13 +28,15 @@ uint8_t FlashModel::step(uint64_t now, bool cs_n, bool sclk, uint8_t io) {
 
 bool FlashModel::is_read() const {
     switch (opcode_) {
-        case 0x03: case 0x0B: case 0x3B: case 0x6B: case 0xBB: case 0xEB: return true;
+        case 0x03: case 0x0B: case 0x3B: case 0xBB: return true;
+        case 0x6B: case 0xEB: return quad_enabled_;
         default: return false;
     }
 }
 
 uint8_t FlashModel::next_byte(uint64_t now) {
     if (opcode_ == 0x05) return uint8_t((busy(now) ? 1 : 0) | (write_enabled_ ? 2 : 0));
+    if (opcode_ == 0x35) return uint8_t(quad_enabled_ ? 2 : 0);
     if (opcode_ == 0x9F) {
         const size_t index = bytes_ - 1;
         return index < 3 ? uint8_t(jedec_ >> (16 - 8 * index)) : 0;
@@ -86,18 +90,19 @@ void FlashModel::byte_in(uint64_t now, uint8_t value) {
         const bool armed = reset_armed_;
         reset_armed_ = opcode_ == 0x66;
         if (opcode_ == 0x99 && armed) write_enabled_ = false;
-        if (opcode_ == 0x05 || opcode_ == 0x9F) {
+        if (opcode_ == 0x05 || opcode_ == 0x35 || opcode_ == 0x9F) {
             sending_ = true;
             shift_ = next_byte(now);
         }
         if (opcode_ == 0xBB) lanes_ = 2;
-        if (opcode_ == 0xEB) lanes_ = 4;
+        if (opcode_ == 0xEB && quad_enabled_) lanes_ = 4;
         if (opcode_ == 0x3B || opcode_ == 0xBB) data_lanes_ = 2;
         if (opcode_ == 0x6B || opcode_ == 0xEB) data_lanes_ = 4;
         return;
     }
     if (bytes_ <= 4) address_ = (address_ << 8 | value) & 0xFFFFFF;
     if (opcode_ == 0x02 && bytes_ > 4) page_.push_back(value);
+    if (opcode_ == 0x31 && bytes_ == 2) page_.push_back(value);
     if (!is_read()) return;
     const bool mode_byte = opcode_ == 0xBB || opcode_ == 0xEB;
     if (bytes_ != (mode_byte ? 5u : 4u)) return;
@@ -116,18 +121,22 @@ void FlashModel::commit(uint64_t now) {
     if (!write_enabled_) return;
     const size_t at = address_ % memory.size();
     if (opcode_ == 0x02 && !page_.empty()) {
-        busy_first_ = at / kPage * kPage;
-        busy_bytes_ = kPage;
+        busy_for(now, timing.page_program, at / kPage * kPage, kPage);
         for (size_t i = 0; i < page_.size(); ++i) memory[busy_first_ + (at + i) % kPage] &= page_[i];
-        busy_until_ = now + timing.page_program;
-        write_enabled_ = false;
     } else if (opcode_ == 0x20 && bytes_ == 4) {
-        busy_first_ = at / kSector * kSector;
-        busy_bytes_ = kSector;
-        for (size_t i = 0; i < kSector; ++i) memory[busy_first_ + i] = 0xFF;
-        busy_until_ = now + timing.sector_erase;
-        write_enabled_ = false;
+        busy_for(now, timing.sector_erase, at / kSector * kSector, kSector);
+        std::fill_n(memory.begin() + busy_first_, kSector, 0xFF);
+    } else if (opcode_ == 0x31 && bytes_ == 2) {
+        busy_for(now, timing.page_program, 0, 0);
+        quad_enabled_ = page_[0] & 2;
     }
+}
+
+void FlashModel::busy_for(uint64_t now, uint64_t duration, size_t first, size_t bytes) {
+    busy_until_ = now + duration;
+    busy_first_ = first;
+    busy_bytes_ = bytes;
+    write_enabled_ = false;
 }
 
 void FlashModel::power_cut(uint64_t now) {

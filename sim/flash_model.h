@@ -3,9 +3,11 @@
 // Call step() after every change of chip select or SPI clock. Time is in any unit, as
 // long as the same one is used for the busy times. Commands: 03 0B 3B 6B BB EB (reads),
 // 9F 05 06 04 (id, status, write enable and disable), 02 20 (page program, 4 KB erase),
-// 66 99 (reset). Like a real part it ignores a program or erase that does not end on a
-// byte boundary, wraps a program inside its 256-byte page, clears bits only, and answers
-// nothing but the status while busy. power_cut() leaves garbage where it was writing.
+// 35 31 (status register 2, of which only quad enable exists), 66 99 (reset). Like a real
+// part it does not know 6B and EB until quad is enabled, ignores a program or erase that
+// does not end on a byte boundary, wraps a program inside its 256-byte page, clears bits
+// only, and answers nothing but the status while busy. power_cut() leaves garbage where it
+// was writing.
 #pragma once
 
 #include <cstddef>
@@ -39,6 +41,7 @@ private:
     void byte_in(uint64_t now, uint8_t value);
     void commit(uint64_t now);
     bool is_read() const;
+    void busy_for(uint64_t now, uint64_t duration, size_t first, size_t bytes);
     uint8_t next_byte(uint64_t now);
 
     uint32_t jedec_;
@@ -46,6 +49,7 @@ private:
     bool sclk_ = false;
     bool write_enabled_ = false;
     bool reset_armed_ = false;
+    bool quad_enabled_ = false;  // kept without power
     bool ignored_ = false;
     uint8_t opcode_ = 0;
     unsigned bits_ = 0;       // bits of the byte in progress

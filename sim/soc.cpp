@@ -246,7 +246,9 @@ int openkpu_soc_flash_write(openkpu_soc* soc, uint32_t at, const void* data, siz
 
 void openkpu_soc_flash_present(openkpu_soc* soc, int present) {
     soc->present = present != 0;
-    if (!present) soc->top->spi_io_i = 0xF;
+    if (soc->present) return;
+    soc->flash.power_cut(soc->now);
+    soc->top->spi_io_i = 0xF;
 }
 
 void openkpu_soc_power_cut(openkpu_soc* soc) {

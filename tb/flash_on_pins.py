@@ -45,6 +45,15 @@ class NativeFlash:
         self.library.flash_peek(0, content, self.size)
         return content.raw
 
+    def watch_cuts(self, first: int, end: int) -> None:
+        """From now on try a power cut before every change on the pins; see ``flash_dpi.cpp``."""
+        self.library.flash_watch_cuts(first, end)
+
+    def watched_cuts(self) -> tuple[int, str]:
+        """End that: the number of cuts tried, and what the first one that did harm did."""
+        failure = ctypes.create_string_buffer(200)
+        return self.library.flash_watched_cuts(failure, 200), failure.value.decode()
+
     def cut_power(self) -> None:
         self.library.flash_power_cut(ctypes.c_uint64(int(get_sim_time("ns"))))
 

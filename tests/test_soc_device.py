@@ -9,18 +9,27 @@ import pytest
 from soc_board import FLASH_BYTES, JEDEC, SRAM_BYTES, config, open_board
 
 from openkpu.devices.dma_driver import DmaDriver
-from openkpu.devices.flash_driver import FlashDriver
+from openkpu.devices.flash_driver import READS, FlashDriver
 from openkpu.devices.functional import FunctionalDevice
 from openkpu.errors import CapacityError, DeviceError, UsageError
 from openkpu.hw.check import descriptor_errors
 from openkpu.hw.dma import DmaDescriptor
-from openkpu.hw.fields import AIRAM_BASE, FLASH_WINDOW_BASE, SRAM_BASE
+from openkpu.hw.fields import (
+    AIRAM_BASE,
+    DMA_CHANNEL_BASE,
+    DMA_REGS_BASE,
+    FLASH_WINDOW_BASE,
+    REGS_BASE,
+    SRAM_BASE,
+    register,
+)
 from openkpu.kmodel import load
 from openkpu.runtime import Session
-from openkpu.runtime.streaming import FlashSession
+from openkpu.runtime.streaming import CHANNEL, FlashSession
 
 SMALL = Path(__file__).parent / "data" / "nncase_small"
 AT = 0x30000
+NO_LINE = 0
 
 
 @pytest.fixture(scope="module")
@@ -168,16 +177,147 @@ def test_impossible_streaming_is_refused_with_the_reason(device):
         FlashSession(model, device, flash, FLASH_BYTES - 8, dual=False, batch_size=0)
 
 
-def test_a_flash_that_goes_away_while_streaming_is_an_error(device):
-    model = load(MODELS[0])
-    device.flash_write(AT, model.image)
-    session = FlashSession(model, device, FlashDriver(device), AT, dual=True, batch_size=0x4000)
-    flash = FlashDriver(device)
-    flash._write("flash_control", 0)  # closes the read window, as a failed read_id does
-    with pytest.raises(DeviceError, match="streamed from flash.*a read was answered with an error"):
-        session.run(random_inputs(model))
-    # The same session works again when the flash is back.
-    flash._write("flash_control", window_enable=1)
+def in_the_middle_of_streaming(monkeypatch, device, cycles, action):
+    """Let the next runs do something so many cycles after their DMA chain has begun."""
+    start = DmaDriver.start
+
+    def started(dma, descriptors):
+        start(dma, descriptors)
+        if dma.number == CHANNEL:
+            with pytest.raises(DeviceError, match="no interrupt"):
+                device.wait_line(NO_LINE, cycles)
+            action()
+
+    monkeypatch.setattr(DmaDriver, "start", started)
+
+
+def check_run(session):
+    """One run, compared with the functional back end."""
+    model = session.model
     for found, right in zip(session.run(random_inputs(model)),
                             Session(model, FunctionalDevice()).run(random_inputs(model)), strict=True):
         np.testing.assert_array_equal(found, right)
+
+
+@pytest.mark.parametrize("cycles", [500, 4000])
+def test_a_flash_that_goes_away_while_streaming_is_an_error(device, monkeypatch, cycles):
+    model = load(MODELS[0])
+    device.flash_write(AT, model.image)
+    flash = FlashDriver(device)
+    session = FlashSession(model, device, flash, AT, dual=True, batch_size=0x4000)
+    # A closed window is what a failed read_id leaves.
+    for action, reason in ((lambda: flash._write("flash_control", 0), "a read was answered with an error"),
+                           (lambda: device.plug_flash(False), "all zeros or all ones")):
+        with monkeypatch.context() as patch:
+            in_the_middle_of_streaming(patch, device, cycles, action)
+            with pytest.raises(DeviceError, match=f"streamed from flash.*{reason}"):
+                session.run(random_inputs(model))
+    with pytest.raises(DeviceError, match="streamed from flash.*all zeros or all ones"):
+        session.run(random_inputs(model))
+    # The same session works again when the flash is back.
+    device.plug_flash(True)
+    check_run(session)
+
+
+def test_a_reset_in_the_middle_of_streaming_leaves_a_working_system(device, monkeypatch):
+    model = load(MODELS[0])
+    device.flash_write(AT, model.image)
+
+    def reset():
+        device.reset()
+        raise DeviceError("reset")
+
+    for cycles in np.random.default_rng(8).integers(1, 12_000, 6):
+        session = FlashSession(model, device, FlashDriver(device), AT, dual=True, batch_size=0x2000)
+        with monkeypatch.context() as patch:
+            in_the_middle_of_streaming(patch, device, int(cycles), reset)
+            with pytest.raises(DeviceError, match="reset"):
+                session.run(random_inputs(model))
+    check_run(FlashSession(model, device, FlashDriver(device), AT, dual=True, batch_size=0x2000))
+    check_run(Session(model, device))
+    assert device.flash_read(AT, len(model.image)) == model.image
+
+
+HOLE = 0x4300_0000
+OUT = SRAM_BASE + 0x8000
+DMA_FAULTS = [
+    ("nothing at the source", DmaDescriptor.copy(HOLE, OUT, 64), f"{HOLE:08X}: a read was answered with an error"),
+    ("beyond the flash", DmaDescriptor.copy(FLASH_WINDOW_BASE + FLASH_BYTES - 64, OUT, 128),
+     f"{FLASH_WINDOW_BASE + FLASH_BYTES:08X}: a read was answered with an error"),
+    ("nothing at the destination", DmaDescriptor.copy(SRAM_BASE, HOLE, 64),
+     f"{HOLE:08X}: a write was answered with an error"),
+    ("overrun", DmaDescriptor.copy(SRAM_BASE, OUT, 1000), f"{OUT + 128:08X}: a write outside both windows"),
+    ("overrun in rows", DmaDescriptor.copy(SRAM_BASE, OUT, 8, 9, dst_stride=64),
+     f"{OUT + 192:08X}: a write outside both windows"),
+    ("malformed", DmaDescriptor.copy(SRAM_BASE, OUT, 0), "descriptor malformed"),
+    ("a register that never comes", DmaDescriptor.wait(REGS_BASE + register("ext_layers").offset, 1 << 31),
+     "no progress for dma_timeout cycles"),
+    ("a stream that never comes", DmaDescriptor.copy(0, OUT, 8, src_stream=1), "no progress for dma_timeout cycles"),
+]
+
+
+@pytest.mark.parametrize("descriptor, message", [case[1:] for case in DMA_FAULTS], ids=[case[0] for case in DMA_FAULTS])
+def test_every_dma_error_is_named_in_bounded_time_and_nothing_is_written_outside(device, descriptor, message):
+    before = np.random.default_rng(4).bytes(0x4000)
+    FlashDriver(device)
+    device.write_memory(OUT - 0x2000, before)
+    airam = device.read_memory(AIRAM_BASE, 0x2000)
+    dma = DmaDriver(device, 0, SRAM_BASE + 0x1000, 4096, idle_cycles=3000)
+    dma.allow((OUT, OUT + 160), (HOLE, HOLE + 4096))
+    begin = device.cycles
+    with pytest.raises(DeviceError, match=f"DMA channel 0 stopped at bus address 0x.*{message}"):
+        dma.start([descriptor, DmaDescriptor.copy(SRAM_BASE, OUT, 8)])
+        dma.finish(10**6)
+    assert device.cycles - begin < 20_000
+    after = device.read_memory(OUT - 0x2000, 0x4000)
+    assert after[:0x2000] == before[:0x2000] and after[0x2000 + 160:] == before[0x2000 + 160:]
+    assert device.read_memory(AIRAM_BASE, 0x2000) == airam
+    dma.start([DmaDescriptor.copy(SRAM_BASE, OUT, 8)])
+    dma.finish(10**6)
+
+
+def test_an_aborted_transfer_is_named(device):
+    dma = DmaDriver(device, 0, SRAM_BASE, 4096)
+    dma.start([DmaDescriptor.wait(REGS_BASE + register("ext_layers").offset, 1 << 31)])
+    device.write64(DMA_REGS_BASE + DMA_CHANNEL_BASE + register("dma_control").offset, 2)
+    with pytest.raises(DeviceError, match="stopped by the abort bit"):
+        dma.finish(10**6)
+
+
+def test_four_lanes_set_the_quad_enable_bit_of_the_flash():
+    board = open_board()
+    content = np.random.default_rng(7).bytes(256)
+    board.flash_write(0, content)
+    flash = FlashDriver(board, lanes=1)
+    flash._write("flash_read", dummy_cycles=8, **READS[4])
+    assert flash.read(0, 256) == b"\xff" * 256, "the flash takes four-lane reads before they are enabled"
+    flash.configure(4, 80_000_000)
+    assert flash.read(0, 256) == content
+    board.cut_power()
+    assert FlashDriver(board, lanes=4).read(0, 256) == content
+    board.close()
+
+
+def test_flash_commands_that_fail_are_named(device):
+    flash = FlashDriver(device)
+    before = device.flash_read(0, 0x4000)
+    flash._write("flash_timeout", busy_cycles=1000)
+    with pytest.raises(DeviceError, match="sector_erase failed: the flash stayed busy for longer than flash_timeout"):
+        flash.burn(0x1000, b"abc")
+    flash = FlashDriver(device)  # waits for the erase
+    with pytest.raises(DeviceError, match="page_program failed: a command left flash_burn_window"):
+        flash._command("page_program", 0x2000, 8)
+    flash._write("flash_burn_window", burn_first=0x1000, burn_end=0x2000)
+    with pytest.raises(DeviceError, match="page_program failed: .*fewer than the command programs"):
+        flash._command("page_program", 0x1000, 8)
+    for _ in range(33):
+        flash._write("flash_page_data", 0)
+    page_data = next(f for f in register("flash_status").fields if f.name == "page_data")
+    assert flash._read("flash_status") >> page_data.lsb & 1, "a page holds 32 words"
+    device.plug_flash(False)
+    with pytest.raises(DeviceError, match="sector_erase failed: no flash answers"):
+        flash._command("sector_erase", 0x1000)
+    with pytest.raises(DeviceError, match="read_id failed: no flash answers"):
+        flash.check()
+    after = device.flash_read(0, 0x4000)
+    assert after[:0x1000] == before[:0x1000] and after[0x2000:] == before[0x2000:]

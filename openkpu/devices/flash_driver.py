@@ -18,7 +18,7 @@ from .base import Device
 CHIP_CLOCK_HZ = 400_000_000  # the K210's KPU clock, to which SPI clocks refer
 MAX_SPI_HZ = 80_000_000
 ALL_EVENTS = 0x1FF
-COMMAND_CYCLES = 50_000_000
+BUSY_CYCLES = 200_000_000  # the slowest sector erase of common parts: 0.4 s
 ERASED = 0xFF
 # The read commands that every part has, with 8 dummy cycles: lanes -> opcode and lanes of the data.
 READS = {1: {"opcode": 0x0B, "data_lanes": 0}, 2: {"opcode": 0x3B, "data_lanes": 1},
@@ -50,13 +50,12 @@ class FlashDriver:
     def __init__(self, device: Device, lanes: int = 4, spi_hz: int = MAX_SPI_HZ, expect: int | None = None):
         self.device = device
         self._window = 0
-        self._write("flash_timeout", busy_cycles=COMMAND_CYCLES // 2)
+        self._quad = False
+        self._write("flash_timeout", busy_cycles=BUSY_CYCLES)
         self._write("flash_expect", expect=expect or 0)
-        self.configure(lanes, spi_hz)
-        self._command("read_status")
-        # A flash that still erases after a reset answers nothing but its status; all ones means that none answers.
-        if self._read("flash_status") >> 16 & 0xFF != ERASED:
-            self._command("wait_ready")
+        self.configure(1, spi_hz)
+        # A flash that still erases after a reset answers nothing but its status.
+        self._command("wait_ready")
         self._command("read_id")
         self.jedec = self._read("flash_jedec")
         self.size = 1 << (self.jedec & 0xFF)
@@ -64,11 +63,23 @@ class FlashDriver:
             raise DeviceError(f"the flash with the id 0x{self.jedec:06X} states a size of 2^{self.jedec & 0xFF} bytes; "
                               "the controller supports up to 16 MiB")
         self._write("flash_size", size=self.size)
+        self.configure(lanes, spi_hz)
+        self._window = 1
+        self._write("flash_control", window_enable=1)
+
+    def check(self) -> None:
+        """Make sure that the same flash still answers; DeviceError, and a closed read window, if not."""
+        self._write("flash_expect", expect=self.jedec)
+        self._window = 0
+        self._command("read_id")
         self._window = 1
         self._write("flash_control", window_enable=1)
 
     def configure(self, lanes: int, spi_hz: int) -> None:
-        """Choose data lanes and SPI clock. DeviceError if they are impossible."""
+        """Choose data lanes and SPI clock. DeviceError if they are impossible.
+
+        Four lanes set the flash's quad enable bit, which is kept without power, unless it is set.
+        """
         if lanes not in READS:
             raise DeviceError(f"a flash is read on 1, 2 or 4 lanes, not {lanes}")
         if not 0 < spi_hz <= MAX_SPI_HZ:
@@ -79,6 +90,9 @@ class FlashDriver:
         self.lanes = lanes
         self.cycles_per_byte = divider * 8 // lanes
         self._write("flash_timing", divider=divider, cs_high=20)
+        if lanes == 4 and not self._quad:
+            self._command("enable_quad")
+            self._quad = True
         self._write("flash_read", dummy_cycles=8, **READS[lanes])
 
     def address(self, offset: int, size: int) -> int:
@@ -137,7 +151,7 @@ class FlashDriver:
         status = register("flash_status")
         done = status.fields[0]
         for _ in range(4):  # other interrupts may be pending
-            self.device.wait_interrupt(COMMAND_CYCLES)
+            self.device.wait_interrupt(2 * BUSY_CYCLES)
             value = self._read("flash_status")
             if value >> done.lsb & 1:
                 break

@@ -47,6 +47,8 @@ class SocDevice:
     config : ``name`` chooses the core, ``sram_bytes`` the SRAM (64 KiB to 6 MiB, whole 4 KiB). None is "full".
     core : parameters of the core, for one that has no name in ``openkpu.hw.configs.CORES``; ``config`` describes it.
     flash_bytes, jedec : size and id of the flash chip.
+    program_cycles, erase_cycles : clock cycles it is busy with a page and a sector. Real parts take 280 000 and
+        18 million; less saves simulation time.
     random_state, seed : start with random registers and memories instead of zeros.
 
     Raises
@@ -58,7 +60,8 @@ class SocDevice:
     name = "soc"
 
     def __init__(self, config: KpuConfig | None = None, *, core: CoreParameters | None = None,
-                 flash_bytes: int = 16 << 20, jedec: int = 0xEF4018, random_state: bool = False, seed: int = 1):
+                 flash_bytes: int = 16 << 20, jedec: int = 0xEF4018, program_cycles: int = 20_000,
+                 erase_cycles: int = 200_000, random_state: bool = False, seed: int = 1):
         self._soc = None
         self.config = config or CORES["full"].config("full")
         core = core or CORES.get(self.config.name)
@@ -71,6 +74,7 @@ class SocDevice:
         settings = _Config()
         self._lib.openkpu_soc_default_config(ctypes.byref(settings))
         settings.flash_bytes, settings.jedec = flash_bytes, jedec
+        settings.program_cycles, settings.erase_cycles = program_cycles, erase_cycles
         settings.random_state, settings.seed = random_state, seed
         self._soc = self._lib.openkpu_soc_create(ctypes.byref(settings))
         if not self._soc:
@@ -177,7 +181,7 @@ class SocDevice:
         return data.raw
 
     def plug_flash(self, present: bool) -> None:
-        """Unplug the flash chip, or plug it in again."""
+        """Unplug the flash chip, which loses its power, or plug it in again."""
         self._lib.openkpu_soc_flash_present(self._handle, int(present))
 
     def cut_power(self) -> None:

@@ -132,14 +132,15 @@ FLASH_PAGE_BYTES = 256
 FLASH_SECTOR_BYTES = 4096
 
 # Operations of flash_command.
-FLASH_OPS = {"read_id": 1, "read_status": 2, "write_enable": 3, "wait_ready": 4, "page_program": 5, "sector_erase": 6}
+FLASH_OPS = {"read_id": 1, "read_status": 2, "write_enable": 3, "wait_ready": 4, "page_program": 5, "sector_erase": 6,
+             "enable_quad": 7}
 
 _FLASH_EVENTS = (
     Field("done", 0, 1, doc="the last command has finished, with or without an error"),
-    Field("no_flash", 1, 1, doc="the JEDEC id reads all zeros or all ones"),
+    Field("no_flash", 1, 1, doc="no flash answers: its id reads all zeros or all ones, or its status all ones"),
     Field("wrong_id", 2, 1, doc="the JEDEC id differs from flash_expect"),
     Field("timeout", 3, 1, doc="the flash stayed busy for longer than flash_timeout"),
-    Field("protected", 4, 1, doc="the flash did not take the write enable"),
+    Field("protected", 4, 1, doc="the flash did not take the write enable, or keeps quad mode off"),
     Field("range", 5, 1, doc="a command left flash_burn_window, flash_size or its page; it was not sent"),
     Field("page_data", 6, 1, doc="more than 256 bytes pushed, or fewer than the command programs"),
     Field("refused", 7, 1, doc="a read through the window was answered with SLVERR"),
@@ -171,7 +172,7 @@ FLASH_REGISTERS: tuple[Register, ...] = (
     Register("flash_timeout", 0x38, "RW", "clock cycles the flash may stay busy", reset=0xFFFF_FFFF, fields=(
         Field("busy_cycles", 0, 32),)),
     Register("flash_command", 0x40, "W", "starts an operation", fields=(
-        Field("op", 0, 4, doc="1 read_id, 2 read_status, 3 write_enable, 4 wait_ready, 5 page_program, 6 sector_erase"),
+        Field("op", 0, 4, doc=", ".join(f"{number} {name}" for name, number in FLASH_OPS.items())),
         Field("length", 8, 9, doc="bytes to program, 1 to 256, inside one page"),
         Field("address", 32, 24))),
     Register("flash_status", 0x48, "R", "events since they were cleared, and the state", fields=_FLASH_EVENTS + (

@@ -103,10 +103,6 @@ class FlashSession(Session):
 
     def _split(self, layer: KpuConv, d: Descriptor) -> list[Batch]:
         """Cut a layer by output channels so that the weights of each part fit a buffer."""
-        start = self.model.image.find(layer.weights.tobytes())
-        if start < 0:
-            raise UsageError(f"the weights of layer {layer.index} are not in the image of {self.model.source} as they "
-                             "are; load the model into RAM instead")
         per_channel = layer.weights.nbytes // d.o_ch_num
         unit = max(d.wb_group, d.coef_group) if d.depthwise else d.wb_group
         most = min(self._limit // per_channel // unit * unit or 0, d.o_ch_num)
@@ -119,7 +115,7 @@ class FlashSession(Session):
         batches = []
         for first in range(0, d.o_ch_num, most):
             count = min(most, d.o_ch_num - first)
-            at = start + first * per_channel
+            at = layer.weights_offset + first * per_channel
             skip = at % align
             size = -(-(skip + count * per_channel) // align) * align
             batches.append(Batch(_channels(d, first, count, per_channel, skip), self.offset + at - skip, size))
@@ -164,7 +160,11 @@ class FlashSession(Session):
             hook.layer_done(result, outputs[-1])
 
     def _fetch_and_run(self, batches: list[Batch]) -> int | None:
-        """One DMA chain from the first fetch to the last layer's end; clock cycles it took."""
+        """One DMA chain from the first fetch to the last layer's end; clock cycles it took.
+
+        The flash is identified before and after: what is read while it is not there looks like any data.
+        """
+        self.flash.check()
         before = getattr(self.device, "cycles", None)
         self.device.write64(_address("ext_control"), CLEAR)
         self.device.write64(_address("interrupt_clear"), ALL_INTERRUPTS)
@@ -178,7 +178,9 @@ class FlashSession(Session):
             raise
         finally:
             self.device.write64(_address("interrupt_mask"), ALL_INTERRUPTS)
-        return None if before is None else self.device.cycles - before
+        cycles = None if before is None else self.device.cycles - before
+        self.flash.check()
+        return cycles
 
     def _wait(self, batches: list[Batch]) -> None:
         limit = sum(cycle_limit(b.descriptor, self.device.config) + 2 * self.flash.cycles_per_byte * b.size

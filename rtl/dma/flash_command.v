@@ -1,9 +1,11 @@
-// Flash commands: identify, status, write enable, page program, sector erase.
+// Flash commands: identify, status, write enable, page program, sector erase, quad enable.
 //
 // Program and erase are whole operations here: write enable, check that the flash took
 // it, the command itself, then status reads until the flash is ready or busy_cycles
 // have passed. They are refused before anything is sent unless they lie inside the
-// burn window, so a wrong address cannot touch another sector. Each command ends with
+// burn window, so a wrong address cannot touch another sector. Quad enable sets bit 1
+// of status register 2 (35h, 31h) if it is not set, the same way; a flash that does not
+// know these commands answers all ones and is taken as it is. Each command ends with
 // one pulse of `finished` together with its error flags; none can wait for ever.
 `resetall
 `timescale 1ns / 1ps
@@ -62,6 +64,7 @@ module flash_command (
     localparam [3:0] OP_WAIT_READY = 4'd4;
     localparam [3:0] OP_PAGE_PROGRAM = 4'd5;
     localparam [3:0] OP_SECTOR_ERASE = 4'd6;
+    localparam [3:0] OP_ENABLE_QUAD = 4'd7;
 
     localparam [1:0] DATA_NONE = 2'd0;
     localparam [1:0] DATA_IN = 2'd1;
@@ -78,8 +81,9 @@ module flash_command (
     localparam [2:0] STEP_ID = 3'd0;
     localparam [2:0] STEP_ENABLE = 3'd1;
     localparam [2:0] STEP_LATCH = 3'd2;   // status: is the write enable latch set?
-    localparam [2:0] STEP_WRITE = 3'd3;   // program or erase
+    localparam [2:0] STEP_WRITE = 3'd3;   // program, erase or write status register 2
     localparam [2:0] STEP_READY = 3'd4;   // status: still busy?
+    localparam [2:0] STEP_QUAD = 3'd5;    // status register 2: is quad enabled?
 
     reg [2:0]  state;
     reg [2:0]  step;
@@ -87,9 +91,12 @@ module flash_command (
     reg [8:0]  length_r;
     reg [23:0] address_r;
     reg [31:0] waited;
+    reg [7:0]  status2;
+    reg        written;
 
-    wire writes = op_r == OP_PAGE_PROGRAM || op_r == OP_SECTOR_ERASE;
     wire programs = op_r == OP_PAGE_PROGRAM;
+    wire quad = op_r == OP_ENABLE_QUAD;
+    wire writes = programs || quad || op_r == OP_SECTOR_ERASE;
     wire [23:0] first = programs ? address_r : {address_r[23:12], 12'd0};
     wire [24:0] target_end = {1'b0, first} + (programs ? {16'd0, length_r} : 25'd4096);
     wire [9:0]  page_end = {2'b0, address_r[7:0]} + {1'b0, length_r};
@@ -105,7 +112,7 @@ module flash_command (
     assign req_valid = state == REQUEST;
     assign req_addr = first;
     assign tx_valid = state == RUN;
-    assign tx_data = page_byte;
+    assign tx_data = quad ? status2 | 8'h02 : page_byte;
 
     always @* begin
         req_addr_en = 1'b0;
@@ -121,11 +128,12 @@ module flash_command (
                 req_data_kind = DATA_NONE;
             end
             STEP_WRITE: begin
-                req_opcode = programs ? 8'h02 : 8'h20;
-                req_addr_en = 1'b1;
-                req_data_kind = programs ? DATA_OUT : DATA_NONE;
-                req_length = length_r;
+                req_opcode = programs ? 8'h02 : quad ? 8'h31 : 8'h20;
+                req_addr_en = !quad;
+                req_data_kind = (programs || quad) ? DATA_OUT : DATA_NONE;
+                req_length = quad ? 9'd1 : length_r;
             end
+            STEP_QUAD: req_opcode = 8'h35;
             default: req_opcode = 8'h05;
         endcase
     end
@@ -139,6 +147,7 @@ module flash_command (
                 address_r <= address;
                 page_index <= 8'd0;
                 waited <= 32'd0;
+                written <= 1'b0;
                 err_no_flash <= 1'b0;
                 err_wrong_id <= 1'b0;
                 err_timeout <= 1'b0;
@@ -153,6 +162,7 @@ module flash_command (
                     OP_READ_ID: step <= STEP_ID;
                     OP_READ_STATUS, OP_WAIT_READY: step <= STEP_READY;
                     OP_WRITE_ENABLE: step <= STEP_ENABLE;
+                    OP_ENABLE_QUAD: step <= STEP_QUAD;
                     OP_PAGE_PROGRAM, OP_SECTOR_ERASE: begin
                         step <= STEP_ENABLE;
                         if (out_of_range || too_few) state <= FINISHED;
@@ -170,7 +180,8 @@ module flash_command (
             RUN: begin
                 if (tx_ready) page_index <= page_index + 8'd1;
                 if (rx_valid && step == STEP_ID) jedec <= {jedec[15:0], rx_data};
-                if (rx_valid && step != STEP_ID) device_status <= rx_data;
+                if (rx_valid && step == STEP_QUAD) status2 <= rx_data;
+                if (rx_valid && step != STEP_ID && step != STEP_QUAD) device_status <= rx_data;
                 if (done) begin
                     state <= REQUEST;
                     case (step)
@@ -190,9 +201,22 @@ module flash_command (
                                 state <= FINISHED;
                             end
                         end
-                        STEP_WRITE: step <= STEP_READY;
+                        STEP_WRITE: begin
+                            step <= STEP_READY;
+                            written <= 1'b1;
+                        end
+                        STEP_QUAD: begin
+                            step <= STEP_ENABLE;
+                            if (status2[1] || written) state <= FINISHED;
+                            err_protected <= !status2[1] && written;
+                        end
                         default: begin
-                            if (!wip || op_r == OP_READ_STATUS) state <= FINISHED;
+                            // No part that accepts writes has every status bit set.
+                            if (&device_status) begin
+                                err_no_flash <= 1'b1;
+                                state <= FINISHED;
+                            end else if (!wip && quad) step <= STEP_QUAD;
+                            else if (!wip || op_r == OP_READ_STATUS) state <= FINISHED;
                             else if (waited >= busy_cycles) begin
                                 err_timeout <= 1'b1;
                                 state <= FINISHED;

@@ -50,7 +50,7 @@ uint64_t openkpu_soc_cycles(const openkpu_soc *soc);
 /* The flash chip itself; takes no time. OPENKPU_ADDRESS outside it. */
 int openkpu_soc_flash_read(openkpu_soc *soc, uint32_t at, void *data, size_t size);
 int openkpu_soc_flash_write(openkpu_soc *soc, uint32_t at, const void *data, size_t size);
-/* 0 unplugs the chip: its pins read as pulled up. */
+/* 0 unplugs the chip: it loses its power and its pins read as pulled up. */
 void openkpu_soc_flash_present(openkpu_soc *soc, int present);
 /* The whole board loses its power for a moment; a page or sector being written holds garbage. */
 void openkpu_soc_power_cut(openkpu_soc *soc);

@@ -26,6 +26,7 @@ module flash_pins #(
     assign spi_io_i = present ? lanes : {4{absent_level}};
 `else
     wire [3:0] io;
+    pullup pull_up [3:0] (io);
     assign spi_io_i = present ? io : {4{absent_level}};
     assign io[0] = spi_io_oe[0] ? spi_io_o[0] : 1'bz;
     assign io[1] = spi_io_oe[1] ? spi_io_o[1] : 1'bz;

@@ -5,7 +5,12 @@ module tb_soc #(
     parameter MEM_DEPTH = 65536,
     parameter DUMMY = 4,
     parameter SRAM_BYTES = 65536,
-    parameter AIRAM_ROWS = 1024
+    parameter SEGS = 2,
+    parameter SEGLEN = 2,
+    parameter LPS = 1,
+    parameter DEPTH = 64,
+    parameter AIRAM_ROWS = 1024,
+    parameter WEIGHT_ENTRIES = 512
 ) (
     input  wire        clk,
     input  wire        rst,
@@ -52,7 +57,10 @@ module tb_soc #(
     wire [3:0] io_oe;
     wire [3:0] io_i;
 
-    kpu_soc #(.SRAM_BYTES(SRAM_BYTES), .AIRAM_ROWS(AIRAM_ROWS), .DMA_CHANNELS(2)) dut (
+    kpu_soc #(
+        .SEGS(SEGS), .SEGLEN(SEGLEN), .LPS(LPS), .DEPTH(DEPTH), .AIRAM_ROWS(AIRAM_ROWS),
+        .WEIGHT_ENTRIES(WEIGHT_ENTRIES), .SRAM_BYTES(SRAM_BYTES), .DMA_CHANNELS(2)
+    ) dut (
         .clk(clk), .rst(rst), .irq({irq_flash, irq_dma, irq_kpu}),
         .s_axi_awvalid(s_axi_awvalid), .s_axi_awready(s_axi_awready), .s_axi_awid(s_axi_awid),
         .s_axi_awaddr(s_axi_awaddr), .s_axi_awlen(s_axi_awlen), .s_axi_awsize(s_axi_awsize),
