@@ -1,4 +1,4 @@
-# Targets: demo examples test nncase-ops check-rtl lint synth-check fpga-estimate bench-functional bench-api bench-cycles bench-sim bench-flash icarus venv clean.
+# Targets: demo examples test nncase-ops check-rtl lint synth-check fpga-estimate bench-functional bench-api bench-cycles bench-sim bench-flash check-flash icarus venv clean.
 # Everything is installed into .venv on first use.
 
 PYTHON ?= python3
@@ -15,7 +15,7 @@ SHELL := /bin/bash
 # One BLAS thread per test process: several of them share the cores already.
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help venv demo examples icarus test nncase-ops check-rtl lint synth-check fpga-estimate bench-functional bench-api bench-cycles bench-sim bench-flash clean
+.PHONY: help venv demo examples icarus test nncase-ops check-rtl lint synth-check fpga-estimate bench-functional bench-api bench-cycles bench-sim bench-flash check-flash clean
 .DEFAULT_GOAL := help
 
 help:
@@ -116,6 +116,10 @@ synth-check: $(SYNTH_TOOLS)
 # Placed and routed on an ECP5-85: clock and resources (takes a long time).
 fpga-estimate: $(SYNTH_TOOLS)
 	$(PY) tools/synth.py fpga
+
+# Whole models burnt into, streamed from and larger than the memories of the SoC with the full core (takes minutes).
+check-flash: $(TOOLS)
+	$(PY) -m pytest -m slow --durations=0 -rs tests/test_soc_models.py
 
 bench-functional: $(INSTALLED)
 	$(PY) bench/functional.py

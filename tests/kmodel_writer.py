@@ -54,11 +54,15 @@ def pad_to(position: int, alignment: int) -> int:
 # v3 ---------------------------------------------------------------------------------------------
 
 
-def v3_conv(position: int, d: Descriptor, *, flags: int = 0, main_out: int = 0, eight_bit: bool = True) -> bytes:
-    """A K210_CONV body for the file offset ``position``; tables at multiples of 128."""
+def v3_conv(position: int, d: Descriptor, *, flags: int = 0, main_out: int = 0, eight_bit: bool = True,
+            parameters: tuple[bytes, bytes, bytes] | None = None) -> bytes:
+    """A K210_CONV body for the file offset ``position``; tables at multiples of 128.
+
+    ``parameters``: weights, batch norm and activation, otherwise those of :func:`tables`.
+    """
     body = bytearray(24 + 96)
     offsets = []
-    for table in tables(d, eight_bit):
+    for table in parameters or tables(d, eight_bit):
         body += bytes(pad_to(position + len(body), 128))
         offsets.append(position + len(body))
         body += table
