@@ -23,7 +23,8 @@ def config() -> KpuConfig:
 def open_board() -> SocDevice:
     """A board with random initial state; skips the test when no simulator can be built."""
     try:
-        return SocDevice(config(), core=CORE, flash_bytes=FLASH_BYTES, jedec=JEDEC, random_state=True)
+        return SocDevice(config(), core=CORE, flash_bytes=FLASH_BYTES, jedec=JEDEC, program_cycles=2000,
+                         erase_cycles=20_000, random_state=True)
     except DeviceError as error:
         if "install" in str(error):
             pytest.skip(str(error))

@@ -123,7 +123,7 @@ def test_burning_keeps_everything_else_and_survives_a_power_cut(device):
     # Power goes in the middle of an erase: only that sector may suffer.
     flash = FlashDriver(device)
     flash._write("flash_burn_window", burn_first=0x5000, burn_end=0x6000)
-    flash._write("flash_command", op=6, address=0x5000)  # an erase takes 200 000 cycles here
+    flash._write("flash_command", op=6, address=0x5000)  # an erase takes 20 000 cycles here
     with pytest.raises(DeviceError, match="no interrupt"):
         device.wait_interrupt(3000)
     device.cut_power()
