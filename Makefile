@@ -88,6 +88,10 @@ examples: $(INSTALLED)
 	$(PY) $(DEMO)/fit_plates.py out/plates
 	$(call example,licence_plate,4,--camera 'out/plates/*.png' --sd out/plates --fs examples)
 
+# Every Verilated bench compiles Verilator's runtime; ccache does it once.
+test check-rtl: export OBJCACHE ?= $(shell command -v $(CURDIR)/$(VENV)/bin/ccache)
+test check-rtl: export CCACHE_DIR ?= $(CURDIR)/build/ccache
+
 test: $(TOOLS) icarus
 	$(PY) -m pytest -n auto --dist worksteal --durations=10 -rs
 
