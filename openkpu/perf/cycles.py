@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 from ..hw.configs import CoreParameters
 from ..hw.fields import ACT_TABLE_BYTES
@@ -24,6 +25,7 @@ WAITS = ("parameters", "features", "write-back")
 """What the array can wait for, as the counters ext_wait_*."""
 
 MEMORY_LATENCY = 20  # from a burst's address to its first word
+OUTSTANDING = 8      # bursts that the memory accepts before it answers the first
 DECODE = 105         # from a layer's start to the next one's plan: 12 words, checks, search, four divisions
 FETCH = 2            # from the plan to the first burst's address
 LANE_STAGES = 10     # from a partial sum's read to the byte in a line register
@@ -132,6 +134,34 @@ def line_rows(p: Plan, b: Block, first: int) -> list[int]:
     return needs
 
 
+def word_cycles(p: Plan) -> float:
+    """Cycles per word from memory; short bursts do not cover its latency."""
+    return max(1.0, (MEMORY_LATENCY + 1) / (OUTSTANDING * p.descriptor.dma_burst_size))
+
+
+@cache
+def unpack_cycles(size: int, wide: bool) -> float:
+    """Cycles that ``kpu_unpack`` takes per channel of ``size`` weight bytes, if memory keeps up.
+
+    A group of up to nine weights leaves its buffer of 32 bytes in one cycle, in two if they have 16 bits; a word comes
+    in whenever there will be room for it. A channel's last, smaller group lets the buffer fill up.
+    """
+    group, channels = 9 << wide, 32
+    if size % group == 0:
+        return max(size / 8, size // group << wide)
+    cycles = fill = first = 0
+    for _ in range(channels):
+        for left in range(size, 0, -group):
+            need, steps = min(left, group), 1 + wide
+            while steps:
+                steps -= fill >= need
+                fill -= 0 if steps else need
+                fill += 8 if fill <= 24 else 0
+                cycles += 1
+        first = first or cycles
+    return (cycles - first) / (channels - 1)
+
+
 class Parameters:
     """``kpu_fetch``, ``kpu_unpack`` and the weight buffer: when parameters are there."""
 
@@ -146,9 +176,9 @@ class Parameters:
         if d.load_act or d.load_para or not d.bypass_conv:
             self.done = max(self.done, start + FETCH + MEMORY_LATENCY)
         if d.load_act:
-            self.done += ACT_TABLE_BYTES // 8
+            self.done += ACT_TABLE_BYTES // 8 * word_cycles(p)
         if d.load_para:
-            self.done += d.o_ch_num
+            self.done += d.o_ch_num * word_cycles(p)
         return self.done + 3
 
     def piece(self, p: Plan, b: Block, first: int, passes: int) -> float:
@@ -157,7 +187,7 @@ class Parameters:
         group = 9 << p.wide  # bytes that are taken together
         left = passes * b.outs
         if p.channel_bytes <= 9 * p.piece:
-            work = b.outs * p.channel_bytes / 8
+            work = b.outs * max(p.channel_bytes / 8 * word_cycles(p), unpack_cycles(p.channel_bytes, p.wide))
         else:
             size = min(p.channel_bytes - first // 2 ** p.wide * group, passes // 2 ** p.wide * group)
             address = d.para_start_addr + first // 2 ** p.wide * group
@@ -165,7 +195,7 @@ class Parameters:
             for channel in range(b.channel, b.channel + b.outs):
                 skip = (address + channel * p.channel_bytes) % 8
                 beats = -(-(skip + size) // 8)
-                work += max(beats, -(-size // group) << p.wide)
+                work += max(beats * word_cycles(p), -(-size // group) << p.wide)
         each = max(work / left, 1.0)
         self.pieces.append([left, LONG_AGO])
         while left:
