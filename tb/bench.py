@@ -18,11 +18,14 @@ import pytest
 
 from openkpu.devices.verilator import verilator_environment
 from openkpu.errors import DeviceError
+from openkpu.hw.configs import CORES
 
 ROOT = Path(__file__).resolve().parents[1]
 RTL = ROOT / "rtl"
 BUILD = ROOT / "build" / "tb"
 SIMULATORS = ("icarus", "verilator")
+# Every configuration on Icarus, and one on Verilator, which compiles for longer than the short benches run.
+CONFIGURATIONS = [("icarus", name) for name in CORES] + [("verilator", "full")]
 # Every register and memory starts with a random value, and so does everything that Verilog leaves undefined.
 RANDOM_STATE = ["--x-initial", "unique", "--x-assign", "unique"]
 

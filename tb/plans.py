@@ -10,6 +10,7 @@ from tb.bench import RTL
 # field: (most significant bit, least significant bit)
 BITS = {name: (int(high), int(low)) for name, high, low in
         re.findall(r"`define PL_(\w+)\s+(\d+):(\d+)", (RTL / "include/kpu_plan.vh").read_text())}
+PLAN_BITS = 1 + max(high for high, _ in BITS.values())
 
 
 def unpack(bits: int) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 
 import cocotb
@@ -9,9 +10,11 @@ import pytest
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 
-from tb.bench import RTL, SIMULATORS, run_bench
+from openkpu.hw.configs import CORES
+from tb.bench import CONFIGURATIONS, RTL, run_bench
 
-SEGS, SEGLEN, LPS, DEPTH = 4, 4, 2, 64
+CORE = CORES[os.environ.get("KPU_CONFIG", "full")]
+SEGS, SEGLEN, LPS, DEPTH = CORE.SEGS, CORE.SEGLEN, CORE.LPS, 64
 LGSEGS = SEGS.bit_length() - 1
 LANES = SEGS * LPS
 SUM_BITS, XSUM_BITS = 36, 22
@@ -174,8 +177,10 @@ async def depthwise_windows_leave_one_cycle_later(dut):
             await RisingEdge(dut.clk)
 
 
-@pytest.mark.parametrize("simulator", SIMULATORS)
-def test_kpu_array(simulator):
+@pytest.mark.parametrize("simulator, name", CONFIGURATIONS)
+def test_kpu_array(simulator, name):
+    core = CORES[name]
     run_bench(simulator, "kpu_array", "tb.array.test_array",
               [*(RTL / f"conv/kpu_{name}.v" for name in ("array", "segment", "pe")), RTL / "kpu_ram.v"],
-              parameters={"SEGS": SEGS, "SEGLEN": SEGLEN, "LPS": LPS, "DEPTH": DEPTH})
+              parameters={"SEGS": core.SEGS, "SEGLEN": core.SEGLEN, "LPS": core.LPS, "DEPTH": DEPTH},
+              environment={"KPU_CONFIG": name})

@@ -17,7 +17,7 @@ from openkpu.hw.configs import CORES
 from openkpu.hw.descriptor import Descriptor, replace
 from openkpu.hw.fields import DESCRIPTOR, WORDS
 from openkpu.perf.plan import plan
-from tb.bench import RTL, SIMULATORS, run_bench
+from tb.bench import CONFIGURATIONS, RTL, run_bench
 from tb.plans import fields, unpack
 
 NAME = os.environ.get("KPU_CONFIG", "full")
@@ -137,9 +137,8 @@ async def random_words_end_in_a_plan_or_an_error(dut):
         await b.check(Descriptor.unpack(words), bool(b.rng.getrandbits(1)))
 
 
-@pytest.mark.parametrize("simulator, name", [("icarus", name) for name in CORES] + [("verilator", "full")])
+@pytest.mark.parametrize("simulator, name", CONFIGURATIONS)
 def test_kpu_decode(simulator, name):
-    assert simulator in SIMULATORS
     core = CORES[name]
     run_bench(simulator, "kpu_decode", "tb.decode.test_decode", [RTL / "kpu_decode.v", RTL / "kpu_divide.v"],
               parameters={"LGSEGS": core.SEGS.bit_length() - 1, "LGSEGLEN": core.SEGLEN.bit_length() - 1,

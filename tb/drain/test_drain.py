@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterator
 
@@ -14,19 +15,18 @@ from openkpu.golden.layers import make_descriptor
 from openkpu.hw.configs import CORES
 from openkpu.perf.cycles import Block, blocks
 from openkpu.perf.plan import Plan, plan
-from tb.bench import RTL, SIMULATORS, run_bench
+from tb.bench import CONFIGURATIONS, RTL, run_bench
+from tb.commands import column_groups
 from tb.plans import fields, pack
 
-CORE = CORES["full"]
+CORE = CORES[os.environ.get("KPU_CONFIG", "full")]
 PHASES = CORE.SEGLEN // CORE.LPS
 OUTPUTS = ("d_phase", "d_addr", "t_first", "t_last", "t_pos", "t_line_end", "t_params_end")
 
 
 def computed(p: Plan, b: Block) -> tuple[int, int]:
     """(column groups of a computed line, computed lines) of a block."""
-    if p.overlap:
-        return b.columns + (not b.last_strip), b.rows + (not b.last_tile)
-    return -(-b.columns // (1 << p.lgp)), b.rows << p.lgc
+    return column_groups(p, b), b.rows + (not b.last_tile) if p.overlap else b.rows << p.lgc
 
 
 def expected(p: Plan, b: Block) -> Iterator[tuple[int, ...]]:
@@ -58,7 +58,7 @@ async def blocks_of_random_layers_are_read_in_window_order(dut):
     await ClockCycles(dut.clk, 2)
     dut.rst.value = 0
     bank = 0
-    for _ in range(25):
+    for _ in range(8):
         channels, pool = rng.choice((16, 30, 64, 128)), rng.choice((0, *range(10)))
         p = plan(make_descriptor((4, rng.randint(4, 12), rng.choice((4, 7, 20, 33, 64, 80))), channels, pool_type=pool,
                                  kernel_type=rng.getrandbits(1)), CORE)
@@ -106,7 +106,9 @@ async def blocks_of_random_layers_are_read_in_window_order(dut):
         bank ^= len(todo) & 1
 
 
-@pytest.mark.parametrize("simulator", SIMULATORS)
-def test_kpu_drain(simulator):
-    run_bench(simulator, "kpu_drain", "tb.drain.test_drain", [RTL / "kpu_drain.v"],
-              parameters={"PHASES": PHASES, "SKEW": CORE.SEGS, "ADDR_W": CORE.DEPTH.bit_length() - 1})
+@pytest.mark.parametrize("simulator, name", CONFIGURATIONS)
+def test_kpu_drain(simulator, name):
+    core = CORES[name]
+    run_bench(simulator, "kpu_drain", "tb.drain.test_drain", [RTL / "kpu_drain.v"], environment={"KPU_CONFIG": name},
+              parameters={"PHASES": core.SEGLEN // core.LPS, "SKEW": core.SEGS,
+                          "ADDR_W": core.DEPTH.bit_length() - 1})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections import deque
 
@@ -10,9 +11,19 @@ import pytest
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 
-from tb.bench import RTL, SIMULATORS, run_bench
+from openkpu.hw.configs import CORES, CoreParameters
+from tb.bench import CONFIGURATIONS, RTL, run_bench
 
-LGSIZE, LGSEGS, LGSEGLEN = 8, 2, 2
+CORE = CORES[os.environ.get("KPU_CONFIG", "full")]
+
+
+def parameters(core: CoreParameters) -> dict[str, int]:
+    """Of a small buffer, so that a few layers go round it."""
+    lgsegs, lgseglen = core.SEGS.bit_length() - 1, core.SEGLEN.bit_length() - 1
+    return {"LGSIZE": lgsegs + lgseglen + 4, "LGSEGS": lgsegs, "LGSEGLEN": lgseglen}
+
+
+LGSIZE, LGSEGS, LGSEGLEN = parameters(CORE).values()
 PES = 1 << LGSEGS + LGSEGLEN
 
 
@@ -137,7 +148,7 @@ async def bypass_sends_a_constant_and_reads_nothing(dut):
     assert [[w[4] for w in writes] for writes in await b.run([], commands)] == [[1 << 32]] * 5
 
 
-@pytest.mark.parametrize("simulator", SIMULATORS)
-def test_kpu_weights(simulator):
+@pytest.mark.parametrize("simulator, name", CONFIGURATIONS)
+def test_kpu_weights(simulator, name):
     run_bench(simulator, "kpu_weights", "tb.weights.test_weights", [RTL / "conv/kpu_weights.v", RTL / "kpu_ram.v"],
-              parameters={"LGSIZE": LGSIZE, "LGSEGS": LGSEGS, "LGSEGLEN": LGSEGLEN})
+              parameters=parameters(CORES[name]), environment={"KPU_CONFIG": name})

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import random
-from collections.abc import Iterator
-from dataclasses import dataclass
 
 import cocotb
 import numpy as np
@@ -16,58 +15,15 @@ from openkpu.golden.layers import make_descriptor
 from openkpu.hw.configs import CORES
 from openkpu.hw.descriptor import replace
 from openkpu.hw.fields import ROW_BYTES
-from openkpu.perf.cycles import Block, blocks, line_rows
-from openkpu.perf.plan import RIGHT_PIXEL_POOL, Plan, plan
-from tb.bench import RTL, SIMULATORS, run_bench
+from openkpu.perf.cycles import line_rows
+from openkpu.perf.plan import Plan, plan
+from tb.bench import CONFIGURATIONS, RTL, run_bench
+from tb.commands import FEATURE_FIELDS, Pass, passes
 from tb.plans import fields, pack
 
-CORE = CORES["fpga"]
+CORE = CORES[os.environ.get("KPU_CONFIG", "full")]
 LANES = CORE.SEGS * CORE.LPS
 ROWS = 1024
-
-
-@dataclass(frozen=True)
-class Pass:
-    """A pass command, and the image behind it."""
-
-    command: dict[str, int]
-    channel: int
-    slots: int
-    first_x: int     # image column of byte 0 of the word
-    lines: list[int]
-    takes: list[int]  # q of every take of a line
-
-
-def passes(p: Plan) -> Iterator[tuple[Pass, int]]:
-    """All passes of a layer as kpu_seq commands them, with the number of rows they need."""
-    d = p.descriptor
-    per_word = 64 >> d.first_stride
-    for b in blocks(p):
-        for g in range(1 if p.single else p.passes):
-            yield one_pass(p, b, g, per_word), sum(line_rows(p, b, g))
-
-
-def one_pass(p: Plan, b: Block, g: int, per_word: int) -> Pass:
-    d = p.descriptor
-    channel = b.channel if p.single else g if p.k3 else 9 * g
-    slots = 1 if p.single or p.k3 else min(9, d.i_ch_num - channel)
-    start = b.column << p.lgs
-    right = int(d.pool_type == RIGHT_PIXEL_POOL and not d.first_stride)
-    if p.dwfast:
-        x, span, y, count, step = 0, 63, 0, d.o_col_high, 1
-        first = b.channel % (1 << p.lgi) << 6 - p.lgi
-        takes = [first + LANES * k for k in range(-(-b.columns // LANES))]
-    else:
-        wider = b.columns + (p.overlap and not b.last_strip)
-        x, y = start % per_word, b.row << p.lgs
-        count = b.rows + (not b.last_tile) if p.overlap else b.rows << p.lgc
-        span = wider - 1 if p.overlap else (b.columns - 1 << p.lgs) + (1 << p.lgc) - 1 + right
-        step = 1 if p.lgc else 1 << p.lgs
-        groups = wider if p.overlap else -(-b.columns // (1 << p.lgp))
-        takes = [x + right + (k << p.lgp + p.lgs) + dx for k in range(groups) for dx in range(1 << p.lgc)]
-    command = {"channel": channel, "slots": slots, "y": y, "lines": count, "step": step, "word": start // per_word,
-               "x": x, "span": span}
-    return Pass(command, channel, slots, start - start % per_word, [y + i * step for i in range(count)], takes)
 
 
 class Bench:
@@ -91,10 +47,10 @@ class Bench:
         image = source.gather(ram)[:, ::1 + d.first_stride, ::1 + d.first_stride]
         self.image = np.pad(image, ((0, 0), (1, 1), (1, 1)), constant_values=d.pad_value)
         dut.layer.value = pack(fields(p))
-        listed = list(passes(p))
+        listed = list(passes(p, CORE))
         begin = rng.randrange(max(1, len(listed) - limit + 1)) if not p.dwfast else 0
-        chosen = [one for one, _ in listed[begin:begin + limit]]
-        rows = sum(needed for _, needed in listed[begin:begin + limit])
+        chosen = listed[begin:begin + limit]
+        rows = sum(sum(line_rows(p, one.block, one.number)) for one in chosen)
         commands = list(chosen)
         takes = [(one, y, q, q == one.takes[-1]) for one in chosen for y in one.lines for q in one.takes]
         pending: int | None = None
@@ -103,8 +59,8 @@ class Bench:
         for _ in range(60 * (len(takes) + rows) + 200):
             dut.s_valid.value = int(bool(commands) and rng.random() >= self.stall)
             if commands:
-                for name, value in commands[0].command.items():
-                    getattr(dut, f"s_{name}").value = value
+                for name in FEATURE_FIELDS:
+                    getattr(dut, f"s_{name}").value = commands[0].command[name]
             dut.rd_ready.value = int(rng.random() >= self.stall)
             dut.rd_rvalid.value = int(pending is not None)
             if pending is not None:
@@ -148,13 +104,13 @@ class Bench:
         return below + sum(y == 0 for y in fresh)
 
     def _check(self, p: Plan, one: Pass, y: int, q: int) -> None:
-        d = p.descriptor
+        d, first = p.descriptor, one.command["channel"]
         if p.dwfast:
             got = int(self.dut.dww.value).to_bytes(LANES * 9, "little")
             pitch = 64 >> p.lgi
             for lane in range(LANES):
                 slot, x = divmod(q + lane, pitch)
-                channel = one.channel - one.channel % (1 << p.lgi) + slot
+                channel = first - first % (1 << p.lgi) + slot
                 x += one.first_x
                 if channel < d.source_channels and x < p.width and slot < 1 << p.lgi:
                     expected = self._taps(channel, y, x)
@@ -171,11 +127,11 @@ class Bench:
             bits = text[len(text) - 72 * column - 72:len(text) - 72 * column]
             got = int(bits, 2).to_bytes(9, "little")
             if p.k3:
-                expected = self._taps(one.channel, y, x)
+                expected = self._taps(first, y, x)
             else:
-                expected = bytes(self.image[one.channel:one.channel + one.slots, y + 1, x + 1].tolist())
-                expected += bytes(9 - one.slots)
-            self._equal(got, expected, p, one.channel, y, x)
+                slots = one.command["slots"]
+                expected = self.image[first:first + slots, y + 1, x + 1].tobytes() + bytes(9 - slots)
+            self._equal(got, expected, p, first, y, x)
 
     def _taps(self, channel: int, y: int, x: int) -> bytes:
         return self.image[channel, y:y + 3, x:x + 3].tobytes()
@@ -206,7 +162,7 @@ def random_plan(rng: random.Random) -> Plan:
 async def windows_of_random_layers(dut):
     b = Bench(dut, 0.0)
     await b.reset()
-    for _ in range(30):
+    for _ in range(8):
         await b.run(random_plan(b.rng))
 
 
@@ -214,12 +170,14 @@ async def windows_of_random_layers(dut):
 async def stalls_change_nothing(dut):
     b = Bench(dut, 0.4)
     await b.reset()
-    for _ in range(20):
+    for _ in range(5):
         await b.run(random_plan(b.rng))
 
 
-@pytest.mark.parametrize("simulator", SIMULATORS)
-def test_kpu_window(simulator):
+@pytest.mark.parametrize("simulator, name", CONFIGURATIONS)
+def test_kpu_window(simulator, name):
+    core = CORES[name]
     run_bench(simulator, "tb_window", "tb.window.test_window",
               [RTL.parent / "tb/window/tb_window.v", RTL / "conv/kpu_feature_fetch.v", RTL / "conv/kpu_window.v",
-               RTL / "kpu_queue.v"], parameters={"SEGS": CORE.SEGS, "LANES": LANES})
+               RTL / "kpu_queue.v"], parameters={"SEGS": core.SEGS, "LANES": core.SEGS * core.LPS},
+              environment={"KPU_CONFIG": name})

@@ -17,7 +17,7 @@ from openkpu.hw.configs import CORES
 from openkpu.hw.fields import ROW_BYTES
 from openkpu.perf.cycles import Block, blocks
 from openkpu.perf.plan import Plan, plan
-from tb.bench import RTL, SIMULATORS, run_bench
+from tb.bench import CONFIGURATIONS, RTL, run_bench
 from tb.plans import fields, pack
 
 NAME = os.environ.get("KPU_CONFIG", "full")
@@ -149,7 +149,7 @@ def random_plan(rng: random.Random) -> Plan:
 async def maps_of_all_shapes_are_written(dut):
     b = Bench(dut, 0.0)
     await b.reset()
-    for _ in range(12):
+    for _ in range(5):
         p = random_plan(b.rng)
         await b.run(p, np.frombuffer(b.rng.randbytes(int(np.prod(p.descriptor.out_shape))), np.uint8)
                     .reshape(p.descriptor.out_shape))
@@ -159,13 +159,13 @@ async def maps_of_all_shapes_are_written(dut):
 async def stalls_of_lanes_and_memory_change_nothing(dut):
     b = Bench(dut, 0.5)
     await b.reset()
-    for _ in range(6):
+    for _ in range(3):
         p = random_plan(b.rng)
         await b.run(p, np.frombuffer(b.rng.randbytes(int(np.prod(p.descriptor.out_shape))), np.uint8)
                     .reshape(p.descriptor.out_shape))
 
 
-@pytest.mark.parametrize("simulator, name", [(s, name) for s in SIMULATORS for name in ("full", "tiny")])
+@pytest.mark.parametrize("simulator, name", CONFIGURATIONS)
 def test_kpu_writeback(simulator, name):
     core = CORES[name]
     run_bench(simulator, "kpu_writeback", "tb.writeback.test_writeback", [RTL / "kpu_writeback.v"],
