@@ -67,4 +67,6 @@ def large_model(size: int = SIZE, seed: int = 1) -> bytes:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: large_model.py OUT.kmodel")
     Path(sys.argv[1]).write_bytes(large_model())
