@@ -201,7 +201,7 @@ module kpu_airam #(
     wire [63:0]         bus_be = {56'd0, s_axi_wstrb} << {aw_addr[5:3], 3'b000};
     wire [63:0]         core_be = wr_valid ? wr_be : 64'd0;
 
-    assign wr_ready = !bus_write;
+    assign wr_ready = !w_take;  // also when the beat is not written: that would be known late in the cycle
     assign rd_ready = !bus_read;
 
     kpu_ram #(.WIDTH(512), .DEPTH(ROWS), .BYTE_ENABLES(1)) ram (

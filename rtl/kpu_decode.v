@@ -169,6 +169,7 @@ module kpu_decode #(
     wire [10:0] line_cost = line > reads ? line : reads;
     wire [10:0] blocks = by_channel ? 11'd1
         : (d_oc + (11'd1 << (LGPES[3:0] - {2'd0, lgp})) - 11'd1) >> (LGPES[3:0] - {2'd0, lgp});
+    reg [10:0] cost_blocks, cost_line;
     reg [21:0] cost;
     wire last_try = lgp == LGSEGS[1:0] || overlap || {1'b0, lgp} + {1'b0, lgs} >= 3'd3;
 
@@ -187,8 +188,8 @@ module kpu_decode #(
     wire [11:0] lines_max = quotient;
     wire [10:0] best_osw = (11'd1 << best_lgsw) >> lgs;
     wire [3:0] best_lgosw = {1'b0, best_lgsw} - {2'd0, lgs};
-    wire [10:0] strips = (d_ow + best_osw - 11'd1) >> best_lgosw;
-    wire [10:0] last_cols = d_ow - ((strips - 11'd1) << best_lgosw);
+    // Used in the divisions only, long after the search has set them.
+    reg [10:0] strips, last_cols;
     wire [10:0] last_nj = overlap ? last_cols : (last_cols + (11'd1 << best_lgp) - 11'd1) >> best_lgp;
     wire [10:0] last_e = last_nj << {lgc, 1'b0};
     // A quarter of the buffer: the first pass of a block waits for a whole piece.
@@ -199,6 +200,8 @@ module kpu_decode #(
     wire [14:0] reps_all = full_strips * tiles_all + {5'd0, tiles};
 
     always @(posedge clk) begin
+        strips <= (d_ow + best_osw - 11'd1) >> best_lgosw;
+        last_cols <= d_ow - ((strips - 11'd1) << best_lgosw);
         div_start <= 1'b0;
         taps_bytes <= wide ? taps_sel << 1 : taps_sel;
         load_bytes <= load_channels * taps_bytes;
@@ -208,7 +211,9 @@ module kpu_decode #(
         dst_last <= {10'd0, d_dst} + dst_groups * d_ochsw + ogroup_span;
         igroup_span <= src_lines * d_rowsw + {14'd0, src_words};
         ogroup_span <= dst_lines * d_orowsw + {14'd0, dst_words};
-        cost <= blocks * line_cost;
+        cost_blocks <= blocks;
+        cost_line <= line_cost;
+        cost <= cost_blocks * cost_line;
         all_entries <= d_oc * ng;
         case (state)
             S_GET: begin
@@ -245,16 +250,20 @@ module kpu_decode #(
                 else lgsw <= lgsw - 3'd1;
             end
             S_COST: begin
-                if (!found || cost < best_cost) begin
-                    found <= 1'b1;
-                    best_cost <= cost;
-                    best_lgp <= lgp;
-                    best_lgsw <= lgsw;
-                    best_e <= entries;
+                count <= 4'd1;
+                if (count != 4'd0) begin
+                    if (!found || cost < best_cost) begin
+                        found <= 1'b1;
+                        best_cost <= cost;
+                        best_lgp <= lgp;
+                        best_lgsw <= lgsw;
+                        best_e <= entries;
+                    end
+                    lgp <= lgp + 2'd1;
+                    lgsw <= d_decim ? 3'd5 : 3'd6;
+                    count <= 4'd0;
+                    state <= last_try ? S_DIV1 : S_TRY;
                 end
-                lgp <= lgp + 2'd1;
-                lgsw <= d_decim ? 3'd5 : 3'd6;
-                state <= last_try ? S_DIV1 : S_TRY;
             end
             S_DIV1: begin
                 last_strip <= 1'b0;

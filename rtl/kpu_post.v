@@ -51,34 +51,24 @@ module kpu_post #(
 );
     // Activation tables.
     reg [16*36-1:0] start_a, start_b;
-    reg [16*16-1:0] mul_a, mul_b;
-    reg [16*6-1:0] shift_a, shift_b;
     reg [16*8-1:0] bias_a, bias_b;
+    integer e;
     // Shifts of 64 and more behave as 63 (spec 12.1).
-    wire [5:0] wshift = act_wdata[7:6] != 2'd0 ? 6'd63 : act_wdata[5:0];
+    wire [57:0] seg_wdata = {act_wdata[59:8], act_wdata[7:6] != 2'd0 ? 6'd63 : act_wdata[5:0]};
+    wire seg_we = act_we && !act_windex[4];
     always @(posedge clk) begin
-        if (act_we && !act_wbank) begin
-            if (!act_windex[4]) begin
-                start_a[act_windex[3:0]*36+:36] <= act_wdata[59:24];
-                mul_a[act_windex[3:0]*16+:16] <= act_wdata[23:8];
-                shift_a[act_windex[3:0]*6+:6] <= wshift;
-            end else begin
-                bias_a[act_windex[0]*64+:64] <= act_wdata;
+        for (e = 0; e < 16; e = e + 1) begin
+            if (seg_we && act_windex[3:0] == e[3:0]) begin
+                if (act_wbank) start_b[36*e+:36] <= act_wdata[59:24];
+                else start_a[36*e+:36] <= act_wdata[59:24];
             end
         end
-        if (act_we && act_wbank) begin
-            if (!act_windex[4]) begin
-                start_b[act_windex[3:0]*36+:36] <= act_wdata[59:24];
-                mul_b[act_windex[3:0]*16+:16] <= act_wdata[23:8];
-                shift_b[act_windex[3:0]*6+:6] <= wshift;
-            end else begin
-                bias_b[act_windex[0]*64+:64] <= act_wdata;
-            end
+        if (act_we && act_windex[4]) begin
+            if (act_wbank) bias_b[64*act_windex[0]+:64] <= act_wdata;
+            else bias_a[64*act_windex[0]+:64] <= act_wdata;
         end
     end
     wire [16*36-1:0] x_start = act_bank ? start_b : start_a;
-    wire [16*16-1:0] y_mul = act_bank ? mul_b : mul_a;
-    wire [16*6-1:0] y_shift = act_bank ? shift_b : shift_a;
     wire [16*8-1:0] y_bias = act_bank ? bias_b : bias_a;
 
     // Token pipeline.
@@ -133,7 +123,8 @@ module kpu_post #(
                     .first10(first[10]), .pool_max(pool_max), .pool_sum(pool_sum), .pool_shift(pool_shift),
                     .p_we(mine && (p_all || p_lane == i[2:0])), .p_bank(p_bank), .p_bn(p_bn), .p_c(p_c),
                     .arg_x(layer[`PL_ARG_X]), .shr_x(layer[`PL_SHR_X]),
-                    .x_start(x_start), .y_mul(y_mul), .y_shift(y_shift), .y_bias(y_bias),
+                    .seg_we(seg_we), .seg_windex({act_wbank, act_windex[3:0]}), .seg_wdata(seg_wdata),
+                    .act_bank(act_bank), .x_start(x_start), .y_bias(y_bias),
                     .sum(sums[36*(s*LPS+i)+:36]), .xsum(xsums[22*(s*LPS+i)+:22]),
                     .result(results[8*(s*LPS+i)+:8])
                 );

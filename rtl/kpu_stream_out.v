@@ -175,14 +175,10 @@ module kpu_stream_out #(
     wire         spills = bytes > 4'd8;
 
     reg  [31:0]  sum;
-    reg  [31:0]  piece_sum;
-    integer      i;
+    wire [11:0]  piece_bytes_sum;
+    wire [31:0]  piece_sum = sum + {20'd0, piece_bytes_sum};
 
-    always @* begin
-        piece_sum = sum;
-        for (i = 0; i < 8; i = i + 1)
-            piece_sum = piece_sum + {24'd0, piece[8*i+:8]};
-    end
+    kpu_sum_of_nine adder (.bytes({8'd0, piece}), .sum(piece_bytes_sum));
 
     wire        push_word = tail || (piece_valid && (full_add ? piece_channel_end : word_full || piece_map_end));
     wire        push_last = tail || (piece_map_end && (full_add || !spills));

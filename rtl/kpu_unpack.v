@@ -100,22 +100,39 @@ module kpu_unpack (
     assign entry = centre ? {32'd0, nine[7:0], 32'd0} : nine;
     assign entry_valid = have && weights;
 
-    wire [11:0] nine_sum = {4'd0, nine[7:0]} + {4'd0, nine[15:8]} + {4'd0, nine[23:16]} + {4'd0, nine[31:24]}
-        + {4'd0, nine[39:32]} + {4'd0, nine[47:40]} + {4'd0, nine[55:48]} + {4'd0, nine[63:56]}
-        + {4'd0, nine[71:64]};
+    // Weight sums, one cycle behind the entries.
+    reg channel_begins;
+    wire channel_ends = ch_left == {10'd0, need};
+    reg s_valid, s_begins, s_ends, s_first, s_high, s_write;
+    reg [5:0] s_slot;
+    reg [71:0] s_nine;
+    reg s_bank;
+    reg [9:0] s_channel;
+    wire [11:0] nine_sum;
+    kpu_sum_of_nine weight_sum (.bytes(s_nine), .sum(nine_sum));
     reg [29:0] sum;
     reg [29:0] partial [0:63];  // sums of a block's channels over the pieces so far
-    reg channel_begins;
-    wire [29:0] sum_before = !channel_begins ? sum : first ? 30'd0 : partial[slot];
-    wire [29:0] sum_after = sum_before + (high ? {10'd0, nine_sum, 8'd0} : {18'd0, nine_sum});
-    wire channel_ends = ch_left == {10'd0, need};
+    wire [29:0] sum_before = !s_begins ? sum : s_first ? 30'd0 : partial[s_slot];
+    wire [29:0] sum_after = sum_before + (s_high ? {10'd0, nine_sum, 8'd0} : {18'd0, nine_sum});
 
     always @(posedge clk) begin
         bus_error <= beat && m_axi_rresp != 2'd0;
-        sw_we <= 1'b0;
-        sw_bank <= sw_bank_q;
-        sw_index <= channel;
+        s_valid <= entry_valid && entry_ready;
+        s_begins <= channel_begins;
+        s_ends <= take && channel_ends;
+        s_first <= first;
+        s_high <= high;
+        s_slot <= slot;
+        s_nine <= nine;
+        s_write <= sums && last;
+        s_bank <= sw_bank_q;
+        s_channel <= channel;
+        sw_we <= s_valid && s_ends && s_write;
+        sw_bank <= s_bank;
+        sw_index <= s_channel;
         sw_data <= sum_after;
+        if (s_valid) sum <= sum_after;
+        if (s_valid && s_ends) partial[s_slot] <= sum_after;
         fill <= fill_after + (beat ? {2'd0, beat_bytes} : 6'd0);
         if (beat) begin
             to_come <= to_come - {22'd0, beat_bytes};
@@ -136,11 +153,8 @@ module kpu_unpack (
         end
         if (entry_valid && entry_ready) begin
             high <= wide && !high;
-            sum <= sum_after;
             channel_begins <= 1'b0;
             if (take && channel_ends) begin
-                partial[slot] <= sum_after;
-                sw_we <= sums && last;
                 channel <= channel + 10'd1;
                 ch_left <= ch_bytes;
                 channel_begins <= 1'b1;
@@ -168,6 +182,7 @@ module kpu_unpack (
             fill <= 6'd0;
             bytes <= 256'd0;
             marks <= 2'd0;
+            s_valid <= 1'b0;
             sw_we <= 1'b0;
             bus_error <= 1'b0;
         end

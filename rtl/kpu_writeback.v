@@ -1,7 +1,7 @@
 // Write-back: collects the lanes' bytes into AI-RAM rows and writes them with byte enables.
 //
-// Every lane fills a line register of its own (two banks: one fills while the other is written). A finished line is
-// written channel by channel; neighbouring channels that share a row go together, and the bytes of P pixel columns
+// Every lane fills a line register of its own. Finished lines move to a second set and are written from there channel
+// by channel; neighbouring channels that share a row go together, and the bytes of P pixel columns
 // are interleaved on the way. Depthwise results already lie as in the row and are written as they come. Only bytes
 // inside the map change (spec 3.4). `en` stops the lanes while a line register is not free.
 `resetall
@@ -88,24 +88,16 @@ module kpu_writeback #(
 
     // Collecting.
     // Registers, not memories: every lane writes its own byte, and a row takes bytes of several lanes at once.
-    (* mem2reg, nowrshmsk *) reg [511:0] lanes_a [0:LANES-1];
-    (* mem2reg, nowrshmsk *) reg [511:0] lanes_b [0:LANES-1];
+    (* mem2reg, nowrshmsk *) reg [511:0] filling [0:LANES-1];
+    (* mem2reg *) reg [511:0] finished [0:LANES-1];
     reg [5:0] byte_at;
-    reg [1:0] done;          // line registers waiting to be written
-    reg cbank, wbank;
-    wire stall_line = !dwfast && done[cbank];
+    reg line_full, line_there;  // a line is complete, a line waits to be written
+    wire stall_line = !dwfast && line_full && line_there;
     wire stall_row = dwfast && (!busy || (wr_valid && !wr_ready));
     assign en = !(r_valid && (stall_line || stall_row));
     wire store = r_valid && en;
 
-    // Lane with the bytes of a residue modulo SEGS (pixel column: residue modulo P) for channel-group step `at`.
-    function [7:0] lane_index(input [2:0] residue, input [1:0] lgp_in, input [3:0] at, input [3:0] lane);
-        reg [3:0] col;
-        begin
-            col = {1'b0, residue} & ~(4'hF << lgp_in);
-            lane_index = (({4'd0, col << (LGSEGS[1:0] - lgp_in)} + {4'd0, at}) << LGLPS) + {4'd0, lane};
-        end
-    endfunction
+    // Column of a lane among the P pixel columns; P divides r_pos.
     function [5:0] column(input [5:0] lane, input [1:0] lgp_in);
         column = ((lane >> LGLPS) << lgp_in) >> LGSEGS;
     endfunction
@@ -117,8 +109,9 @@ module kpu_writeback #(
     wire [1:0] last_lane = lps[1:0] - 2'd1;
     wire [1:0] lgm = lgo > lglps[1:0] ? lglps[1:0] : lgo;  // log2 of the channels written together
     wire [3:0] subs = lps[3:0] >> lgm;
-    wire writing = busy && !dwfast && done[wbank];
-    wire [10:0] first_channel = channel + ({7'd0, seg} << LGSEGLEN) + ({8'd0, phase} << LGLPS) + ({7'd0, sub} << lgm);
+    wire writing = busy && !dwfast && line_there;
+    wire [10:0] first_channel = channel
+        + (({7'd0, seg} << LGSEGLEN) | ({8'd0, phase} << LGLPS) | ({7'd0, sub} << lgm));
     wire [10:0] past = channel + {4'd0, outs};
     wire step = writing && (!wr_valid || wr_ready);
     wire last_step = seg + 4'd1 == spc && sub + 4'd1 == subs;
@@ -127,18 +120,21 @@ module kpu_writeback #(
     wire [1:0] slot0 = first_channel[1:0] & slot_mask;
     wire line_written = dwfast ? store && r_line_end : step && last_step;
     wire block_ends = line_written && last_row && last_phase;
+    wire move = line_full && (!line_there || (step && last_step));
 
-    // Sixteen-byte chunks of the row: chunk k belongs to slot k * G / 4.
-    reg [511:0] own, picked;
+    // A line of a channel group in row order: byte b belongs to column b modulo P, and so to a lane of one segment.
     reg [7:0] index;
+    reg [511:0] own;
     (* mem2reg *) reg [511:0] merged [0:3];
     wire [511:0] class0 = {512 / (8 * SEGS){{8 * SEGS - 8{1'b0}}, 8'hFF}};
+    // Sixteen-byte chunks of the row: chunk k belongs to slot k * G / 4.
+    reg [511:0] picked;
     reg [3:0] chunk_on;
     reg [1:0] w_slot, w_nth;
 
     wire load = prep == 2'd2 && (!busy || block_ends);
     assign s_ready = prep == 2'd0;
-    assign idle = !busy && prep == 2'd0 && !s_valid && !wr_valid && done == 2'b00;
+    assign idle = !busy && prep == 2'd0 && !s_valid && !wr_valid && !line_full && !line_there;
 
     always @(posedge clk) begin
         if (prep == 2'd0) begin
@@ -162,27 +158,25 @@ module kpu_writeback #(
 
         if (store && !dwfast) begin
             for (i = 0; i < LANES; i = i + 1) begin
-                byte_at = r_pos + column(i[5:0], lgp);
-                if (cbank) lanes_b[i][byte_at*8+:8] <= results[8*i+:8];
-                else lanes_a[i][byte_at*8+:8] <= results[8*i+:8];
-            end
-            if (r_line_end) begin
-                done[cbank] <= 1'b1;
-                cbank <= !cbank;
+                byte_at = r_pos | column(i[5:0], lgp);
+                filling[i][byte_at*8+:8] <= results[8*i+:8];
             end
         end
+        if (move) begin
+            for (i = 0; i < LANES; i = i + 1) finished[i] <= filling[i];
+        end
+        line_full <= store && !dwfast && r_line_end ? 1'b1 : line_full && !move;
+        line_there <= move || (line_there && !(step && last_step));
 
         if (wr_ready) wr_valid <= 1'b0;
         if (step) begin
             for (l = 0; l < 4; l = l + 1) begin
-                if (l >= LPS) begin
-                    merged[l] = 512'd0;
-                end else if (l[3:0] < 4'd1 << lgm) begin
-                    merged[l] = 512'd0;
-                    for (c = 0; c < SEGS; c = c + 1) begin
-                        index = lane_index(c[2:0], lgp, seg, (sub << lgm) + l[3:0]);
-                        own = wbank ? lanes_b[index[LGLANES-1:0]] : lanes_a[index[LGLANES-1:0]];
-                        merged[l] = merged[l] | (own & (class0 << (8 * c)));
+                merged[l] = 512'd0;
+                for (c = 0; c < SEGS; c = c + 1) begin
+                    if (l < LPS) begin
+                        index = ({4'd0, c[3:0] & ~(4'hF << lgp)} << (LGSEGS[1:0] - lgp)) + {4'd0, seg};
+                        index = index * LPS[7:0] + l[7:0];
+                        merged[l] = merged[l] | (finished[index[LGLANES-1:0]] & (class0 << (8 * c)));
                     end
                 end
             end
@@ -190,7 +184,7 @@ module kpu_writeback #(
                 w_slot = i[1:0] >> (2'd2 - lgo);
                 w_nth = w_slot - slot0;
                 chunk_on[i] = w_slot >= slot0 && {1'b0, w_nth} < 3'd1 << lgm && first_channel + {9'd0, w_nth} < past;
-                own = merged[w_nth & last_lane];
+                own = merged[((sub[1:0] << lgm) + w_nth) & last_lane];
                 picked[128*i+:128] = lgo == 2'd0 ? own[128*i+:128]
                     : lgo == 2'd1 ? own[128*(i%2)+:128] : own[127:0];
             end
@@ -205,8 +199,6 @@ module kpu_writeback #(
             end
             if (last_step) begin
                 seg <= 4'd0;
-                done[wbank] <= 1'b0;
-                wbank <= !wbank;
             end
         end
         if (store && dwfast) begin
@@ -239,9 +231,8 @@ module kpu_writeback #(
         if (rst) begin
             prep <= 2'd0;
             busy <= 1'b0;
-            done <= 2'b00;
-            cbank <= 1'b0;
-            wbank <= 1'b0;
+            line_full <= 1'b0;
+            line_there <= 1'b0;
             wr_valid <= 1'b0;
             seg <= 4'd0;
             sub <= 4'd0;

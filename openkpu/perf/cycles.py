@@ -232,7 +232,7 @@ class WeightLoad:
 
 
 class Features:
-    """``kpu_feature_fetch`` and ``kpu_window``: one row per cycle into the set of lines not in use."""
+    """``kpu_feature_fetch`` and ``kpu_window``: one row per cycle into a set of lines, used after it has moved on."""
 
     def __init__(self) -> None:
         self.ready = LONG_AGO              # the latest set's last row has been placed
@@ -247,7 +247,7 @@ class Features:
         now, waited = begin, 0
         for count in rows:
             ready = max(ready, older) + count
-            start = max(now, ready) + 1
+            start = max(now, ready + 1) + 1
             waited += start - now - 1
             now = start + take - 1
             older, newer = newer, now
@@ -272,7 +272,7 @@ class LaneParameters:
 
 
 class WriteBack:
-    """``kpu_writeback``: collects lines in one register, writes the lines of the other."""
+    """``kpu_writeback``: collects lines in one register and moves them to another, from where they are written."""
 
     def __init__(self) -> None:
         self.written = [LONG_AGO, LONG_AGO]
@@ -280,7 +280,7 @@ class WriteBack:
     def line(self, read: float, window: int, columns: int, steps: int) -> float:
         """Collect a line whose first sum is read at ``read``; its last read's cycle, stalls included."""
         stored = max(read + window - 1 + LANE_STAGES, self.written[0] + 1) + (columns - 1) * window
-        self.written = [self.written[1], max(stored, self.written[1]) + steps]
+        self.written = [self.written[1], max(stored + 1, self.written[1]) + steps]
         return stored - LANE_STAGES
 
 

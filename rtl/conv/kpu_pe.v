@@ -30,7 +30,7 @@ module kpu_pe #(
     input  wire              b_first,
     input  wire              b_high,
     input  wire [ADDR_W-1:0] b_addr,
-    output reg  [19:0]       dot,
+    output wire [19:0]       dot,
     // drain: sum one cycle after d_re
     input  wire              d_re,
     input  wire              d_bank,
@@ -49,6 +49,11 @@ module kpu_pe #(
     wire [15:0] m6 = x[55:48] * w[55:48];
     wire [15:0] m7 = x[63:56] * w[63:56];
     wire [15:0] m8 = x[71:64] * w[71:64];
+
+    // The last additions stand behind the register, where there is more time.
+    reg [17:0] dot0, dot1;
+    reg [15:0] dot2;
+    assign dot = ({2'd0, dot0} + {2'd0, dot1}) + {4'd0, dot2};
 
     wire [35:0] sum0, sum1;
     wire [35:0] so_far = b_first ? 36'd0 : b_bank ? sum1 : sum0;
@@ -69,9 +74,11 @@ module kpu_pe #(
     always @(posedge clk) begin
         if (w_we && !w_bank) w0 <= w_data;
         if (w_we && w_bank) w1 <= w_data;
-        if (dot_en)
-            dot <= {4'd0, m0} + {4'd0, m1} + {4'd0, m2} + {4'd0, m3} + {4'd0, m4} + {4'd0, m5} + {4'd0, m6}
-                + {4'd0, m7} + {4'd0, m8};
+        if (dot_en) begin
+            dot0 <= ({2'd0, m0} + {2'd0, m1}) + ({2'd0, m2} + {2'd0, m3});
+            dot1 <= ({2'd0, m4} + {2'd0, m5}) + ({2'd0, m6} + {2'd0, m7});
+            dot2 <= m8;
+        end
     end
 endmodule
 

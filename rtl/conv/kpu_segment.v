@@ -91,9 +91,8 @@ module kpu_segment #(
         end
 
         for (i = 0; i < LPS; i = i + 1) begin : lane
-            wire [71:0] w = dww[72*i+:72];
-            wire [11:0] sum = {4'd0, w[7:0]} + {4'd0, w[15:8]} + {4'd0, w[23:16]} + {4'd0, w[31:24]}
-                + {4'd0, w[39:32]} + {4'd0, w[47:40]} + {4'd0, w[55:48]} + {4'd0, w[63:56]} + {4'd0, w[71:64]};
+            wire [11:0] sum;
+            kpu_sum_of_nine window_sum (.bytes(dww[72*i+:72]), .sum(sum));
             reg [11:0] dw_xsum;
             always @(posedge clk) if (dw && dw_en) dw_xsum <= sum;
             assign d_sums[36*i+:36] = dw ? {16'd0, dots[20*i+:20]}
@@ -103,7 +102,9 @@ module kpu_segment #(
     endgenerate
 
     // S_x: like a PE whose weights are one; the high bytes of 16-bit weights see the same pixels again.
+    wire [11:0] nine_now;
     reg [11:0] nine;
+    kpu_sum_of_nine pixel_sum (.bytes(x), .sum(nine_now));
     wire [21:0] after = (b_first ? 22'd0 : b_bank ? xsum1 : xsum0) + {10'd0, nine};
     wire acc0 = a_valid && !a_bank;
     wire acc1 = a_valid && a_bank;
@@ -124,9 +125,7 @@ module kpu_segment #(
         b_first <= a_first;
         b_high <= a_high;
         b_addr <= a_addr;
-        if (a_valid)
-            nine <= {4'd0, x[7:0]} + {4'd0, x[15:8]} + {4'd0, x[23:16]} + {4'd0, x[31:24]} + {4'd0, x[39:32]}
-                + {4'd0, x[47:40]} + {4'd0, x[55:48]} + {4'd0, x[63:56]} + {4'd0, x[71:64]};
+        if (a_valid) nine <= nine_now;
         if (d_re) begin
             d_bank_q <= d_bank;
             d_phase_q <= d_phase;

@@ -1,11 +1,12 @@
 // Window former: from AI-RAM rows to the nine inputs of every pixel column.
 //
-// Two sets of nine row registers: one is used while the other is filled. A register holds a line of up to 64 pixels
-// with one neighbour on the left and two on the right; pixels outside the image are already the pad value. A 3x3 set
-// takes over two lines of the set before it. `take` at column q gives, one cycle later,
+// Two sets of nine row registers: one is filled while the other is in use, and moves there when that is free. A register
+// holds a line of up to 64 pixels with one neighbour on the left and two on the right. A 3x3 set takes over two lines
+// of the set before it. Lines and pixels outside the image are not stored: they get their value when they are read.
+// `take` at column q gives, one cycle later,
 //   win: for P columns the nine taps at q + p * stride (3x3: one channel; 1x1: nine channels), or
 //   dww: for every lane the 3x3 window at q + lane (depthwise path).
-// Fills one row per cycle, two cycles after its token.
+// Fills one row per cycle, two cycles after its token; a set can be used one cycle after its last row.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -39,32 +40,26 @@ module kpu_window #(
     wire [1:0] lgi = layer[`PL_LGI];
     wire [1:0] lgs = layer[`PL_LGS];
     wire [7:0] pad = layer[`PL_PAD];
-    integer b, k;
+    integer k;
 
-    // Stage 1: decimate, bring the first channel to byte 0, find the bytes beyond the line's end.
+    // Stage 1: decimate.
     wire t_out = token[24];
-    wire [1:0] t_sub = token[12:11];
-    wire [6:0] t_width = token[6:0];
-    wire [2:0] lgpitch = 3'd6 - {1'b0, lgi} - {2'd0, decim};  // log2 of the bytes from slot to slot
     wire [255:0] even_bytes;
-    genvar i;
+    genvar e;
     generate
-        for (i = 0; i < 32; i = i + 1) begin : even
-            assign even_bytes[8*i+:8] = row[16*i+:8];
+        for (e = 0; e < 32; e = e + 1) begin : even
+            assign even_bytes[8*e+:8] = row[16*e+:8];
         end
     endgenerate
-    wire [511:0] pixels = decim ? {256'd0, even_bytes} : row;
-    wire [9:0] t_shift = {5'd0, t_sub, 3'd0} << lgpitch;
-    wire [511:0] beyond = {512{1'b1}} << {t_width, 3'd0};
 
     reg v1, out1;
     reg [26:0] token1;
-    reg [511:0] row1, beyond1;
-    reg [1:0] full;
-    reg wbank, rbank;
+    reg [511:0] row1;
+    reg fill_full, use_full;
 
-    // Stage 2 fills the registers as soon as their set is free.
-    wire step2 = v1 && !full[wbank];
+    // Stage 2 fills the registers as soon as the set before has moved on.
+    wire move = fill_full && (!use_full || set_done);
+    wire step2 = v1 && (!fill_full || move);
     wire step1 = token_valid && (t_out || row_valid) && (!v1 || step2);
     assign token_ready = step1;
     assign row_ready = step1 && !t_out;
@@ -75,26 +70,36 @@ module kpu_window #(
     wire [1:0] u_kind = token1[22:21];
     wire [3:0] u_slot = token1[20:17];
     wire [3:0] u_n = token1[16:13];
+    wire [1:0] u_sub = token1[12:11];
     wire [3:0] u_slots = token1[10:7];
-    wire [7:0] left_byte = decim ? row1[255:248] : row1[511:504];
-    wire [15:0] right_bytes = {token1[6:0] == 7'd1 ? pad : row1[15:8], row1[7:0]};
-    wire [511:0] padded = (row1 & ~beyond1) | ({64{pad}} & beyond1);
+    wire [6:0] u_width = token1[6:0];
 
-    // Registers, not a memory: all lines of a set are read at once, so indices are constant wherever possible.
-    // Byte 0: left neighbour, 1..64: pixels, 65, 66: right neighbours.
-    (* mem2reg *) reg [535:0] line [0:17];
-    // A row that holds several channels has 32 bytes or fewer for the second, 16 or fewer for the others.
-    wire [255:0] second = lgpitch == 3'd5 ? padded[511:256] : lgpitch == 3'd4 ? {128'd0, padded[255:128]}
-        : {192'd0, padded[127:64]};
-    wire [127:0] third = lgpitch == 3'd4 ? padded[383:256] : {64'd0, padded[191:128]};
-    wire [127:0] fourth = lgpitch == 3'd4 ? padded[511:384] : {64'd0, padded[255:192]};
+    // A row holds up to four channels; line k takes the one in slot u_sub + k - u_slot, so lines k and k + 4 share it.
+    // Only bytes that belong to the channel need to be right: 16 of four channels, 32 of two, and half of that if
+    // every second one has gone.
+    wire [2:0] lgpitch = 3'd6 - {1'b0, lgi} - {2'd0, decim};  // log2 of the bytes from slot to slot
+    wire [511:0] channel [0:3];
+    generate
+        for (e = 0; e < 4; e = e + 1) begin : slots
+            wire [1:0] slot = u_sub + e[1:0] - u_slot[1:0];
+            wire [2:0] first = lgpitch == 3'd5 ? {slot[0], 2'd0} : lgpitch == 3'd4 ? {slot, 1'b0} : {1'b0, slot};
+            assign channel[e] = {
+                row1[511:256], slot[0] ? row1[511:384] : row1[255:128],
+                row1[{first[2:1], 7'd64}+:64], row1[{first, 6'd0}+:64]};
+        end
+    endgenerate
+
+    // Registers, not memories: all lines of a set are read at once. Byte 0: left neighbour, 1..64: pixels, 65, 66: right
+    // neighbours. Absent: a line outside the image, or a channel that does not exist. Width: pixels that are inside.
+    (* mem2reg *) reg [535:0] fill [0:8];
+    (* mem2reg *) reg [535:0] line [0:8];
+    reg [8:0] fill_absent, absent;
+    reg [6:0] fill_width, width;
     // Depthwise strips follow each other over the same lines: the last pixel of every line is kept for the next strip.
     reg [7:0] edge_pixel [0:511];
     reg [7:0] edge1;
     reg edge_known1;
     reg [8:0] line1;
-    reg [3:0] nth;
-    reg [511:0] own;
 
     always @(posedge clk) begin
         if (step1) begin
@@ -104,108 +109,137 @@ module kpu_window #(
             edge1 <= edge_pixel[token[41:33]];
             edge_known1 <= token[32];
             line1 <= token[41:33];
-            row1 <= pixels >> t_shift;
-            beyond1 <= !(k3 || dwfast) ? 512'd0 : !dwfast || lgi == 2'd0 ? beyond
-                : lgi == 2'd1 ? {2{beyond[255:0]}} : {4{beyond[127:0]}};
+            row1 <= decim ? {row[511:256], even_bytes} : row;
         end else if (step2) begin
             v1 <= 1'b0;
         end
 
         if (step2) begin
             if (dwfast && !out1 && u_kind == 2'd0) edge_pixel[line1] <= row1[511:504];
-            for (b = 0; b < 2; b = b + 1) begin
-                if (wbank == b[0]) begin
-                    if (u_shift) begin
-                        line[9*b] <= line[9*(1-b)+1];
-                        line[9*b+1] <= line[9*(1-b)+2];
-                    end
-                    if (u_above) line[9*b] <= {67{pad}};
-                    for (k = 0; k < 9; k = k + 1) begin
-                        if (k[3:0] >= u_slot && k[3:0] < u_slot + u_n) begin
-                            nth = k[3:0] - u_slot;
-                            own = nth == 4'd0 ? padded : nth == 4'd1 ? {256'd0, second}
-                                : nth == 4'd2 ? {384'd0, third} : {384'd0, fourth};
-                            if (out1) line[9*b+k] <= {67{pad}};
-                            else if (u_kind == 2'd0) line[9*b+k] <= {pad, pad, own, edge_known1 ? edge1 : pad};
-                            else if (u_kind == 2'd1) line[9*b+k][7:0] <= left_byte;
-                            else if (decim) line[9*b+k][8*33+:16] <= right_bytes;
-                            else line[9*b+k][8*65+:16] <= right_bytes;
-                        end else if (u_slots != 4'd0 && k[3:0] >= u_slots) begin
-                            line[9*b+k] <= 536'd0;  // channels that do not exist count as zero
-                        end
-                    end
+            if (u_shift) begin
+                fill[0] <= fill[1];
+                fill[1] <= fill[2];
+                fill_absent[1:0] <= fill_absent[2:1];
+            end
+            if (u_above) fill_absent[0] <= 1'b1;
+            for (k = 0; k < 9; k = k + 1) begin
+                if (k[3:0] >= u_slot && k[3:0] < u_slot + u_n) begin
+                    fill_absent[k] <= out1;
+                    if (u_kind == 2'd0) fill[k][519:0] <= {channel[k%4], edge_known1 ? edge1 : pad};
+                    else if (u_kind == 2'd1) fill[k][7:0] <= decim ? row1[255:248] : row1[511:504];
+                    else if (decim) fill[k][8*33+:16] <= row1[15:0];
+                    else fill[k][8*65+:16] <= row1[15:0];
+                end else if (u_slots != 4'd0 && k[3:0] >= u_slots) begin
+                    fill_absent[k] <= 1'b1;
                 end
             end
-            if (u_last) begin
-                full[wbank] <= 1'b1;
-                wbank <= !wbank;
+            // The word on the right gives two pixels, or one if it has no more.
+            if (!out1) begin
+                fill_width <= u_kind != 2'd2 ? u_width
+                    : (decim ? 7'd32 : 7'd64) + (u_width == 7'd1 ? 7'd1 : 7'd2);
             end
         end
-        if (set_done) begin
-            full[rbank] <= 1'b0;
-            rbank <= !rbank;
+        if (move) begin
+            for (k = 0; k < 9; k = k + 1) line[k] <= fill[k];
+            absent <= fill_absent;
+            width <= fill_width;
         end
+        fill_full <= step2 && u_last ? 1'b1 : fill_full && !move;
+        use_full <= move || (use_full && !set_done);
         if (rst) begin
             v1 <= 1'b0;
-            full <= 2'b00;
-            wbank <= 1'b0;
-            rbank <= 1'b0;
+            fill_full <= 1'b0;
+            use_full <= 1'b0;
         end
     end
 
-    // Use: ten bytes of every line reach all columns, since P * stride is at most 8.
-    assign set_valid = full[rbank];
-    integer c, t;
-    reg [607:0] ext;
-    (* mem2reg *) reg [79:0] ten [0:8];
+    // Use. The pixels of a take lie in one aligned block of eight, since P * stride is at most 8 and every strip starts at
+    // a multiple of 16; taps add one byte on either side. The depthwise path takes LANES pixels from there.
+    localparam WIDE = (LANES > 8 ? LANES : 8) + 2;
+    assign set_valid = use_full;
+    wire [3:0] block = q[6:3];
+
+    function [8*WIDE-1:0] from_block(input [535:0] bytes, input [3:0] at);
+        reg [8*(64+WIDE)-1:0] ext;
+        begin
+            ext = {{8*(WIDE-3){1'b0}}, bytes};
+            case (at)
+                4'd0: from_block = ext[64*0+:8*WIDE];
+                4'd1: from_block = ext[64*1+:8*WIDE];
+                4'd2: from_block = ext[64*2+:8*WIDE];
+                4'd3: from_block = ext[64*3+:8*WIDE];
+                4'd4: from_block = ext[64*4+:8*WIDE];
+                4'd5: from_block = ext[64*5+:8*WIDE];
+                4'd6: from_block = ext[64*6+:8*WIDE];
+                4'd7: from_block = ext[64*7+:8*WIDE];
+                default: from_block = ext[64*8+:8*WIDE];
+            endcase
+        end
+    endfunction
+
+    // Bytes of a block that lie inside the image, for lines 0 to 2.
+    wire [6:0] pitch_mask = (7'd64 >> lgi) - 7'd1;
+    wire [6:0] slot_mask = dwfast && lgi != 2'd0 ? pitch_mask : 7'h7F;
+    wire [8*WIDE-1:0] inner;
+    generate
+        for (e = 0; e < WIDE; e = e + 1) begin : bytes
+            wire [6:0] x = {block, 3'd0} + e[6:0] - 7'd1;
+            assign inner[8*e+:8] = {8{(x & slot_mask) < width || (e == 0 && block == 4'd0)}};
+        end
+    endgenerate
+
+    integer c, n, t, u;
+    reg [8*WIDE-1:0] own, seen;
+    (* mem2reg *) reg [8*WIDE-1:0] near [0:2];
+    (* mem2reg *) reg [63:0] taps [0:8];  // the byte of each tap for a column at 0..7
+    reg [2:0] first;
     always @(posedge clk) begin
         if (take && !dwfast) begin
+            for (t = 0; t < 3; t = t + 1) begin
+                seen = absent[t] ? {8 * WIDE{1'b0}} : inner;
+                near[t] = (from_block(line[t], block) & seen) | ({WIDE{pad}} & ~seen);
+            end
             for (t = 0; t < 9; t = t + 1) begin
-                if (t < 3 || !k3) begin
-                    ext = {72'd0, rbank ? line[t+9] : line[t]};
-                    ten[t] = ext[{q, 3'd0}+:80];
+                if (k3) begin
+                    taps[t] = near[t/3][8*(t%3)+:64];
+                end else begin
+                    own = from_block(line[t], block);
+                    taps[t] = absent[t] ? 64'd0 : own[8+:64];  // channels that do not exist count as zero
                 end
             end
             for (c = 0; c < SEGS; c = c + 1) begin
-                for (t = 0; t < 9; t = t + 1) begin
-                    if (k3) begin
-                        win[72*c+8*t+:8] <= lgs == 2'd0 ? ten[t/3][8*(c+t%3)+:8]
-                            : lgs == 2'd1 ? ten[t/3][8*((2*c)%8+t%3)+:8] : ten[t/3][8*((4*c)%8+t%3)+:8];
-                    end else begin
-                        win[72*c+8*t+:8] <= lgs == 2'd0 ? ten[t][8*(c+1)+:8]
-                            : lgs == 2'd1 ? ten[t][8*((2*c)%8+1)+:8] : ten[t][8*((4*c)%8+1)+:8];
-                    end
-                end
+                first = q[2:0] + (c[2:0] << lgs);
+                for (t = 0; t < 9; t = t + 1) win[72*c+8*t+:8] <= taps[t][{first, 3'd0}+:8];
             end
         end
     end
 
     // Depthwise: the neighbours of a slot's first and last byte belong to other channels, so they are padding.
-    integer u, n;
-    reg [607:0] dw_ext;
-    (* mem2reg *) reg [8*(LANES+2)-1:0] part [0:2];
-    reg [6:0] at;
-    wire [6:0] pitch_mask = (7'd64 >> lgi) - 7'd1;
+    reg [6:0] at, column;
+    reg [8*WIDE-1:0] dw_seen;
+    (* mem2reg *) reg [8*WIDE-1:0] dw_near [0:2];
     always @(posedge clk) begin
         if (take && dwfast) begin
             for (u = 0; u < 3; u = u + 1) begin
-                dw_ext = {72'd0, rbank ? line[u+9] : line[u]};
-                part[u] = dw_ext[{q, 3'd0}+:8*(LANES+2)];
+                dw_seen = absent[u] ? {8 * WIDE{1'b0}} : inner;
+                dw_near[u] = (from_block(line[u], block) & dw_seen) | ({WIDE{pad}} & ~dw_seen);
             end
             for (n = 0; n < LANES; n = n + 1) begin
-                at = q + n[6:0];
+                // Fewer than eight lanes begin within the block.
+                column = LANES < 8 ? {4'd0, q[2:0]} + n[6:0] : n[6:0];
+                at = {block, 3'd0} + column;
                 for (u = 0; u < 3; u = u + 1) begin
                     dww[72*n+24*u+:8] <= !k3 ? 8'd0
-                        : lgi != 2'd0 && (at & pitch_mask) == 7'd0 ? pad : part[u][8*n+:8];
-                    dww[72*n+24*u+8+:8] <= !k3 && u != 1 ? 8'd0 : part[u][8*(n+1)+:8];
+                        : lgi != 2'd0 && (at & pitch_mask) == 7'd0 ? pad : dw_near[u][8*column+:8];
+                    dww[72*n+24*u+8+:8] <= !k3 && u != 1 ? 8'd0 : dw_near[u][8*column+8+:8];
                     dww[72*n+24*u+16+:8] <= !k3 ? 8'd0
-                        : lgi != 2'd0 && (at & pitch_mask) == pitch_mask ? pad : part[u][8*(n+2)+:8];
+                        : lgi != 2'd0 && (at & pitch_mask) == pitch_mask ? pad : dw_near[u][8*column+16+:8];
                 end
             end
         end
     end
 
-    wire _unused = &{1'b0, layer, token[31:27], token1};
+    wire _unused = &{1'b0, layer, token[31:27], token1, own};
 endmodule
 
 `resetall

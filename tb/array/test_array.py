@@ -181,6 +181,7 @@ async def depthwise_windows_leave_one_cycle_later(dut):
 def test_kpu_array(simulator, name):
     core = CORES[name]
     run_bench(simulator, "kpu_array", "tb.array.test_array",
-              [*(RTL / f"conv/kpu_{name}.v" for name in ("array", "segment", "pe")), RTL / "kpu_ram.v"],
+              [*(RTL / f"conv/kpu_{part}.v" for part in ("array", "segment", "pe")), RTL / "kpu_ram.v",
+               RTL / "kpu_sum_of_nine.v"],
               parameters={"SEGS": core.SEGS, "SEGLEN": core.SEGLEN, "LPS": core.LPS, "DEPTH": DEPTH},
               environment={"KPU_CONFIG": name})

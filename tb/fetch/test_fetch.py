@@ -219,5 +219,6 @@ async def every_bus_error_is_reported_and_the_layer_ends(dut):
 @pytest.mark.parametrize("simulator", SIMULATORS)
 def test_kpu_fetch(simulator):
     run_bench(simulator, "tb_fetch", "tb.fetch.test_fetch",
-              [RTL.parent / "tb/fetch/tb_fetch.v", *(RTL / f"kpu_{name}.v" for name in ("fetch", "unpack", "queue"))],
+              [RTL.parent / "tb/fetch/tb_fetch.v",
+               *(RTL / f"kpu_{name}.v" for name in ("fetch", "unpack", "queue", "sum_of_nine"))],
               parameters={"LGPES": 4})

@@ -32,7 +32,7 @@ class Lane:
     def __init__(self, dut, rng: random.Random):
         self.dut, self.rng = dut, rng
         cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
-        for name in ("en", "valid", "p_we", "pool_max", "pool_sum", "pool_shift", "first10"):
+        for name in ("en", "valid", "p_we", "seg_we", "pool_max", "pool_sum", "pool_shift", "first10"):
             getattr(dut, name).value = 0
 
     async def configure(self, segments: list[Segment], arg_x: int, shr_x: int, norms: list[tuple], constants: list[int],
@@ -43,10 +43,16 @@ class Lane:
         dut.arg_x.value = arg_x & 0xFFFFFF
         dut.shr_x.value = shr_x
         for port, width, values in (("x_start", 36, [s.x_start for s in segments]),
-                                    ("y_mul", 16, [s.y_mul for s in segments]),
-                                    ("y_shift", 6, [s.shift for s in segments]),
                                     ("y_bias", 8, [s.bias for s in segments])):
             getattr(dut, port).value = sum((v & (1 << width) - 1) << width * i for i, v in enumerate(values))
+        act_bank = self.rng.getrandbits(1)
+        dut.act_bank.value = act_bank
+        for i, s in enumerate(segments):
+            dut.seg_we.value = 1
+            dut.seg_windex.value = act_bank << 4 | i
+            dut.seg_wdata.value = (s.x_start & (1 << 36) - 1) << 22 | (s.y_mul & 0xFFFF) << 6 | s.shift
+            await RisingEdge(dut.clk)
+        dut.seg_we.value = 0
         for name in ("pool_max", "pool_sum", "pool_shift"):
             getattr(dut, name).value = POOLS[pool_type][1].get(name, 0)
         for bank in (0, 1):

@@ -238,4 +238,5 @@ async def reset_in_the_middle_of_a_map_leaves_nothing_behind(dut):
 @pytest.mark.parametrize("simulator", SIMULATORS)
 def test_kpu_stream_out(simulator):
     run_bench(simulator, "kpu_stream_out", "tb.stream_out.test_stream_out",
-              [RTL / "kpu_stream_out.v", RTL / "kpu_ram.v", RTL / "axi/ram_fifo.v"], parameters={"DEPTH": DEPTH})
+              [RTL / "kpu_stream_out.v", RTL / "kpu_sum_of_nine.v", RTL / "kpu_ram.v", RTL / "axi/ram_fifo.v"],
+              parameters={"DEPTH": DEPTH})
