@@ -106,7 +106,8 @@ def fpga(name: str) -> None:
         + read(name, "kpu_pins")
         # 8x8 products and all sums go to carry chains: the multipliers are for the wide products of the lanes.
         + "proc\nopt\nwreduce\npeepopt\nopt_clean\n"
-        + "techmap -map tools/ecp5_arith.v t:$mul\n"
+        + "select -set spare *kpu_pe*/w:m6 *kpu_pe*/w:m7 *kpu_pe*/w:m8 %u %u %ci:+[Y]\n"
+        + "techmap -map tools/ecp5_arith.v t:$mul @spare %d\n"
         + f"techmap -map +/mul2dsp.v -map +/lattice/dsp_map_18x18.v {multiply} -D DSP_NAME=$__MUL18X18\n"
         + "chtype -set $mul t:$__soft_mul\n"
         + "techmap -map tools/ecp5_arith.v\n"

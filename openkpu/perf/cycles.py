@@ -246,7 +246,7 @@ class Features:
         older, newer = self.used
         now, waited = begin, 0
         for count in rows:
-            ready = max(ready, older) + count
+            ready = max(ready, older - 1) + count
             start = max(now, ready + 1) + 1
             waited += start - now - 1
             now = start + take - 1
