@@ -165,7 +165,7 @@ module kpu_decode #(
     wire [10:0] entries = nj << {lgc, 1'b0};               // partial sums of one row of windows
     wire fits = (overlap ? {entries[9:0], 1'b0} : entries) <= DEPTH11;
     wire [10:0] reads = k3 ? 11'd3 : lgi == 2'd0 ? 11'd9 : lgi == 2'd1 ? 11'd5 : 11'd3;
-    wire [10:0] line = nj << lgc;
+    reg [10:0] line;
     wire [10:0] line_cost = line > reads ? line : reads;
     wire [10:0] blocks = by_channel ? 11'd1
         : (d_oc + (11'd1 << (LGPES[3:0] - {2'd0, lgp})) - 11'd1) >> (LGPES[3:0] - {2'd0, lgp});
@@ -211,6 +211,7 @@ module kpu_decode #(
         dst_last <= {10'd0, d_dst} + dst_groups * d_ochsw + ogroup_span;
         igroup_span <= src_lines * d_rowsw + {14'd0, src_words};
         ogroup_span <= dst_lines * d_orowsw + {14'd0, dst_words};
+        line <= nj << lgc;
         cost_blocks <= blocks;
         cost_line <= line_cost;
         cost <= cost_blocks * cost_line;
@@ -250,8 +251,8 @@ module kpu_decode #(
                 else lgsw <= lgsw - 3'd1;
             end
             S_COST: begin
-                count <= 4'd1;
-                if (count != 4'd0) begin
+                count <= count + 4'd1;
+                if (count == 4'd2) begin
                     if (!found || cost < best_cost) begin
                         found <= 1'b1;
                         best_cost <= cost;

@@ -81,12 +81,12 @@ module kpu_seq #(
     reg [11:0] piece;       // first pass of the weight piece
     reg [10:0] channel;     // first input channel of the group
     reg [4:0] word;         // depthwise strip
+    // What is left from there on is kept, not computed: the rest of the cycle follows from it.
+    reg [10:0] strip_cols, left_cols;
+    reg [9:0] left_rows;
 
-    wire [10:0] strip_cols = dwfast ? 11'd64 : (11'd1 << layer[`PL_LGSW]) >> lgs;
-    wire [10:0] left_cols = layer[`PL_OW] - ox;
     wire last_strip = left_cols <= strip_cols;
     wire [6:0] cols = last_strip ? left_cols[6:0] : strip_cols[6:0];
-    wire [9:0] left_rows = layer[`PL_OH] - oy;
     wire [9:0] tile_rows = last_strip ? layer[`PL_TR_LAST] : layer[`PL_TR];
     wire last_tile = left_rows <= tile_rows;
     wire [9:0] rows = last_tile ? left_rows : tile_rows;
@@ -131,7 +131,12 @@ module kpu_seq #(
                     state <= S_SETUP;
                 end
             end
-            S_SETUP: state <= layer[`PL_ERR] != 5'd0 ? S_END : S_RUN;
+            S_SETUP: begin
+                strip_cols <= dwfast ? 11'd64 : (11'd1 << layer[`PL_LGSW]) >> lgs;
+                left_cols <= layer[`PL_OW];
+                left_rows <= layer[`PL_OH];
+                state <= layer[`PL_ERR] != 5'd0 ? S_END : S_RUN;
+            end
             S_RUN: begin
                 if (can_go) begin
                     pass_valid <= 1'b1;
@@ -175,9 +180,11 @@ module kpu_seq #(
                         if (dwfast) begin
                             word <= word + 5'd1;
                             ox <= ox + 11'd64;
+                            left_cols <= left_cols - 11'd64;
                             if (last_strip) begin
                                 word <= 5'd0;
                                 ox <= 11'd0;
+                                left_cols <= layer[`PL_OW];
                                 o <= o + {4'd0, outs};
                                 if (last_block) state <= S_WAIT;
                             end
@@ -186,9 +193,12 @@ module kpu_seq #(
                             if (last_block) begin
                                 o <= 11'd0;
                                 oy <= oy + rows;
+                                left_rows <= left_rows - rows;
                                 if (last_tile) begin
                                     oy <= 10'd0;
+                                    left_rows <= layer[`PL_OH];
                                     ox <= ox + strip_cols;
+                                    left_cols <= left_cols - strip_cols;
                                     if (last_strip) state <= S_WAIT;
                                 end
                             end
