@@ -1,7 +1,7 @@
 // Command queue: a few words in distributed RAM, first word falls through.
 //
 // Carries commands between the units of the data path. One word in and one word out per cycle, latency one
-// cycle. For data in block RAM see kpu_fifo.
+// cycle. For data in block RAM see ram_fifo.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none

@@ -7,11 +7,11 @@ import random
 
 import cocotb
 import pytest
-from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 
 from openkpu.hw.configs import CORES
 from tb.bench import CONFIGURATIONS, RTL, run_bench
+from tb.clocked import ClockedBench
 
 CORE = CORES[os.environ.get("KPU_CONFIG", "full")]
 SEGS, SEGLEN, LPS, DEPTH = CORE.SEGS, CORE.SEGLEN, CORE.LPS, 64
@@ -29,18 +29,8 @@ def dot(a: bytes, b: bytes) -> int:
     return sum(x * y for x, y in zip(a, b, strict=True))
 
 
-class Bench:
-    def __init__(self, dut):
-        self.dut = dut
-        self.rng = random.Random(cocotb.RANDOM_SEED)
-        cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
-
-    async def reset(self) -> None:
-        for name in ("a_valid", "w_valid", "d_re", "dw", "dw_en", "lgp"):
-            getattr(self.dut, name).value = 0
-        self.dut.rst.value = 1
-        await ClockCycles(self.dut.clk, 2)
-        self.dut.rst.value = 0
+class Bench(ClockedBench):
+    low = ("a_valid", "w_valid", "d_re", "dw", "dw_en", "lgp")
 
     async def weights(self, data: list[bytes], bank: int, lgp: int) -> None:
         dut = self.dut

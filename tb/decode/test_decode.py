@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import random
 
 import cocotb
 import numpy as np
 import pytest
-from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge, with_timeout
+from cocotb.triggers import FallingEdge, RisingEdge, with_timeout
 
 from openkpu.golden.layers import random_layer
 from openkpu.hw.check import descriptor_errors, error_bits
@@ -18,6 +16,7 @@ from openkpu.hw.descriptor import Descriptor, replace
 from openkpu.hw.fields import DESCRIPTOR, WORDS
 from openkpu.perf.plan import plan
 from tb.bench import CONFIGURATIONS, RTL, run_bench
+from tb.clocked import ClockedBench
 from tb.plans import fields, unpack
 
 NAME = os.environ.get("KPU_CONFIG", "full")
@@ -26,19 +25,12 @@ CONFIG = CORE.config(NAME)
 MOST_CYCLES = 400
 
 
-class Bench:
-    def __init__(self, dut):
-        self.dut = dut
-        self.rng = random.Random(cocotb.RANDOM_SEED)
-        self.data = np.random.default_rng(cocotb.RANDOM_SEED)
-        cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
+class Bench(ClockedBench):
+    low = ("desc_valid", "plan_ready")
 
-    async def reset(self) -> None:
-        self.dut.desc_valid.value = 0
-        self.dut.plan_ready.value = 0
-        self.dut.rst.value = 1
-        await ClockCycles(self.dut.clk, 2)
-        self.dut.rst.value = 0
+    def __init__(self, dut):
+        super().__init__(dut)
+        self.data = np.random.default_rng(cocotb.RANDOM_SEED)
 
     async def decode(self, words: list[int], eight_bit: bool) -> dict[str, int]:
         """The fields of the plan of one descriptor."""

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-import random
 from collections import deque
 from dataclasses import dataclass, field
 
 import cocotb
 import pytest
-from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
+from cocotb.triggers import FallingEdge, RisingEdge
 
 from openkpu.golden.layers import make_descriptor
 from openkpu.hw.configs import CORES
 from openkpu.perf.plan import Plan, plan
 from tb.bench import CONFIGURATIONS, RTL, run_bench
+from tb.clocked import ClockedBench
 from tb.commands import ISSUE_FIELDS, Pass, passes, random_plan
 from tb.plans import fields, pack
 
@@ -49,19 +48,12 @@ class State:
         return not c["load"] or self.sets > 0, not c["first"] or self.banks > 0
 
 
-class Bench:
-    def __init__(self, dut, stall: float):
-        self.dut, self.stall = dut, stall
-        self.rng = random.Random(cocotb.RANDOM_SEED)
-        cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
+class Bench(ClockedBench):
+    low = ("s_valid", "set_loaded", "bank_freed", "params_valid", "set_valid")
 
     async def reset(self) -> None:
-        self.dut.rst.value = 1
-        for name in ("s_valid", "set_loaded", "bank_freed", "params_valid", "set_valid"):
-            getattr(self.dut, name).value = 0
         self.dut.post_en.value = 1
-        await ClockCycles(self.dut.clk, 2)
-        self.dut.rst.value = 0
+        await super().reset()
         self.bank = self.weights = 1
 
     async def run(self, p: Plan, cycles: int | None = None) -> None:

@@ -8,8 +8,7 @@ from collections import deque
 
 import cocotb
 import pytest
-from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
+from cocotb.triggers import FallingEdge, RisingEdge
 
 from openkpu.golden.layers import make_descriptor
 from openkpu.golden.reference import wrap36
@@ -18,6 +17,7 @@ from openkpu.hw.descriptor import replace
 from openkpu.perf.cycles import blocks
 from openkpu.perf.plan import Plan, plan
 from tb.bench import CONFIGURATIONS, RTL, run_bench
+from tb.clocked import ClockedBench
 from tb.commands import block_command, random_plan
 from tb.plans import fields, pack
 
@@ -29,24 +29,16 @@ CHANNELS = 1024
 AHEAD = 3  # blocks that begin before the lanes have the first one's parameters
 
 
-class Bench:
+class Bench(ClockedBench):
     """Writes the tables as the parameter fetch does, keeps the lanes' two sets, takes and frees them as the drain does.
 
     ``tables`` has both banks of each table, ``bank`` the one of the layer in execution.
     """
 
-    def __init__(self, dut, stall: float):
-        self.dut, self.stall = dut, stall
-        self.rng = random.Random(cocotb.RANDOM_SEED)
-        cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
+    low = ("s_valid", "begin_block", "params_take", "params_free", "tables_there", "bn_we", "sw_we")
 
     async def reset(self) -> None:
-        dut = self.dut
-        dut.rst.value = 1
-        for name in ("s_valid", "begin_block", "params_take", "params_free", "tables_there", "bn_we", "sw_we"):
-            getattr(dut, name).value = 0
-        await ClockCycles(dut.clk, 2)
-        dut.rst.value = 0
+        await super().reset()
         self.lanes: list[list] = [[None] * LANES for _ in range(2)]
         self.tables: dict[str, list[list]] = {name: [[None] * CHANNELS for _ in range(2)] for name in WIDTHS}
         self.bank = dict.fromkeys(WIDTHS, 0)

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import cocotb
 import pytest
-from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
+from cocotb.triggers import FallingEdge, RisingEdge
 
 from openkpu.golden.parameters import pack_activation
 from openkpu.golden.reference import Segment, activate, batch_norm, pool, wrap36
 from openkpu.hw.configs import CORES
 from tb.bench import CONFIGURATIONS, RTL, run_bench
+from tb.clocked import ClockedBench
 from tb.plans import pack
 
 NAME = os.environ.get("KPU_CONFIG", "full")
@@ -115,19 +115,11 @@ class Layer:
         return bytes(result)
 
 
-class Bench:
-    def __init__(self, dut, stall: float):
-        self.dut, self.stall = dut, stall
-        self.rng = random.Random(cocotb.RANDOM_SEED)
-        cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
+class Bench(ClockedBench):
+    low = ("en", "t_valid", "p_we", "act_we", "act_bank")
 
     async def reset(self) -> None:
-        dut = self.dut
-        dut.rst.value = 1
-        for name in ("en", "t_valid", "p_we", "act_we", "act_bank"):
-            getattr(dut, name).value = 0
-        await ClockCycles(dut.clk, 2)
-        dut.rst.value = 0
+        await super().reset()
         self.bank, self.table_bank = 0, 0
 
     async def load_table(self, table: list[int]) -> None:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import random
 
 import cocotb
 import pytest
-from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
+from cocotb.triggers import FallingEdge, RisingEdge
 
 from openkpu.golden.layers import make_descriptor
 from openkpu.hw.configs import CORES
 from openkpu.perf.cycles import blocks
 from openkpu.perf.plan import Plan, plan
 from tb.bench import CONFIGURATIONS, RTL, run_bench
+from tb.clocked import ClockedBench
 from tb.commands import block_command, passes, random_plan
 from tb.plans import PLAN_BITS, fields, pack
 
@@ -23,20 +22,13 @@ CORE = CORES[NAME]
 UNITS = ("pass", "block")
 
 
-class Bench:
+class Bench(ClockedBench):
     """Takes commands, finishes blocks a while later, and streams the result."""
 
-    def __init__(self, dut, stall: float):
-        self.dut, self.stall = dut, stall
-        self.rng = random.Random(cocotb.RANDOM_SEED)
-        cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
+    low = ("plan_valid", "pass_ready", "block_ready", "stream_done")
 
     async def reset(self) -> None:
-        self.dut.rst.value = 1
-        await ClockCycles(self.dut.clk, 2)
-        self.dut.rst.value = 0
-        for name in ("plan_valid", "pass_ready", "block_ready", "stream_done"):
-            getattr(self.dut, name).value = 0
+        await super().reset()
         self.dut.drained.value = 1
 
     async def run(self, p: Plan, error: int = 0, cycles: int | None = None) -> None:

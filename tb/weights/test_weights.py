@@ -8,11 +8,11 @@ from collections import deque
 
 import cocotb
 import pytest
-from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
+from cocotb.triggers import FallingEdge, RisingEdge
 
 from openkpu.hw.configs import CORES, CoreParameters
 from tb.bench import CONFIGURATIONS, RTL, run_bench
+from tb.clocked import ClockedBench
 
 CORE = CORES[os.environ.get("KPU_CONFIG", "full")]
 
@@ -27,20 +27,10 @@ LGSIZE, LGSEGS, LGSEGLEN = parameters(CORE).values()
 PES = 1 << LGSEGS + LGSEGLEN
 
 
-class Bench:
+class Bench(ClockedBench):
     """Feeds entries and pass commands, frees weight sets a while after they are loaded."""
 
-    def __init__(self, dut, stall: float):
-        self.dut, self.stall = dut, stall
-        self.rng = random.Random(cocotb.RANDOM_SEED)
-        cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
-
-    async def reset(self) -> None:
-        for name in ("entry_valid", "s_valid", "set_freed", "s_dw", "s_pair", "s_bypass", "s_lgp", "s_const"):
-            getattr(self.dut, name).value = 0
-        self.dut.rst.value = 1
-        await ClockCycles(self.dut.clk, 2)
-        self.dut.rst.value = 0
+    low = ("entry_valid", "s_valid", "set_freed", "s_dw", "s_pair", "s_bypass", "s_lgp", "s_const")
 
     async def run(self, entries: list[int], commands: list[dict], limit: int = 20_000) -> list[list[tuple]]:
         """The writes of every pass: (bank, segment, mask, element, data)."""

@@ -8,7 +8,6 @@ import random
 import cocotb
 import numpy as np
 import pytest
-from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 
 from openkpu.golden.layers import make_descriptor
@@ -18,6 +17,7 @@ from openkpu.hw.fields import ROW_BYTES
 from openkpu.perf.cycles import line_rows
 from openkpu.perf.plan import Plan, plan
 from tb.bench import CONFIGURATIONS, RTL, run_bench
+from tb.clocked import ClockedBench
 from tb.commands import FEATURE_FIELDS, Pass, passes
 from tb.plans import fields, pack
 
@@ -26,18 +26,8 @@ LANES = CORE.SEGS * CORE.LPS
 ROWS = 1024
 
 
-class Bench:
-    def __init__(self, dut, stall: float):
-        self.dut, self.stall = dut, stall
-        self.rng = random.Random(cocotb.RANDOM_SEED)
-        cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
-
-    async def reset(self) -> None:
-        for name in ("s_valid", "rd_ready", "rd_rvalid", "take", "set_done"):
-            getattr(self.dut, name).value = 0
-        self.dut.rst.value = 1
-        await ClockCycles(self.dut.clk, 2)
-        self.dut.rst.value = 0
+class Bench(ClockedBench):
+    low = ("s_valid", "rd_ready", "rd_rvalid", "take", "set_done")
 
     async def run(self, p: Plan, limit: int = 12) -> None:
         """Up to ``limit`` passes of a layer in a row; every take is compared."""

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 import cocotb
 import numpy as np
 import pytest
-from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
+from cocotb.triggers import FallingEdge, RisingEdge
 
 from openkpu.golden.layers import make_descriptor
 from openkpu.hw.configs import CORES
@@ -18,6 +17,7 @@ from openkpu.hw.fields import ROW_BYTES
 from openkpu.perf.cycles import Block, blocks
 from openkpu.perf.plan import Plan, plan
 from tb.bench import CONFIGURATIONS, RTL, run_bench
+from tb.clocked import ClockedBench
 from tb.plans import fields, pack
 
 NAME = os.environ.get("KPU_CONFIG", "full")
@@ -26,18 +26,11 @@ LANES = CORE.SEGS * CORE.LPS
 ROWS = 1024
 
 
-class Bench:
-    def __init__(self, dut, stall: float):
-        self.dut, self.stall = dut, stall
-        self.rng = random.Random(cocotb.RANDOM_SEED)
-        cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
+class Bench(ClockedBench):
+    low = ("s_valid", "r_valid", "wr_ready")
 
     async def reset(self) -> None:
-        for name in ("s_valid", "r_valid", "wr_ready"):
-            getattr(self.dut, name).value = 0
-        self.dut.rst.value = 1
-        await ClockCycles(self.dut.clk, 2)
-        self.dut.rst.value = 0
+        await super().reset()
         await RisingEdge(self.dut.clk)
 
     async def run(self, p: Plan, maps: np.ndarray) -> None:
