@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from openkpu.golden.layers import make_descriptor
+from openkpu.golden.layers import LARGEST_LOAD, make_descriptor
 from openkpu.hw.configs import CoreParameters
 from openkpu.perf.cycles import Block, blocks
 from openkpu.perf.plan import RIGHT_PIXEL_POOL, Plan, plan
 
 FEATURE_FIELDS = ("channel", "slots", "y", "lines", "step", "word", "x", "span")
-LARGEST_LOAD = (1 << 17) - 1  # bytes
 ISSUE_FIELDS = ("lines", "groups", "x", "first", "last", "high", "load", "free")
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from openkpu.devices.base import KpuConfig
 from openkpu.hw.descriptor import Descriptor
-from openkpu.hw.fields import ACT_TABLE_BYTES, POOLS, ROW_BYTES, SRAM_BASE
+from openkpu.hw.fields import ACT_TABLE_BYTES, DESCRIPTOR, POOLS, ROW_BYTES, SRAM_BASE
 from openkpu.hw.layout import MapLayout
 
 from . import fast
@@ -25,6 +25,7 @@ from .parameters import BN_FIELDS, MAX_CHANNELS, ParameterMemory, Read, pack_act
 from .reference import LayerResult
 
 FULL = KpuConfig()
+LARGEST_LOAD = next(a.field.mask for a in DESCRIPTOR if a.field.name == "para_size")  # bytes
 
 Integer = Callable[[int, int], int]
 """``integer(low, high)``: a random integer, both ends included."""
@@ -199,7 +200,9 @@ def draw_layer(integer: Integer, config: KpuConfig = FULL, *, max_macs: int = 30
     single = kind in ("depthwise", "bypass")
     if single:
         o_channels = channels
-        i_channels = channels if integer(0, 3) else integer(1, 1024)
+        # para_size is bounded even where nothing is loaded; there are 64 loads at most.
+        most = LARGEST_LOAD // (taps * weight_size * -(-o_channels // 64))
+        i_channels = min(most, channels if integer(0, 3) else integer(1, 1024))
     else:
         i_channels = channels
         o_channels = max(1, min(integer(1, pick((8, 40, 140, 1024))), max_pixels // area,
