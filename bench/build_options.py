@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import sys
 import time
-from pathlib import Path
 
-import numpy as np
+from inputs import random_inputs
+from simulation import DEMO, RUNS
 
 from openkpu.devices import build
 from openkpu.devices.native import NativeDevice
 from openkpu.errors import OpenKPUError
+from openkpu.hw.configs import CORES
 from openkpu.kmodel import load
 from openkpu.runtime import Session
 
-DEMO = Path(__file__).resolve().parents[1] / "examples" / "demo" / "shapes.kmodel"
-RUNS = 5
 # Level of the C++ compiler, further options of Verilator.
 VARIANTS = [("-O3", []), ("-O2", []), ("-O1", []), ("-Os", []), ("-O3 -march=native", []), ("-O3", ["--threads", "2"])]
 
@@ -28,12 +27,11 @@ def speed() -> float:
     """Cycles per second of the best of some runs of the demo's detector."""
     device = NativeDevice()
     session = Session(load(DEMO), device)
-    spec = session.model.inputs[0]
-    pixels = [np.random.default_rng(1).integers(0, 256, spec.shape).astype(spec.dtype)]
+    inputs = random_inputs(session.model)
     best = 0.0
     for _ in range(RUNS):
         cycles, begin = device.cycles, time.perf_counter()
-        session.run(pixels)
+        session.run(inputs)
         best = max(best, (device.cycles - cycles) / (time.perf_counter() - begin))
     device.close()
     return best
@@ -45,7 +43,7 @@ def main() -> None:
     for optimise, verilate in VARIANTS:
         build.OPTIMISE, build.VERILATE = optimise, [*standard, *verilate]
         begin = time.perf_counter()
-        build.library(build.CORES["full"])
+        build.library(CORES["full"])
         built = time.perf_counter() - begin
         print(f"{' '.join([optimise, *verilate]):24} built in {built:5.0f} s (0: was in the cache), "
               f"{speed():9,.0f} cycles/s", flush=True)

@@ -16,7 +16,7 @@ import os
 import sys
 from pathlib import Path
 
-import numpy as np
+from inputs import random_inputs
 
 from openkpu.devices.native import NativeDevice
 from openkpu.errors import OpenKPUError
@@ -49,8 +49,7 @@ def count(name: str, device: NativeDevice) -> int:
     """Cycles of one run on the RTL, summed over the KPU layers."""
     meta = json.loads((MODELS / name / "meta.json").read_text())
     session = Session(load(SHARED / "kmodels" / Path(meta["kmodel"]).name), device)
-    rng = np.random.default_rng(1)
-    session.run([rng.integers(0, 256, s.shape).astype(s.dtype) for s in session.model.inputs])
+    session.run(random_inputs(session.model))
     return session.cycles
 
 

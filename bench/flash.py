@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from inputs import random_inputs
 
 from openkpu.cli.options import print_table, show_shape
 from openkpu.devices.flash_driver import CHIP_CLOCK_HZ, MAX_SPI_HZ, FlashDriver
@@ -22,7 +23,6 @@ from openkpu.devices.functional import FunctionalDevice
 from openkpu.devices.soc import SocDevice, soc_config
 from openkpu.errors import OpenKPUError
 from openkpu.kmodel import load
-from openkpu.kmodel.model import Model
 from openkpu.runtime import Session
 from openkpu.runtime.streaming import FlashSession
 
@@ -43,11 +43,6 @@ class Layers:
     def layer_done(self, result, output) -> None:
         if result.where == "kpu":
             self.cycles[result.index] = self.cycles.get(result.index, 0) + result.cycles
-
-
-def random_inputs(model: Model) -> list[np.ndarray]:
-    rng = np.random.default_rng(0)
-    return [(rng.random(spec.shape) * 255).astype(spec.dtype) for spec in model.inputs]
 
 
 class Bench:

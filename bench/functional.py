@@ -16,7 +16,7 @@ import sys  # noqa: E402
 import time  # noqa: E402
 from pathlib import Path  # noqa: E402
 
-import numpy as np  # noqa: E402
+from inputs import random_inputs  # noqa: E402
 
 from openkpu.devices.registry import open_device  # noqa: E402
 from openkpu.kmodel import load  # noqa: E402
@@ -33,8 +33,7 @@ def measure(path: Path) -> str:
     begin = time.perf_counter()
     model = load(path)
     loaded = time.perf_counter() - begin
-    rng = np.random.default_rng(1)
-    inputs = [rng.integers(0, 256, s.shape).astype(s.dtype) for s in model.inputs]
+    inputs = random_inputs(model)
     session = Session(model, open_device("functional"))
     seconds = []
     for _ in range(FRAMES):

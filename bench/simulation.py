@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
+from inputs import random_inputs
 
 from openkpu.devices.native import NativeDevice
 from openkpu.errors import OpenKPUError
@@ -29,8 +29,7 @@ def main(arguments: list[str]) -> int:
     device = NativeDevice()
     opened = time.perf_counter() - begin
     session = Session(model, device)
-    rng = np.random.default_rng(1)
-    inputs = [rng.integers(0, 256, spec.shape).astype(spec.dtype) for spec in model.inputs]
+    inputs = random_inputs(model)
     best = 0.0
     print(f"{model.source}: opened in {opened:.1f} s (built now if it was not in the cache)")
     for _ in range(RUNS):

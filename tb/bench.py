@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from openkpu.devices.verilator import verilator_environment
+from openkpu.devices.verilator import verilator_environment, with_optimisation
 from openkpu.errors import DeviceError
 from openkpu.hw.configs import CORES
 
@@ -59,7 +59,7 @@ def run_bench(simulator: str, toplevel: str, module: str, sources: Iterable[Path
     plusargs = []
     if simulator == "verilator":
         try:
-            os.environ.update(_with_optimisation(verilator_environment(), optimise))
+            os.environ.update(with_optimisation(verilator_environment(), optimise))
         except DeviceError as error:
             pytest.skip(str(error))
         args += ["-Wno-fatal", "--timing", "-LDFLAGS", "-rdynamic", *RANDOM_STATE]
@@ -93,11 +93,6 @@ def run_bench(simulator: str, toplevel: str, module: str, sources: Iterable[Path
     if not waves:
         shutil.rmtree(folder)
     assert count, f"no test of {module} matches {test_filter}"
-
-
-def _with_optimisation(environment: dict[str, str], optimise: str) -> dict[str, str]:
-    flags = environment.get("MAKEFLAGS", "")
-    return environment | {"MAKEFLAGS": f"{flags} OPT_FAST={optimise} OPT_SLOW=-O0".strip()}
 
 
 def _content_key(simulator: str, toplevel: str, sources: list[Path], *options: object) -> str:

@@ -2,12 +2,10 @@
 
 from dataclasses import replace
 
-import pytest
-
 from openkpu.devices.base import KpuConfig
 from openkpu.devices.soc import SocDevice
-from openkpu.errors import DeviceError
 from openkpu.hw.configs import CORES
+from rtl import skip_without_tools
 
 SRAM_BYTES = 256 << 10
 FLASH_BYTES = 1 << 20
@@ -22,10 +20,6 @@ def config() -> KpuConfig:
 
 def open_board() -> SocDevice:
     """A board with random initial state; skips the test when no simulator can be built."""
-    try:
+    with skip_without_tools():
         return SocDevice(config(), core=CORE, flash_bytes=FLASH_BYTES, jedec=JEDEC, program_cycles=2000,
                          erase_cycles=20_000, random_state=True)
-    except DeviceError as error:
-        if "install" in str(error):
-            pytest.skip(str(error))
-        raise

@@ -10,6 +10,7 @@ from openkpu.errors import DeviceError
 from openkpu.golden.layers import random_layer
 from openkpu.hw.configs import CORES
 from openkpu.hw.fields import KPU_ID_MAGIC
+from rtl import skip_without_tools
 from tb.bench import SIMULATORS
 from tb.on_device import address, check_layer
 
@@ -20,12 +21,8 @@ SMALL = {"max_macs": 3_000, "max_pixels": 400}
 
 
 def open_core(simulator: str, **options) -> CocotbDevice:
-    try:
+    with skip_without_tools():
         return CocotbDevice(TINY, simulator=simulator, **options)
-    except DeviceError as error:
-        if "install" in str(error):
-            pytest.skip(str(error))
-        raise
 
 
 @pytest.mark.parametrize("simulator", SIMULATORS)

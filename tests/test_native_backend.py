@@ -16,6 +16,7 @@ from openkpu.errors import DeviceError, UsageError
 from openkpu.golden.layers import random_layer
 from openkpu.hw.configs import CORES
 from openkpu.hw.fields import AIRAM_BASE, KPU_ID_MAGIC, REGS_BASE, SRAM_BASE
+from rtl import open_rtl
 from tb.on_device import address, check_layer
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,12 +24,7 @@ TINY = CORES["tiny"].config("tiny")
 
 
 def open_tiny(**options) -> NativeDevice:
-    try:
-        return NativeDevice(TINY, **options)
-    except DeviceError as error:
-        if "install" in str(error):
-            pytest.skip(str(error))
-        raise
+    return open_rtl("tiny", **options)
 
 
 @pytest.fixture

