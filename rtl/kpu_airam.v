@@ -81,7 +81,13 @@ module kpu_airam #(
     wire               aw_legal;
     wire               aw_inside = {1'b0, aw_addr[20:6]} < ROW_COUNT;
     wire               w_take = s_axi_wvalid && s_axi_wready;
-    wire               bus_write = w_take && aw_inside && aw_legal;
+    wire               w_good = aw_inside && aw_legal;
+
+    // A beat is written one cycle after it was taken, so that wvalid reaches no ready of this cycle.
+    reg                bus_write;
+    reg  [20:3]        bus_addr;
+    reg  [63:0]        bus_data;
+    reg  [7:0]         bus_strb;
 
     axi_burst_next aw_step (
         .addr(aw_addr), .len(aw_len), .size(aw_size), .burst(aw_burst), .next(aw_next), .legal(aw_legal)
@@ -91,6 +97,10 @@ module kpu_airam #(
     assign s_axi_wready = aw_busy;
 
     always @(posedge clk) begin
+        bus_write <= w_take && w_good;
+        bus_addr <= aw_addr[20:3];
+        bus_data <= s_axi_wdata;
+        bus_strb <= s_axi_wstrb;
         if (s_axi_bready) s_axi_bvalid <= 1'b0;
         if (s_axi_awvalid && s_axi_awready) begin
             aw_busy <= 1'b1;
@@ -105,7 +115,7 @@ module kpu_airam #(
         if (w_take) begin
             aw_addr <= aw_next;
             aw_left <= aw_left - 8'd1;
-            if (!bus_write) s_axi_bresp <= SLVERR;
+            if (!w_good) s_axi_bresp <= SLVERR;
             if (aw_left == 8'd0) begin
                 aw_busy <= 1'b0;
                 s_axi_bvalid <= 1'b1;
@@ -113,6 +123,7 @@ module kpu_airam #(
         end
         if (rst) begin
             aw_busy <= 1'b0;
+            bus_write <= 1'b0;
             s_axi_bvalid <= 1'b0;
         end
     end
@@ -196,19 +207,19 @@ module kpu_airam #(
 
     // ------------------------------------------------------------ the memory
 
-    wire [ROW_BITS-1:0] waddr = bus_write ? aw_addr[6+:ROW_BITS] : wr_row[ROW_BITS-1:0];
+    wire [ROW_BITS-1:0] waddr = bus_write ? bus_addr[6+:ROW_BITS] : wr_row[ROW_BITS-1:0];
     wire [ROW_BITS-1:0] raddr = bus_read ? ar_addr[6+:ROW_BITS] : rd_row[ROW_BITS-1:0];
-    wire [63:0]         bus_be = {56'd0, s_axi_wstrb} << {aw_addr[5:3], 3'b000};
+    wire [63:0]         bus_be = {56'd0, bus_strb} << {bus_addr[5:3], 3'b000};
     wire [63:0]         core_be = wr_valid ? wr_be : 64'd0;
 
-    assign wr_ready = !w_take;  // also when the beat is not written: that would be known late in the cycle
+    assign wr_ready = !bus_write;
     assign rd_ready = !bus_read;
 
     kpu_ram #(.WIDTH(512), .DEPTH(ROWS), .BYTE_ENABLES(1)) ram (
         .clk(clk),
         .we(bus_write ? bus_be : core_be),
         .waddr(waddr),
-        .wdata(bus_write ? {8{s_axi_wdata}} : wr_data),
+        .wdata(bus_write ? {8{bus_data}} : wr_data),
         .re(rd_valid || bus_read),
         .raddr(raddr),
         .rdata(rd_rdata)

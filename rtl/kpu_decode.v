@@ -162,7 +162,7 @@ module kpu_decode #(
     wire [10:0] wider = d_ow - cols == 11'd0 ? cols : cols + 11'd1;
     wire [10:0] njr = (cols + (11'd1 << lgp) - 11'd1) >> lgp;
     wire [10:0] nj = overlap ? wider : njr;                // column groups of a line
-    wire [10:0] entries = nj << {lgc, 1'b0};               // partial sums of one row of windows
+    reg [10:0] entries;                                    // partial sums of one row of windows
     wire fits = (overlap ? {entries[9:0], 1'b0} : entries) <= DEPTH11;
     wire [10:0] reads = k3 ? 11'd3 : lgi == 2'd0 ? 11'd9 : lgi == 2'd1 ? 11'd5 : 11'd3;
     reg [10:0] line;
@@ -212,6 +212,7 @@ module kpu_decode #(
         igroup_span <= src_lines * d_rowsw + {14'd0, src_words};
         ogroup_span <= dst_lines * d_orowsw + {14'd0, dst_words};
         line <= nj << lgc;
+        entries <= nj << {lgc, 1'b0};
         cost_blocks <= blocks;
         cost_line <= line_cost;
         cost <= cost_blocks * cost_line;
@@ -247,12 +248,16 @@ module kpu_decode #(
                 if (broken != 5'd0) state <= S_LAST;
             end
             S_TRY: begin
-                if (fits) state <= S_COST;
-                else lgsw <= lgsw - 3'd1;
+                // One cycle for the size of the strip, one for the answer.
+                count <= count[0] ? 4'd0 : 4'd1;
+                if (count[0]) begin
+                    if (fits) state <= S_COST;
+                    else lgsw <= lgsw - 3'd1;
+                end
             end
             S_COST: begin
                 count <= count + 4'd1;
-                if (count == 4'd2) begin
+                if (count == 4'd1) begin
                     if (!found || cost < best_cost) begin
                         found <= 1'b1;
                         best_cost <= cost;

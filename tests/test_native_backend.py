@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +111,26 @@ def test_failed_build_names_its_log(monkeypatch, tmp_path):
     monkeypatch.setattr(build, "VERILATE", [*build.VERILATE, "--no-such-option"])
     with pytest.raises(DeviceError, match=r"see .*build\.log"):
         build.library(CORES["tiny"])
+
+
+def test_terminated_build_leaves_nothing_behind(tmp_path):
+    build_tool = tmp_path / "verilator"
+    build_tool.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "Verilator 5.048" && exit\n'
+                          f"echo $$ > {tmp_path}/pid\nexec sleep 100\n")
+    build_tool.chmod(0o755)
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "XDG_CACHE_HOME": str(tmp_path)}
+    demo = ROOT / "examples/demo"
+    arguments = ["run", "--backend", "rtl", demo / "shapes.kmodel", next((demo / "pictures").glob("*.png"))]
+    command = subprocess.Popen([sys.executable, "-m", "openkpu", *arguments], env=environment)
+    for _ in range(600):
+        if (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip():
+            break
+        time.sleep(0.1)
+    command.terminate()
+    assert command.wait(timeout=60) == 130
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+    assert not list(tmp_path.rglob("obj-*"))
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -32,10 +32,11 @@ def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
         os.chmod(name, 0o666 & ~_umask())
         os.replace(name, path)
     except OSError as error:
-        if name:
-            Path(name).unlink(missing_ok=True)
         raise OpenKPUError(f"cannot write {path}: {error.strerror or error}; free some space or choose another "
                            "folder") from error
+    finally:
+        if name:
+            Path(name).unlink(missing_ok=True)
 
 
 def _umask() -> int:

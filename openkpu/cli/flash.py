@@ -8,6 +8,7 @@ import click
 
 from ..errors import UsageError
 from ..flash import FLASH_BYTES, Flash
+from .files import write_whole
 from .options import FILE, print_table, say
 
 COLUMNS = "from", "to", "bytes", "what"
@@ -32,10 +33,7 @@ def build(out: Path, items: tuple[str, ...], full: bool) -> None:
     for item in items:
         content.burn_argument(item)
     data = content.image(full)
-    try:
-        out.write_bytes(data)
-    except OSError as error:
-        raise UsageError(f"{out}: cannot be written ({error.strerror}); choose another place") from error
+    write_whole(out, lambda file: file.write(data))
     rows = [(f"{f.offset:#x}", f"{f.offset + f.size:#x}", f"{f.size:,}", f.name)
             for f in sorted(content.burnt, key=lambda f: f.offset)]
     print_table(("from", "to", "bytes", "file"), rows, right=("bytes",))
@@ -74,10 +72,7 @@ def extract(image: str, offset: str, out: Path, size: str | None) -> None:
     if length < 1 or start + length > FLASH_BYTES:
         raise UsageError(f"{image}: {length} bytes from {start:#x} leave the flash of {FLASH_BYTES:#x} bytes; "
                          "give a smaller --size")
-    try:
-        out.write_bytes(content.read(start, length))
-    except OSError as error:
-        raise UsageError(f"{out}: cannot be written ({error.strerror}); choose another place") from error
+    write_whole(out, lambda file: file.write(content.read(start, length)))
     say(f"{out}: {length:,} bytes from {start:#x}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 from typing import NoReturn
@@ -26,6 +27,7 @@ Exit codes:
   3  bad model file
   4  bad input
   5  device failure, or a result that cannot be written
+130  interrupted
 """
 
 
@@ -82,6 +84,8 @@ def run_cli(arguments: list[str]) -> int:
 
 def main() -> NoReturn:
     """Entry point of the ``openkpu`` script."""
+    # Cleans up like Ctrl-C does: no build goes on and no temporary file stays.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run_cli(sys.argv[1:]))
 
 

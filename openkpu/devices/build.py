@@ -7,6 +7,7 @@ import functools
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -60,6 +61,8 @@ def library(core: CoreParameters, traces: bool = False, soc_sram_bytes: int | No
         with (folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not (folder / LIBRARY).exists():
+                for left in folder.glob("obj-*"):  # by a build that was killed
+                    shutil.rmtree(left, ignore_errors=True)
                 with tempfile.TemporaryDirectory(prefix="obj-", dir=folder) as objects:
                     _build(top, sources, options, environment, Path(objects), traces)
                     (Path(objects) / LIBRARY).rename(folder / LIBRARY)
@@ -136,10 +139,14 @@ def _build(top: str, sources: list[Path], options: list[str], environment: dict[
 def _run(command: list[str], environment: dict[str, str], output, log: Path, compiled=lambda: None) -> None:
     """Run a command into the log; ``compiled`` is called for every C++ file that is begun."""
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as job:
-        for line in job.stdout:
-            output.write(line)
-            if re.search(r"\s-c\s", line):
-                compiled()
+        try:
+            for line in job.stdout:
+                output.write(line)
+                if re.search(r"\s-c\s", line):
+                    compiled()
+        except BaseException:
+            job.terminate()
+            raise
     if job.returncode:
         output.flush()
         raise DeviceError(f"building the simulator failed: '{command[0]}' ended with code {job.returncode}; "
