@@ -1,10 +1,10 @@
 // AI RAM: rows of 64 bytes behind one read and one write port of the core and an AXI4 slave.
 //
 // The bus has priority on both ports, because a bus that waits for the core could wait a
-// whole layer; the core sees its ready go low. A core read accepted in cycle t has its
-// data in cycle t + 1, with rd_rvalid; a write accepted in cycle t is seen by reads
-// accepted in t + 1. Reading the row that is being written gives an undefined row. The
-// core never sends a row outside the memory.
+// whole layer: the core sees rd_ready go low, and writes no row in the cycle after wr_hold.
+// A core read accepted in cycle t has its data in cycle t + 1, with rd_rvalid; a write in
+// cycle t is seen by reads accepted in t + 1. Reading the row that is being written gives an
+// undefined row. The core never sends a row outside the memory.
 //
 // The slave moves one beat per cycle within a burst, takes FIXED, INCR and WRAP bursts
 // with beats of 1 to 8 bytes, and answers SLVERR outside the memory (reads give 0, writes
@@ -27,7 +27,7 @@ module kpu_airam #(
     output wire [511:0]       rd_rdata,
 
     input  wire               wr_valid,
-    output wire               wr_ready,
+    output wire               wr_hold,
     input  wire [14:0]        wr_row,
     input  wire [63:0]        wr_be,
     input  wire [511:0]       wr_data,
@@ -83,9 +83,9 @@ module kpu_airam #(
     wire               w_take = s_axi_wvalid && s_axi_wready;
     wire               w_good = aw_inside && aw_legal;
 
-    // A beat is written one cycle after it was taken, so that wvalid reaches no ready of this cycle.
-    reg                bus_write;
-    reg  [20:3]        bus_addr;
+    // A beat is kept while the core may still write, so that nothing waits for wvalid of the same cycle.
+    reg                kept;
+    reg  [ROW_BITS+5:3] bus_addr;
     reg  [63:0]        bus_data;
     reg  [7:0]         bus_strb;
 
@@ -94,13 +94,17 @@ module kpu_airam #(
     );
 
     assign s_axi_awready = !aw_busy && !s_axi_bvalid;
-    assign s_axi_wready = aw_busy;
+    assign s_axi_wready = aw_busy && !(kept && wr_valid);
+    assign wr_hold = kept;
 
     always @(posedge clk) begin
-        bus_write <= w_take && w_good;
-        bus_addr <= aw_addr[20:3];
-        bus_data <= s_axi_wdata;
-        bus_strb <= s_axi_wstrb;
+        if (!wr_valid) kept <= 1'b0;
+        if (w_take) begin
+            kept <= w_good;
+            bus_addr <= aw_addr[ROW_BITS+5:3];
+            bus_data <= s_axi_wdata;
+            bus_strb <= s_axi_wstrb;
+        end
         if (s_axi_bready) s_axi_bvalid <= 1'b0;
         if (s_axi_awvalid && s_axi_awready) begin
             aw_busy <= 1'b1;
@@ -123,7 +127,7 @@ module kpu_airam #(
         end
         if (rst) begin
             aw_busy <= 1'b0;
-            bus_write <= 1'b0;
+            kept <= 1'b0;
             s_axi_bvalid <= 1'b0;
         end
     end
@@ -207,19 +211,17 @@ module kpu_airam #(
 
     // ------------------------------------------------------------ the memory
 
-    wire [ROW_BITS-1:0] waddr = bus_write ? bus_addr[6+:ROW_BITS] : wr_row[ROW_BITS-1:0];
+    wire [ROW_BITS-1:0] waddr = wr_valid ? wr_row[ROW_BITS-1:0] : bus_addr[6+:ROW_BITS];
     wire [ROW_BITS-1:0] raddr = bus_read ? ar_addr[6+:ROW_BITS] : rd_row[ROW_BITS-1:0];
     wire [63:0]         bus_be = {56'd0, bus_strb} << {bus_addr[5:3], 3'b000};
-    wire [63:0]         core_be = wr_valid ? wr_be : 64'd0;
 
-    assign wr_ready = !bus_write;
     assign rd_ready = !bus_read;
 
     kpu_ram #(.WIDTH(512), .DEPTH(ROWS), .BYTE_ENABLES(1)) ram (
         .clk(clk),
-        .we(bus_write ? bus_be : core_be),
+        .we(wr_valid ? wr_be : kept ? bus_be : 64'd0),
         .waddr(waddr),
-        .wdata(bus_write ? {8{bus_data}} : wr_data),
+        .wdata(wr_valid ? wr_data : {8{bus_data}}),
         .re(rd_valid || bus_read),
         .raddr(raddr),
         .rdata(rd_rdata)

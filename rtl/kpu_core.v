@@ -428,7 +428,7 @@ module kpu_core #(
         .s_data({block_channel, block_outs, block_oy, block_rows, block_ox, block_cols}),
         .m_valid(bq_valid), .m_ready(bq_ready), .m_data({bq_channel, bq_outs, bq_oy, bq_rows, bq_ox, bq_cols})
     );
-    wire ram_wr_valid, ram_wr_ready;
+    wire ram_wr_valid, ram_wr_hold;
     wire [14:0] ram_wr_row;
     wire [63:0] ram_wr_be;
     wire [511:0] ram_wr_data;
@@ -437,7 +437,7 @@ module kpu_core #(
         .s_valid(bq_valid), .s_ready(bq_ready), .s_channel(bq_channel), .s_outs(bq_outs), .s_oy(bq_oy),
         .s_rows(bq_rows), .s_ox(bq_ox), .s_cols(bq_cols),
         .r_valid(r_valid), .r_pos(r_pos), .r_line_end(r_line_end), .results(results),
-        .wr_valid(ram_wr_valid), .wr_ready(ram_wr_ready), .wr_row(ram_wr_row), .wr_be(ram_wr_be),
+        .wr_valid(ram_wr_valid), .wr_hold(ram_wr_hold), .wr_row(ram_wr_row), .wr_be(ram_wr_be),
         .wr_data(ram_wr_data)
     );
     assign drained = writeback_idle;
@@ -470,7 +470,7 @@ module kpu_core #(
         .clk(clk), .rst(rst),
         .rd_valid(streaming ? so_rd_valid : ff_rd_valid), .rd_ready(ram_rd_ready),
         .rd_row(streaming ? so_rd_row : ff_rd_row), .rd_rvalid(ram_rvalid), .rd_rdata(ram_rdata),
-        .wr_valid(ram_wr_valid), .wr_ready(ram_wr_ready), .wr_row(ram_wr_row), .wr_be(ram_wr_be),
+        .wr_valid(ram_wr_valid), .wr_hold(ram_wr_hold), .wr_row(ram_wr_row), .wr_be(ram_wr_be),
         .wr_data(ram_wr_data),
         .s_axi_awvalid(s_axi_awvalid), .s_axi_awready(s_axi_awready), .s_axi_awid(s_axi_awid),
         .s_axi_awaddr(s_axi_awaddr), .s_axi_awlen(s_axi_awlen), .s_axi_awsize(s_axi_awsize),

@@ -111,17 +111,16 @@ module kpu_decode #(
         endcase
     end
 
-    // Sizes that need multipliers, one register stage.
+    // Sizes that need multipliers, up to three register stages.
     wire [3:0] ksq = k3 ? 4'd9 : 4'd1;
     reg [14:0] taps_bytes;   // weight bytes of one output channel, at most 18432
     reg [25:0] load_bytes;   // bytes of one load
     reg [17:0] covered;      // channels covered by all loads
     reg [39:0] addc;
-    reg [24:0] src_last, dst_last, igroup_span, ogroup_span;
+    reg [24:0] src_last, dst_last, igroup_span, ogroup_span, src_rows, dst_rows;
     reg [23:0] all_entries;
     wire [10:0] in_channels = by_channel ? d_oc : d_ic;
-    wire [10:0] src_groups = (in_channels - 11'd1) >> lgi;
-    wire [10:0] dst_groups = (d_oc - 11'd1) >> lgo;
+    reg [10:0] src_groups, dst_groups;
     wire [9:0] src_lines = d_h - 10'd1;
     wire [9:0] dst_lines = d_oh - 10'd1;
     wire [10:0] src_words = (d_w - 11'd1) >> 6;
@@ -207,8 +206,12 @@ module kpu_decode #(
         load_bytes <= load_channels * taps_bytes;
         covered <= d_loads * d_nch;
         addc <= d_bypass ? 40'd0 : add_all[39:0];
-        src_last <= {10'd0, d_src} + src_groups * d_chsw + igroup_span;
-        dst_last <= {10'd0, d_dst} + dst_groups * d_ochsw + ogroup_span;
+        src_groups <= (in_channels - 11'd1) >> lgi;
+        dst_groups <= (d_oc - 11'd1) >> lgo;
+        src_rows <= src_groups * d_chsw;
+        dst_rows <= dst_groups * d_ochsw;
+        src_last <= {10'd0, d_src} + src_rows + igroup_span;
+        dst_last <= {10'd0, d_dst} + dst_rows + ogroup_span;
         igroup_span <= src_lines * d_rowsw + {14'd0, src_words};
         ogroup_span <= dst_lines * d_orowsw + {14'd0, dst_words};
         line <= nj << lgc;

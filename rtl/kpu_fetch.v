@@ -47,7 +47,9 @@ module kpu_fetch #(
     wire [10:0] oc = p[`PL_OC];
     wire [14:0] ch_bytes = p[`PL_CH_BYTES];
     wire [15:0] piece_max = {1'b0, p[`PL_GP], 3'd0} + {4'd0, p[`PL_GP]};  // nine bytes per pass
-    wire whole = {1'b0, ch_bytes} <= piece_max;                           // one piece per channel
+    // Registered, since all that follows from them is long: nothing needs them in the cycle after a change.
+    reg whole;                     // one piece per channel
+    reg load_ends, block_ends;     // with this segment
     wire [10:0] block = 11'd1 << (LGPES[3:0] - {2'd0, p[`PL_LGP]});
 
     // Position in the weights.
@@ -63,9 +65,7 @@ module kpu_fetch #(
     wire [10:0] left_all = oc - o;
     wire [10:0] run = !whole ? 11'd1 : left_load < left_all ? left_load : left_all;
     reg [25:0] run_bytes;
-    wire load_ends = in_load + run == p[`PL_LOAD_NCH];
     wire [10:0] block_end = o_block + block < oc ? o_block + block : oc;
-    wire block_ends = o + run == (whole ? oc : block_end);
     wire [31:0] step = p[`PL_LOAD_W] ? {15'd0, p[`PL_LOAD_SIZE]} : 32'd0;
 
     // The segment being requested.
@@ -89,6 +89,9 @@ module kpu_fetch #(
     assign m_axi_arburst = 2'd1;
 
     always @(posedge clk) begin
+        whole <= {1'b0, ch_bytes} <= piece_max;
+        load_ends <= in_load + run == p[`PL_LOAD_NCH];
+        block_ends <= o + run == (whole ? oc : block_end);
         run_bytes <= whole ? run * ch_bytes : {11'd0, piece_bytes};
         if (m_axi_arready) m_axi_arvalid <= 1'b0;
         case (state)

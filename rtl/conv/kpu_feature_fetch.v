@@ -100,6 +100,7 @@ module kpu_feature_fetch #(
     wire fill_above = k3 && fresh && r == 2'd1 && kind == 2'd0 && above_out;
 
     reg [LGCREDITS:0] flying;
+    reg taken;
     wire credit = !flying[LGCREDITS];
     wire want = run && (out || credit);
     assign rd_valid = run && !out && credit && token_ready;
@@ -186,8 +187,10 @@ module kpu_feature_fetch #(
             r <= p_y == 10'd0 ? 2'd1 : 2'd0;
             kind <= 2'd0;
         end
-        flying <= flying + {{LGCREDITS{1'b0}}, read} - {{LGCREDITS{1'b0}}, row_taken};
+        taken <= row_taken;
+        flying <= flying + {{LGCREDITS{1'b0}}, read} - {{LGCREDITS{1'b0}}, taken};
         if (rst) begin
+            taken <= 1'b0;
             prep <= 2'd0;
             run <= 1'b0;
             flying <= {LGCREDITS + 1{1'b0}};

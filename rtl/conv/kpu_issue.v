@@ -34,7 +34,7 @@ module kpu_issue #(
     output reg                block_late,   // pulse: the last pass of a block has begun
     output reg                block_done,   // pulse: the last pass of a block has been issued
     input  wire               params_valid, // depthwise: the lanes have this block's parameters
-    output wire               params_take,
+    output reg                params_take,
     input  wire               post_en,      // depthwise: the lanes advance
     // window former
     input  wire               set_valid,
@@ -79,11 +79,10 @@ module kpu_issue #(
     wire [6:0] dw_x = {5'd0, s_slot} << (3'd6 - {1'b0, layer[`PL_LGI]});
 
     wire set_ok = !s_load || sets != 2'd0;
-    wire bank_ok = dwfast ? !s_load || params_valid : !s_first || banks != 2'd0;
+    wire bank_ok = dwfast ? !s_load || (params_valid && !params_take) : !s_first || banks != 2'd0;
     wire pass_end;
     wire begin_pass = s_valid && set_ok && bank_ok && (!run || (pass_end && !single));
     assign s_ready = begin_pass;
-    assign params_take = begin_pass && s_load && dwfast;
 
     wire [1:0] next_dx = dx + 2'd1;
     wire last_dx = next_dx == 2'd1 << lgc;
@@ -101,6 +100,7 @@ module kpu_issue #(
         set_freed <= 1'b0;
         block_late <= 1'b0;
         block_done <= 1'b0;
+        params_take <= begin_pass && s_load && dwfast;
         if (take) begin
             addr <= addr + 1'b1;
             dx <= next_dx;
@@ -171,6 +171,7 @@ module kpu_issue #(
             set_freed <= 1'b0;
             block_late <= 1'b0;
             block_done <= 1'b0;
+            params_take <= 1'b0;
         end
     end
 

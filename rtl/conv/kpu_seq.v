@@ -61,7 +61,8 @@ module kpu_seq #(
     output reg  [6:0]         block_groups,   // column groups of a computed line
     output reg                block_params    // the lanes need new parameters
 );
-    localparam [2:0] S_IDLE = 3'd0, S_SETUP = 3'd1, S_RUN = 3'd2, S_WAIT = 3'd3, S_STREAM = 3'd4, S_END = 3'd5;
+    localparam [2:0] S_IDLE = 3'd0, S_SETUP = 3'd1, S_RUN = 3'd2, S_WAIT = 3'd3, S_STREAM = 3'd4, S_END = 3'd5,
+        S_SIZE = 3'd6;
     reg [2:0] state;
 
     wire dwfast = layer[`PL_DWFAST];
@@ -85,20 +86,20 @@ module kpu_seq #(
     reg [10:0] strip_cols, left_cols;
     reg [9:0] left_rows;
 
-    wire last_strip = left_cols <= strip_cols;
-    wire [6:0] cols = last_strip ? left_cols[6:0] : strip_cols[6:0];
-    wire [9:0] tile_rows = last_strip ? layer[`PL_TR_LAST] : layer[`PL_TR];
-    wire last_tile = left_rows <= tile_rows;
-    wire [9:0] rows = last_tile ? left_rows : tile_rows;
+    // The sizes of the pass, registered in a cycle before the one that uses them.
+    reg last_strip, last_tile, last_block, last_g;
+    reg [6:0] cols, outs;
+    reg [9:0] rows;
+    reg [11:0] piece_gs;
+    wire strip_ends = left_cols <= strip_cols;
+    wire [9:0] tile_rows = strip_ends ? layer[`PL_TR_LAST] : layer[`PL_TR];
+    wire tile_ends = left_rows <= tile_rows;
     // Output channels of a block; the depthwise path takes as many neighbours as the lanes cover at once.
     wire [2:0] lgdw = LGLANES[2:0] + {1'b0, lgi} > 3'd6 ? LGLANES[2:0] + {1'b0, lgi} - 3'd6 : 3'd0;
     wire [10:0] block = dwfast ? 11'd1 << lgdw : single ? 11'd1 : 11'd1 << (LGPES[3:0] - {2'd0, lgp});
     wire [10:0] left_o = layer[`PL_OC] - o;
-    wire last_block = left_o <= block;
-    wire [6:0] outs = last_block ? left_o[6:0] : block[6:0];
-    wire last_g = g + 12'd1 == layer[`PL_NG];
+    wire block_ends = left_o <= block;
     wire [11:0] left_g = layer[`PL_NG] - piece;
-    wire [11:0] piece_gs = left_g < layer[`PL_GP] ? left_g : layer[`PL_GP];
     wire piece_ends = g + 12'd1 == piece + piece_gs;
     wire [10:0] in_x = ox << lgs;
     wire [10:0] left_ic = layer[`PL_IC] - channel;
@@ -135,10 +136,22 @@ module kpu_seq #(
                 strip_cols <= dwfast ? 11'd64 : (11'd1 << layer[`PL_LGSW]) >> lgs;
                 left_cols <= layer[`PL_OW];
                 left_rows <= layer[`PL_OH];
-                state <= layer[`PL_ERR] != 5'd0 ? S_END : S_RUN;
+                state <= layer[`PL_ERR] != 5'd0 ? S_END : S_SIZE;
+            end
+            S_SIZE: begin
+                last_strip <= strip_ends;
+                last_tile <= tile_ends;
+                last_block <= block_ends;
+                last_g <= g + 12'd1 == layer[`PL_NG];
+                cols <= strip_ends ? left_cols[6:0] : strip_cols[6:0];
+                rows <= tile_ends ? left_rows : tile_rows;
+                outs <= block_ends ? left_o[6:0] : block[6:0];
+                piece_gs <= left_g < layer[`PL_GP] ? left_g : layer[`PL_GP];
+                state <= S_RUN;
             end
             S_RUN: begin
                 if (can_go) begin
+                    state <= S_SIZE;
                     pass_valid <= 1'b1;
                     pass_channel <= single ? o : channel;
                     pass_slots <= k3 || single ? 4'd1 : left_ic < 11'd9 ? left_ic[3:0] : 4'd9;

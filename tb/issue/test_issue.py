@@ -20,7 +20,7 @@ from tb.plans import fields, pack
 
 NAME = os.environ.get("KPU_CONFIG", "full")
 CORE = CORES[NAME]
-PULSES = ("block_late", "block_done", "set_freed")
+PULSES = ("block_late", "block_done", "set_freed", "params_take")
 
 
 @dataclass
@@ -37,6 +37,7 @@ class State:
     banks: int = 2          # free
     banks_done: int = 0     # complete, to be drained
     parameters: int = 0     # sets of lane parameters not taken
+    taking: bool = False    # one of them is being taken
     bank: int = 1           # of the running pass
     weights: int = 1
 
@@ -44,7 +45,7 @@ class State:
         """Whether the next pass has (its weights, the rest)."""
         c = self.todo[0].command
         if self.p.dwfast:
-            return not c["load"] or self.sets > 0, not c["load"] or self.parameters > 0
+            return not c["load"] or self.sets > 0, not c["load"] or (self.parameters > 0 and not self.taking)
         return not c["load"] or self.sets > 0, not c["first"] or self.banks > 0
 
 
@@ -84,6 +85,7 @@ class Bench(ClockedBench):
             dut.s_slot.value = todo[0].command["channel"] % (1 << p.lgi) if s_valid else rng.getrandbits(2)
             await FallingEdge(dut.clk)
             self._registered(array, lanes, pulses)
+            s.taking = pulses["params_take"]
             pulses = dict.fromkeys(PULSES, False)
             # Tokens wait for the lanes; a weight set is free when its last token has left.
             if p.dwfast and lanes and post_en and lanes[2]:
@@ -97,6 +99,7 @@ class Bench(ClockedBench):
             s.sets += loaded
             s.sets_in_use += loaded
             to_load -= loaded
+            s.parameters -= s.taking
             s.banks += freed
             s.banks_done -= freed
             if s_valid and dut.s_ready.value == 1:
@@ -160,9 +163,7 @@ class Bench(ClockedBench):
         s.left = deque((q, q == takes[-1]) for _ in s.running.lines for q in takes)
         s.address = 0
         pulses["block_late"] = bool(c["last"])
-        taken = s.p.dwfast and c["load"]
-        assert self.dut.params_take.value == int(taken)
-        s.parameters -= taken
+        pulses["params_take"] = bool(s.p.dwfast and c["load"])
         if c["first"] and not s.p.dwfast:
             s.bank ^= 1
             s.banks -= 1

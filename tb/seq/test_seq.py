@@ -64,7 +64,8 @@ class Bench(ClockedBench):
             now += 1
             first = first or now * (dut.pass_valid.value == 1)
             if not self.stall and len(got["pass"]) < len(wanted["pass"]) and first:
-                assert len(got["pass"]) == now - first, "commands come one per cycle"
+                # The feature fetch takes at least three cycles to prepare a pass.
+                assert len(got["pass"]) == (now - first + 1) // 2, "a command every second cycle"
             for unit in UNITS:
                 kept[unit] = self._handshake(unit, wanted[unit], got[unit], kept[unit])
             if dut.stream_start.value == 1:
@@ -107,7 +108,7 @@ def layer(b: Bench) -> Plan:
 
 
 @cocotb.test()
-async def commands_of_random_layers_one_per_cycle(dut):
+async def commands_of_random_layers_in_every_second_cycle(dut):
     b = Bench(dut, 0.0)
     await b.reset()
     for _ in range(15):

@@ -27,7 +27,7 @@ ROWS = 1024
 
 
 class Bench(ClockedBench):
-    low = ("s_valid", "r_valid", "wr_ready")
+    low = ("s_valid", "r_valid", "wr_hold")
 
     async def reset(self) -> None:
         await super().reset()
@@ -42,12 +42,15 @@ class Bench(ClockedBench):
         p.descriptor.out_layout.scatter(expected, maps)
         commands = list(blocks(p))
         results = list(self._results(p, maps))
-        idle = 0
+        idle, held = 0, False
         while idle < 3:
             self._offer(commands, results)
-            dut.wr_ready.value = int(rng.random() >= self.stall)
+            hold = rng.random() < self.stall
+            dut.wr_hold.value = int(hold)
             await FallingEdge(dut.clk)
-            if dut.wr_valid.value == 1 and dut.wr_ready.value == 1:
+            assert not (held and dut.wr_valid.value == 1), "a row in spite of wr_hold in the cycle before"
+            held = hold
+            if dut.wr_valid.value == 1:
                 enables, data = int(dut.wr_be.value), int(dut.wr_data.value.to_unsigned()).to_bytes(64, "little") \
                     if dut.wr_data.value.is_resolvable else self._known(dut.wr_data.value, int(dut.wr_be.value))
                 row = int(dut.wr_row.value)
