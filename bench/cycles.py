@@ -1,9 +1,9 @@
 """Clock cycles of the real models' KPU layers in the RTL, configuration "full", beside target, model and the chip.
 
-Usage: python bench/cycles.py [--predict] [MODEL ...]; MODEL is the name of a folder of vectors/models, by default
-every model with a target. --predict prints the cycle model's figures only, without a simulator. The input is in the
-AI RAM already, parameters come at 8 bytes per cycle after a latency of 20 cycles, layers are queued as the
-driver queues them. Ends with code 1 if a target is missed.
+Usage: python bench/cycles.py [--predict] [MODEL ...]; MODEL is the name of a file of kmodels/ without its ending, by
+default every model with a target. --predict prints the cycle model's figures only, without a simulator. The input is in
+the AI RAM already, parameters come at 8 bytes per cycle after a latency of 20 cycles, layers are queued as the driver
+queues them. Ends with code 1 if a target is missed.
 
 Columns: cycles counted by the core and predicted by the model, the project's target and aim, MACs / 576, that over
 the cycles, and what the real chip takes by its measured formula (how many times as long in brackets).
@@ -11,25 +11,22 @@ the cycles, and what the real chip takes by its measured formula (how many times
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
 
 from inputs import random_inputs
 
+from openkpu.cli.profile import predict
 from openkpu.devices.native import NativeDevice
 from openkpu.errors import OpenKPUError
 from openkpu.hw.configs import CORES
-from openkpu.hw.descriptor import Descriptor
-from openkpu.hw.fields import WORD_NAMES
-from openkpu.kmodel import load
+from openkpu.kmodel import Model, load
 from openkpu.perf.chip import chip_cycles
-from openkpu.perf.cycles import plan, run
 from openkpu.runtime import Session
 
 SHARED = Path(os.environ.get("OPENKPU_SHARED") or Path(__file__).resolve().parents[2] / "shared")
-MODELS = SHARED / "vectors" / "models"
+MODELS = SHARED / "kmodels"
 CORE = CORES["full"]
 PES = 576
 # model: (target, aim)
@@ -39,42 +36,33 @@ TARGETS = {
     "v5_yolox_nano_224": (400_000, 350_000)}
 
 
-def descriptors(name: str) -> list[Descriptor]:
-    """The KPU layers of a model as the vendor's driver sent them."""
-    listed = json.loads((MODELS / name / "layers.json").read_text())
-    return [Descriptor.unpack([int(layer[word], 16) for word in WORD_NAMES]) for layer in listed]
-
-
-def count(name: str, device: NativeDevice) -> int:
+def count(model: Model) -> int:
     """Cycles of one run on the RTL, summed over the KPU layers."""
-    meta = json.loads((MODELS / name / "meta.json").read_text())
-    session = Session(load(SHARED / "kmodels" / Path(meta["kmodel"]).name), device)
-    session.run(random_inputs(session.model))
+    device = NativeDevice(CORE.config("full"))
+    session = Session(model, device)
+    session.run(random_inputs(model))
+    device.close()
     return session.cycles
 
 
 def main(arguments: list[str]) -> int:
-    predict = "--predict" in arguments
+    only_predict = "--predict" in arguments
     names = [a for a in arguments if a != "--predict"] or list(TARGETS)
-    missing = [name for name in names if not (MODELS / name / "layers.json").is_file()]
+    missing = [name for name in names if not (MODELS / f"{name}.kmodel").is_file()]
     if missing:
-        print(f"{MODELS} has no model {', '.join(missing)}. Set OPENKPU_SHARED to the folder that holds vectors/ and "
-              "kmodels/.", file=sys.stderr)
+        print(f"{MODELS} has no model {', '.join(missing)}. Set OPENKPU_SHARED to the folder that holds kmodels/.",
+              file=sys.stderr)
         return 2
     print(f"{'model':24} {'counted':>9} {'model':>9} {'target':>9} {'aim':>9} {'ideal':>9} {'array':>6} {'chip':>17}")
     missed = 0
     for name in names:
-        layers = descriptors(name)
-        predicted = sum(layer.total for layer in run([plan(d, CORE) for d in layers], CORE))
-        counted = None
-        if not predict:
-            device = NativeDevice(CORE.config("full"))
-            counted = count(name, device)
-            device.close()
+        model = load(MODELS / f"{name}.kmodel")
+        predicted = sum(layer.total for layer in predict(model, CORE))
+        counted = None if only_predict else count(model)
         cycles = counted or predicted
         target, aim = TARGETS.get(name, (None, None))
-        ideal = sum(d.macs for d in layers) / PES
-        chip = sum(chip_cycles(d) for d in layers)
+        ideal = sum(layer.descriptor.macs for layer in model.kpu_layers) / PES
+        chip = sum(chip_cycles(layer.descriptor, layer.eight_bit) for layer in model.kpu_layers)
         missed += bool(target and cycles > target)
         verdict = "" if not target else "missed" if cycles > target else "aim reached" if cycles <= aim else "reached"
         print(f"{name:24} {counted or '-':>9} {predicted:9} {target or '-':>9} {aim or '-':>9} {ideal:9.0f} "

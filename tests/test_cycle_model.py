@@ -7,12 +7,15 @@ import json
 import numpy as np
 import pytest
 
+from openkpu.cli.profile import Profiler
 from openkpu.devices.native import NativeDevice
 from openkpu.golden.layers import make_descriptor, random_layer
 from openkpu.hw.configs import CORES
 from openkpu.hw.descriptor import Descriptor, replace
 from openkpu.hw.fields import EXT_LOG_BASE, EXT_LOG_STRIDE, REGS_BASE, SRAM_BASE, WORD_NAMES
+from openkpu.kmodel import load
 from openkpu.perf.cycles import LayerCycles, blocks, line_rows, plan, run
+from openkpu.runtime import Session
 from rtl import open_rtl
 from tb.on_device import address, check_layer
 
@@ -158,6 +161,18 @@ def test_layers_of_real_models_take_the_predicted_cycles(device, shared, model):
         assert close(prediction.total, counted.total), \
             f"{d.in_shape} -> {d.out_shape}: predicted {prediction}, counted {counted}"
         assert prediction.busy == counted.busy
+
+
+@pytest.mark.rtl
+@pytest.mark.parametrize("device", ["full"], indirect=True)
+@pytest.mark.parametrize("model", ["v4_RFB-320", "v5_yolox_nano_224"])  # with host operators in between
+def test_layers_of_a_run_take_the_predicted_cycles(device, shared, model):
+    loaded = load(shared / "kmodels" / f"{model}.kmodel")
+    profiler = Profiler(loaded, device.config)
+    Session(loaded, device).run([np.zeros(spec.shape, spec.dtype) for spec in loaded.inputs], hooks=(profiler,))
+    wrong = [(row["layer"], row["predicted"], row["cycles"]) for row in profiler.rows
+             if not close(row["predicted"], row["cycles"])]
+    assert not wrong, f"(layer, predicted, counted): {wrong}"
 
 
 @pytest.mark.rtl

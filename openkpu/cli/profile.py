@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from ..devices.native import NativeDevice
 from ..hw.configs import CORES, CoreParameters, config_named
 from ..hw.descriptor import replace
 from ..hw.fields import SRAM_BASE
-from ..kmodel import KpuConv, Layer, Model, load
+from ..kmodel import KpuConv, KpuDownload, KpuUpload, Layer, Model, load
 from ..kmodel.summary import describe
 from ..perf.chip import chip_cycles
 from ..perf.cycles import LayerCycles, plan, run
@@ -67,10 +68,20 @@ class Profiler:
 
 
 def predict(model: Model, core: CoreParameters) -> list[LayerCycles]:
-    """The cycle model's figures for every KPU layer of a run, batches one by one, as the session queues them."""
-    # The driver puts every table on a boundary that the model needs to know only modulo 8.
-    return run([plan(replace(layer.descriptor, para_start_addr=SRAM_BASE, send_data_out=int(layer.stream)), core,
-                     layer.eight_bit) for layer in model.kpu_layers for _ in range(layer.batches)], core)
+    """The cycle model's figures for every KPU layer of a run, batches one by one, as the session queues them.
+
+    While maps move between AI RAM and host, the parameters of the next KPU layer arrive. Other host operators take none
+    of the device's cycles.
+    """
+    figures: list[LayerCycles] = []
+    for moves, layers in groupby(model.layers, key=lambda layer: isinstance(layer, KpuUpload | KpuDownload)):
+        if not moves:
+            # The driver puts every table on a boundary that the model needs to know only modulo 8.
+            figures += run([plan(replace(layer.descriptor, para_start_addr=SRAM_BASE, send_data_out=int(layer.stream)),
+                                 core, layer.eight_bit)
+                            for layer in layers if isinstance(layer, KpuConv) for _ in range(layer.batches)],
+                           core, prefetched=bool(figures))
+    return figures
 
 
 def costs(macs: int, cycles: int, config: KpuConfig) -> dict[str, float]:
