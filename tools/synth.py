@@ -44,7 +44,10 @@ def tool(name: str, arguments: list[str], log: Path) -> str:
             if now - start > 60 * minutes:
                 process.kill()
                 process.wait()
-                sys.exit(f"{name} was stopped after {minutes:g} minutes; allow more with MINUTES=..., see {log}")
+                # The placer's estimate, if it has come so far.
+                estimate = [line for line in (ROOT / log).read_text().splitlines() if "Max frequency" in line]
+                sys.exit("\n".join([*estimate, f"{name} was stopped after {minutes:g} minutes; allow more with "
+                                    f"MINUTES=..., see {log}"]))
             progress = f"{name}, {(now - start) / 60:.1f} min: {last_line(ROOT / log)}"
             status.update(progress)
             if not console.is_terminal and now - reported > REPORT_SECONDS:

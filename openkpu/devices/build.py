@@ -27,7 +27,7 @@ LIBRARY = "libopenkpu.so"
 # Measured on the full configuration (docs/simulation.md).
 VERILATE = ["--cc", "--exe", "-O3", "--x-assign", "fast", "--x-initial", "unique", "--noassert",
             "--output-split", "8000", "-Wno-fatal", "-Wno-lint", "--prefix", "Vkpu"]
-OPTIMISE = "-O3"
+OPTIMISE = "-O2"
 # Top module -> the C++ around it.
 PROGRAMS = {"kpu_core": ["openkpu.cpp"], "kpu_soc": ["soc.cpp", "flash_model.cpp"]}
 
