@@ -23,8 +23,10 @@ module kpu_airam #(
     input  wire               rd_valid,
     output wire               rd_ready,
     input  wire [14:0]        rd_row,
+    input  wire [2:0]         rd_lane,   // eight bytes of the row, for rd_piece
     output reg                rd_rvalid,
     output wire [511:0]       rd_rdata,
+    output wire [63:0]        rd_piece,
 
     input  wire               wr_valid,
     output wire               wr_hold,
@@ -157,19 +159,19 @@ module kpu_airam #(
     reg                 fresh;
     reg                 fresh_error;
     reg                 fresh_last;
-    reg [2:0]           fresh_lane;
+    reg [2:0]           lane;
     reg [ID_BITS-1:0]   fresh_id;
     reg [1:0]           held;
     reg [BEAT_BITS-1:0] held_first;
     reg [BEAT_BITS-1:0] held_second;
 
-    wire [63:0]          lane = rd_rdata[64*fresh_lane+:64];
-    wire [BEAT_BITS-1:0] beat = {fresh_id, fresh_last, fresh_error, fresh_error ? 64'd0 : lane};
+    wire [BEAT_BITS-1:0] beat = {fresh_id, fresh_last, fresh_error, fresh_error ? 64'd0 : rd_piece};
     wire                 r_take = s_axi_rvalid && s_axi_rready;
     wire [1:0]           held_left = held + {1'b0, fresh} - {1'b0, r_take};
     wire                 bus_read = ar_busy && held + {1'b0, fresh} < 2'd2;
     wire                 r_error;
 
+    assign rd_piece = rd_rdata[64*lane+:64];
     assign s_axi_arready = !ar_busy;
     assign s_axi_rvalid = fresh || held != 2'd0;
     assign {s_axi_rid, s_axi_rlast, r_error, s_axi_rdata} = held != 2'd0 ? held_first : beat;
@@ -193,7 +195,7 @@ module kpu_airam #(
         fresh <= bus_read;
         fresh_error <= !ar_inside || !ar_legal;
         fresh_last <= ar_left == 8'd0;
-        fresh_lane <= ar_addr[5:3];
+        lane <= bus_read ? ar_addr[5:3] : rd_lane;
         fresh_id <= ar_id;
 
         held <= held_left;

@@ -387,13 +387,13 @@ module kpu_core #(
         .clk(clk), .rst(rst), .s_valid(block_push && block_params), .s_ready(block_room[1]),
         .s_data(block_channel), .m_valid(pq_valid), .m_ready(pq_ready), .m_data(pq_channel)
     );
-    wire params_free, p_we, p_bank, p_all;
+    wire params_free, p_we, p_bank, p_all, act_busy;
     wire [LGSEGS-1:0] p_seg, p_mask;
     wire [2:0] p_lane;
     wire [59:0] p_bn;
     wire [35:0] p_c;
     kpu_params #(.SEGS(SEGS), .SEGLEN(SEGLEN), .LPS(LPS)) params (
-        .clk(clk), .rst(rst), .layer(layer), .tables_there(tables_there), .bn_bank(bn_bank), .sw_bank(sw_bank),
+        .clk(clk), .rst(rst), .layer(layer), .tables_there(tables_there && !act_busy), .bn_bank(bn_bank), .sw_bank(sw_bank),
         .s_valid(pq_valid), .s_ready(pq_ready), .s_channel(pq_channel),
         .begin_block(dwfast ? set_loaded : block_late), .params_valid(params_valid),
         .params_take(issue_params_take || drain_params_take), .params_free(params_free),
@@ -415,7 +415,8 @@ module kpu_core #(
         .sums(d_sums), .xsums(d_xsums),
         .p_we(p_we), .p_bank(p_bank), .p_seg(p_seg), .p_mask(p_mask), .p_all(p_all), .p_lane(p_lane), .p_bn(p_bn),
         .p_c(p_c), .act_we(act_we), .act_wbank(table_bank), .act_windex(table_index[4:0]), .act_wdata(table_data),
-        .act_bank(act_bank), .r_valid(r_valid), .r_pos(r_pos), .r_line_end(r_line_end), .results(results)
+        .act_bank(act_bank), .act_busy(act_busy), .r_valid(r_valid), .r_pos(r_pos), .r_line_end(r_line_end),
+        .results(results)
     );
 
     // Write-back.
@@ -445,6 +446,8 @@ module kpu_core #(
     // Output stream: reads the finished map from the AI RAM while nothing else does.
     wire so_rd_valid, ram_rd_ready;
     wire [14:0] so_rd_row;
+    wire [2:0] so_rd_lane;
+    wire [63:0] ram_piece;
     reg streaming;
     assign reading_stream = streaming;
     assign ff_rd_ready = ram_rd_ready && !streaming;
@@ -460,7 +463,7 @@ module kpu_core #(
         .row_switch(layer[`PL_OROWSW]), .channel_switch(layer[`PL_OCHSW]), .full_add(layer[`PL_FULL_ADD]),
         .total_m1(layer[`PL_TOTAL]),
         .rd_valid(so_rd_valid), .rd_ready(ram_rd_ready && streaming), .rd_row(so_rd_row),
-        .rd_rvalid(ram_rvalid && streaming), .rd_rdata(ram_rdata),
+        .rd_lane(so_rd_lane), .rd_rvalid(ram_rvalid && streaming), .rd_piece(ram_piece),
         .out_valid(out_valid), .out_data(out_data), .out_pop(out_pop), .out_level(out_level),
         .m_axis_tvalid(m_axis_tvalid), .m_axis_tready(m_axis_tready), .m_axis_tdata(m_axis_tdata),
         .m_axis_tkeep(m_axis_tkeep), .m_axis_tlast(m_axis_tlast)
@@ -469,7 +472,8 @@ module kpu_core #(
     kpu_airam #(.ROWS(AIRAM_ROWS), .ID_BITS(ID_W)) airam (
         .clk(clk), .rst(rst),
         .rd_valid(streaming ? so_rd_valid : ff_rd_valid), .rd_ready(ram_rd_ready),
-        .rd_row(streaming ? so_rd_row : ff_rd_row), .rd_rvalid(ram_rvalid), .rd_rdata(ram_rdata),
+        .rd_row(streaming ? so_rd_row : ff_rd_row), .rd_lane(so_rd_lane), .rd_rvalid(ram_rvalid),
+        .rd_rdata(ram_rdata), .rd_piece(ram_piece),
         .wr_valid(ram_wr_valid), .wr_hold(ram_wr_hold), .wr_row(ram_wr_row), .wr_be(ram_wr_be),
         .wr_data(ram_wr_data),
         .s_axi_awvalid(s_axi_awvalid), .s_axi_awready(s_axi_awready), .s_axi_awid(s_axi_awid),

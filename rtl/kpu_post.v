@@ -1,8 +1,12 @@
 // Post-processing: the lanes, their controls, and the activation table.
 //
 // One token per cycle comes in, from the drain or (depthwise) from the issue unit, together with the read that brings
-// the lanes' values one cycle later. It travels beside the lanes for ten stages and leaves with the results. Everything
+// the lanes' values one cycle later. It travels beside the lanes for eleven stages and leaves with the results. Everything
 // stands still while `en` is low.
+//
+// An activation table comes word by word, segments first, and is kept until its last word. Then it is walked from the
+// last segment to the first, which gives the lanes every segment together with the lowest start from there on, what
+// they search by. The next table's biases come more than 17 cycles later, behind a mark and 16 segments.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -43,61 +47,103 @@ module kpu_post #(
     input  wire [4:0]             act_windex,
     input  wire [63:0]            act_wdata,
     input  wire                   act_bank,      // table of the layer in execution
+    output wire                   act_busy,      // it is on its way to the lanes
     // results
     output wire                   r_valid,
     output wire [5:0]             r_pos,
     output wire                   r_line_end,
     output wire [SEGS*LPS*8-1:0]  results
 );
-    // Activation tables.
-    reg [16*36-1:0] start_a, start_b;
-    reg [16*8-1:0] bias_a, bias_b;
-    integer e;
+    // The table as it came.
+    reg [127:0] biases;  // of the last segment first, once they move on
     // Shifts of 64 and more behave as 63 (spec 12.1).
-    wire [57:0] seg_wdata = {act_wdata[59:8], act_wdata[7:6] != 2'd0 ? 6'd63 : act_wdata[5:0]};
-    wire seg_we = act_we && !act_windex[4];
+    wire [57:0] act_segment = {act_wdata[59:8], act_wdata[7:6] != 2'd0 ? 6'd63 : act_wdata[5:0]};
+    wire [57:0] segment;
+    reg walking, walked;
+    reg [3:0] walk_at, walked_at;
+    reg walk_bank;
+    kpu_ram #(.WIDTH(58), .DEPTH(32)) segments (
+        .clk(clk), .we(act_we && !act_windex[4]), .waddr({act_wbank, act_windex[3:0]}), .wdata(act_segment),
+        .re(walking), .raddr({walk_bank, walk_at}), .rdata(segment)
+    );
+
+    // The walk, and what it writes into the lanes.
+    reg seg_we;
+    reg [3:0] seg_windex;
+    reg [65:0] seg_wdata;
+    reg [35:0] least;
+    wire [36:0] to_least = {segment[57], segment[57:22]} - {least[35], least};
+    wire lower = walked_at == 4'd15 || to_least[36];
+    assign act_busy = walk_bank == act_bank && (walking || walked || seg_we);
     always @(posedge clk) begin
-        for (e = 0; e < 16; e = e + 1) begin
-            if (seg_we && act_windex[3:0] == e[3:0]) begin
-                if (act_wbank) start_b[36*e+:36] <= act_wdata[59:24];
-                else start_a[36*e+:36] <= act_wdata[59:24];
-            end
+        if (walking) begin
+            walk_at <= walk_at - 4'd1;
+            walking <= walk_at != 4'd0;
+        end
+        walked <= walking;
+        walked_at <= walk_at;
+        seg_we <= walked;
+        seg_windex <= walked_at;
+        if (walked) begin
+            seg_wdata <= {biases[127:120], segment};
+            biases <= {biases[119:0], 8'd0};
+            if (lower) least <= segment[57:22];
         end
         if (act_we && act_windex[4]) begin
-            if (act_wbank) bias_b[64*act_windex[0]+:64] <= act_wdata;
-            else bias_a[64*act_windex[0]+:64] <= act_wdata;
+            biases[64*act_windex[0]+:64] <= act_wdata;
+            if (act_windex[0]) begin
+                walking <= 1'b1;
+                walk_at <= 4'd15;
+                walk_bank <= act_wbank;
+            end
+        end
+        if (rst) begin
+            walking <= 1'b0;
+            walked <= 1'b0;
+            seg_we <= 1'b0;
         end
     end
-    wire [16*36-1:0] x_start = act_bank ? start_b : start_a;
-    wire [16*8-1:0] y_bias = act_bank ? bias_b : bias_a;
+
+    // The lowest starts of segments 4, 8 and 12 and all above.
+    reg [3*36-1:0] quarters_a, quarters_b;
+    wire [3*36-1:0] quarters = act_bank ? quarters_b : quarters_a;
+    integer e;
+    always @(posedge clk) begin
+        for (e = 0; e < 3; e = e + 1) begin
+            if (seg_we && seg_windex == 4'd4 + {e[1:0], 2'd0}) begin
+                if (walk_bank) quarters_b[36*e+:36] <= least;
+                else quarters_a[36*e+:36] <= least;
+            end
+        end
+    end
 
     // Token pipeline.
-    reg [10:1] valid, first, last, line_end;
+    reg [11:1] valid, first, last, line_end;
     reg [4:1] bank, params_end;
-    reg [5:0] pos [1:10];
+    reg [5:0] pos [1:11];
     reg bank0;
     integer k;
     always @(posedge clk) begin
         if (en) begin
-            valid <= {valid[9:1], t_valid};
-            first <= {first[9:1], t_first};
-            last <= {last[9:1], t_last};
-            line_end <= {line_end[9:1], t_line_end};
+            valid <= {valid[10:1], t_valid};
+            first <= {first[10:1], t_first};
+            last <= {last[10:1], t_last};
+            line_end <= {line_end[10:1], t_line_end};
             bank <= {bank[3:1], bank0};
             params_end <= {params_end[3:1], t_params_end};
             pos[1] <= t_pos;
-            for (k = 2; k <= 10; k = k + 1) pos[k] <= pos[k-1];
+            for (k = 2; k <= 11; k = k + 1) pos[k] <= pos[k-1];
             if (t_valid && t_params_end) bank0 <= !bank0;
         end
         if (rst) begin
-            valid <= 10'd0;
+            valid <= 11'd0;
             bank0 <= 1'b0;
         end
     end
     assign params_free = en && valid[4] && params_end[4];
-    assign r_valid = valid[10] && last[10];
-    assign r_pos = pos[10];
-    assign r_line_end = line_end[10];
+    assign r_valid = valid[11] && last[11];
+    assign r_pos = pos[11];
+    assign r_line_end = line_end[11];
 
     reg pool_max, pool_sum;
     reg [2:0] pool_shift;
@@ -120,11 +166,11 @@ module kpu_post #(
             for (i = 0; i < LPS; i = i + 1) begin : lane
                 kpu_lane u (
                     .clk(clk), .en(en), .valid(valid), .bank2(bank[2]), .bank3(bank[3]), .bank4(bank[4]),
-                    .first10(first[10]), .pool_max(pool_max), .pool_sum(pool_sum), .pool_shift(pool_shift),
+                    .first11(first[11]), .pool_max(pool_max), .pool_sum(pool_sum), .pool_shift(pool_shift),
                     .p_we(mine && (p_all || p_lane == i[2:0])), .p_bank(p_bank), .p_bn(p_bn), .p_c(p_c),
                     .arg_x(layer[`PL_ARG_X]), .shr_x(layer[`PL_SHR_X]),
-                    .seg_we(seg_we), .seg_windex({act_wbank, act_windex[3:0]}), .seg_wdata(seg_wdata),
-                    .act_bank(act_bank), .x_start(x_start), .y_bias(y_bias),
+                    .seg_we(seg_we), .seg_windex({walk_bank, seg_windex}), .seg_wdata(seg_wdata), .seg_wleast(least),
+                    .act_bank(act_bank), .quarters(quarters),
                     .sum(sums[36*(s*LPS+i)+:36]), .xsum(xsums[22*(s*LPS+i)+:22]),
                     .result(results[8*(s*LPS+i)+:8])
                 );
@@ -132,7 +178,7 @@ module kpu_post #(
         end
     endgenerate
 
-    wire _unused = &{1'b0, layer};
+    wire _unused = &{1'b0, layer, to_least[35:0]};
 endmodule
 
 `resetall

@@ -2,7 +2,7 @@
 //
 // Runs behind the write-back instead of beside it: the map leaves channel by channel,
 // while the array makes many channels at a time. Every 8-byte piece of a row is one read;
-// the read port is free at that time, and no 64-byte row has to be kept here. So one word
+// the read port is free at that time, and the AI RAM picks the piece as it does for its bus. So one word
 // per cycle leaves as long as lines are 8 pixels or wider; a narrower line gives its
 // pixels in one cycle. With full_add, one 64-bit sum of the bytes of each channel leaves
 // instead of the map. The last word is padded with zeros.
@@ -37,8 +37,9 @@ module kpu_stream_out #(
     output wire         rd_valid,
     input  wire         rd_ready,
     output wire [14:0]  rd_row,
+    output wire [2:0]   rd_lane,          // eight bytes of the row
     input  wire         rd_rvalid,
-    input  wire [511:0] rd_rdata,
+    input  wire [63:0]  rd_piece,
 
     output wire         out_valid,
     output wire [63:0]  out_data,
@@ -94,6 +95,7 @@ module kpu_stream_out #(
 
     assign rd_valid = walking && flight != MOST_READS && room;
     assign rd_row = line_row + {10'd0, x[10:6]};
+    assign rd_lane = slot_piece | x[5:3];
 
     always @(posedge clk) begin
         if (start) begin
@@ -126,17 +128,16 @@ module kpu_stream_out #(
 
     // ------------------------------------- what the reads under way stand for
 
-    localparam NOTE_BITS = 8;
+    localparam NOTE_BITS = 5;
 
     reg  [4*NOTE_BITS-1:0] notes;
     reg  [1:0]             note_wr;
     reg  [1:0]             note_rd;
 
     wire [2:0]           bytes_m1 = limit ? left_m1[2:0] : piece_m1;
-    wire [NOTE_BITS-1:0] note_in = {map_end, channel_end, bytes_m1, slot_piece | x[5:3]};
+    wire [NOTE_BITS-1:0] note_in = {map_end, channel_end, bytes_m1};
     wire [NOTE_BITS-1:0] note = notes[NOTE_BITS*note_rd+:NOTE_BITS];
-    wire [63:0]          read_piece = rd_rdata[64*note[2:0]+:64];
-    wire [63:0]          read_mask = {64{1'b1}} >> {3'd7 - note[5:3], 3'b000};
+    wire [63:0]          read_mask = {64{1'b1}} >> {3'd7 - note[2:0], 3'b000};
 
     reg         piece_valid;
     reg  [63:0] piece;
@@ -152,9 +153,9 @@ module kpu_stream_out #(
         if (rd_rvalid) note_rd <= note_rd + 2'd1;
         flight <= flight + {2'd0, rd_take} - {2'd0, piece_valid};
         piece_valid <= rd_rvalid;
-        piece <= read_piece & read_mask;
-        piece_bytes <= {1'b0, note[5:3]} + 4'd1;
-        {piece_map_end, piece_channel_end} <= note[7:6];
+        piece <= rd_piece & read_mask;
+        piece_bytes <= {1'b0, note[2:0]} + 4'd1;
+        {piece_map_end, piece_channel_end} <= note[4:3];
         if (rst) begin
             note_wr <= 2'd0;
             note_rd <= 2'd0;

@@ -41,7 +41,7 @@ class Bench:
 
     async def reset(self) -> None:
         dut = self.dut
-        for name in ("rd_valid", "rd_row", "wr_valid", "wr_row", "wr_be", "wr_data"):
+        for name in ("rd_valid", "rd_row", "rd_lane", "wr_valid", "wr_row", "wr_be", "wr_data"):
             getattr(dut, name).value = 0
         dut.rst.value = 1
         await ClockCycles(dut.clk, 3)
@@ -68,12 +68,14 @@ class Bench:
 
     async def core_read(self, row: int) -> bytes:
         dut = self.dut
-        dut.rd_valid.value, dut.rd_row.value = 1, row
+        lane = self.rng.randrange(ROW_BYTES // 8)
+        dut.rd_valid.value, dut.rd_row.value, dut.rd_lane.value = 1, row, lane
         await self._until(dut.rd_ready, 1)
         dut.rd_valid.value = 0
         await ReadOnly()
         assert dut.rd_rvalid.value == 1, "data follow an accepted read by one cycle"
         data = int(dut.rd_rdata.value).to_bytes(ROW_BYTES, "little")
+        assert int(dut.rd_piece.value).to_bytes(8, "little") == data[8 * lane:8 * lane + 8]
         await RisingEdge(dut.clk)
         return data
 

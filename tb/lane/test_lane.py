@@ -32,7 +32,7 @@ class Lane:
     def __init__(self, dut, rng: random.Random):
         self.dut, self.rng = dut, rng
         cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
-        for name in ("en", "valid", "p_we", "seg_we", "pool_max", "pool_sum", "pool_shift", "first10"):
+        for name in ("en", "valid", "p_we", "seg_we", "pool_max", "pool_sum", "pool_shift", "first11"):
             getattr(dut, name).value = 0
 
     async def configure(self, segments: list[Segment], arg_x: int, shr_x: int, norms: list[tuple], constants: list[int],
@@ -42,15 +42,15 @@ class Lane:
         self.norms, self.constants, self.pool_type = norms, constants, pool_type
         dut.arg_x.value = arg_x & 0xFFFFFF
         dut.shr_x.value = shr_x
-        for port, width, values in (("x_start", 36, [s.x_start for s in segments]),
-                                    ("y_bias", 8, [s.bias for s in segments])):
-            getattr(dut, port).value = sum((v & (1 << width) - 1) << width * i for i, v in enumerate(values))
+        least = [min(s.x_start for s in segments[i:]) & (1 << 36) - 1 for i in range(16)]
+        dut.quarters.value = least[4] | least[8] << 36 | least[12] << 72
         act_bank = self.rng.getrandbits(1)
         dut.act_bank.value = act_bank
         for i, s in enumerate(segments):
             dut.seg_we.value = 1
             dut.seg_windex.value = act_bank << 4 | i
-            dut.seg_wdata.value = (s.x_start & (1 << 36) - 1) << 22 | (s.y_mul & 0xFFFF) << 6 | s.shift
+            dut.seg_wdata.value = s.bias << 58 | (s.x_start & (1 << 36) - 1) << 22 | (s.y_mul & 0xFFFF) << 6 | s.shift
+            dut.seg_wleast.value = least[i]
             await RisingEdge(dut.clk)
         dut.seg_we.value = 0
         for name in ("pool_max", "pool_sum", "pool_shift"):
@@ -73,24 +73,24 @@ class Lane:
         dut, results = self.dut, []
         tokens = deque((bank, value, i == 0, i == len(values) - 1)
                        for bank, values in windows for i, value in enumerate(values))
-        pipe: list[tuple | None] = [None] * 11  # pipe[k]: what enters stage k
+        pipe: list[tuple | None] = [None] * 12  # pipe[k]: what enters stage k
         while tokens or any(pipe):
             enabled = self.rng.random() >= stall
             if pipe[1] is None and tokens and self.rng.random() >= stall:
                 pipe[1] = tokens.popleft()
             dut.en.value = int(enabled)
-            dut.valid.value = sum(1 << k - 1 for k in range(1, 11) if pipe[k])
+            dut.valid.value = sum(1 << k - 1 for k in range(1, 12) if pipe[k])
             for port, stage in (("bank2", 2), ("bank3", 3), ("bank4", 4)):
                 getattr(dut, port).value = pipe[stage][0] if pipe[stage] else self.rng.getrandbits(1)
-            dut.first10.value = int(pipe[10][2]) if pipe[10] else self.rng.getrandbits(1)
+            dut.first11.value = int(pipe[11][2]) if pipe[11] else self.rng.getrandbits(1)
             total, xsum = pipe[1][1] if pipe[1] else (self.rng.getrandbits(36), self.rng.getrandbits(22))
             dut.sum.value = total & (1 << 36) - 1
             dut.xsum.value = xsum
             await FallingEdge(dut.clk)
             if enabled:
-                if pipe[10] and pipe[10][3]:
+                if pipe[11] and pipe[11][3]:
                     results.append(int(dut.result.value))
-                pipe = [None, None, *pipe[1:10]]
+                pipe = [None, None, *pipe[1:11]]
             await RisingEdge(dut.clk)
         return results
 

@@ -47,21 +47,21 @@ class Bench:
     async def _memory(self, latency: int) -> None:
         """Answers every accepted read ``latency`` cycles later."""
         dut = self.dut
-        pipeline: deque[int | None] = deque([None] * (latency - 1))
+        pipeline: deque[tuple[int, int] | None] = deque([None] * (latency - 1))
         while True:
             await FallingEdge(dut.clk)
             dut.rd_ready.value = int(self.rng.random() >= self.busy)
             await ReadOnly()
             accepted = dut.rd_valid.value == 1 and dut.rd_ready.value == 1
-            pipeline.append(int(dut.rd_row.value) if accepted else None)
-            row = pipeline.popleft()
+            pipeline.append((int(dut.rd_row.value), int(dut.rd_lane.value)) if accepted else None)
+            read = pipeline.popleft()
             await RisingEdge(dut.clk)
-            dut.rd_rvalid.value = int(row is not None)
-            if row is None:
-                dut.rd_rdata.value = self.rng.getrandbits(8 * ROW_BYTES)
+            dut.rd_rvalid.value = int(read is not None)
+            if read is None:
+                dut.rd_piece.value = self.rng.getrandbits(64)
             else:
-                line = self.ram[row * ROW_BYTES:(row + 1) * ROW_BYTES].tobytes()
-                dut.rd_rdata.value = int.from_bytes(line, "little")
+                at = read[0] * ROW_BYTES + 8 * read[1]
+                dut.rd_piece.value = int.from_bytes(self.ram[at:at + 8].tobytes(), "little")
 
     def layout(self, channels: int, height: int, width: int) -> MapLayout:
         """The usual layout at a random row that leaves room for the map."""
