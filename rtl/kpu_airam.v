@@ -15,6 +15,7 @@
 
 module kpu_airam #(
     parameter ROWS = 32768,  // 64-byte rows, 2 to 32768
+    parameter WR_BYTES = 64, // width of wr_data, a power of two up to 64
     parameter ID_BITS = 4
 ) (
     input  wire               clk,
@@ -32,7 +33,7 @@ module kpu_airam #(
     output wire               wr_hold,
     input  wire [14:0]        wr_row,
     input  wire [63:0]        wr_be,
-    input  wire [511:0]       wr_data,
+    input  wire [WR_BYTES*8-1:0] wr_data,  // repeated over the row
 
     input  wire               s_axi_awvalid,
     output wire               s_axi_awready,
@@ -223,7 +224,7 @@ module kpu_airam #(
         .clk(clk),
         .we(wr_valid ? wr_be : kept ? bus_be : 64'd0),
         .waddr(waddr),
-        .wdata(wr_valid ? wr_data : {8{bus_data}}),
+        .wdata(wr_valid ? {64 / WR_BYTES{wr_data}} : {8{bus_data}}),
         .re(rd_valid || bus_read),
         .raddr(raddr),
         .rdata(rd_rdata)

@@ -103,6 +103,7 @@ module kpu_core #(
     localparam PHASES = SEGLEN / LPS;
     localparam PHASE_W = PHASES > 1 ? $clog2(PHASES) : 1;
     localparam LGWEIGHTS = $clog2(WEIGHT_ENTRIES);
+    localparam PIECE = 2 * LANES > 64 ? 64 : 2 * LANES;  // bytes the write-back collects (openkpu/hw/configs.py too)
 
     // Registers and descriptor queue.
     wire desc_valid, desc_ready, eight_bit;
@@ -432,8 +433,8 @@ module kpu_core #(
     wire ram_wr_valid, ram_wr_hold;
     wire [14:0] ram_wr_row;
     wire [63:0] ram_wr_be;
-    wire [511:0] ram_wr_data;
-    kpu_writeback #(.SEGS(SEGS), .SEGLEN(SEGLEN), .LPS(LPS)) writeback (
+    wire [PIECE*8-1:0] ram_wr_data;
+    kpu_writeback #(.SEGS(SEGS), .SEGLEN(SEGLEN), .LPS(LPS), .PIECE(PIECE)) writeback (
         .clk(clk), .rst(rst), .layer(layer), .en(post_en), .idle(writeback_idle),
         .s_valid(bq_valid), .s_ready(bq_ready), .s_channel(bq_channel), .s_outs(bq_outs), .s_oy(bq_oy),
         .s_rows(bq_rows), .s_ox(bq_ox), .s_cols(bq_cols),
@@ -469,7 +470,7 @@ module kpu_core #(
         .m_axis_tkeep(m_axis_tkeep), .m_axis_tlast(m_axis_tlast)
     );
 
-    kpu_airam #(.ROWS(AIRAM_ROWS), .ID_BITS(ID_W)) airam (
+    kpu_airam #(.ROWS(AIRAM_ROWS), .WR_BYTES(PIECE), .ID_BITS(ID_W)) airam (
         .clk(clk), .rst(rst),
         .rd_valid(streaming ? so_rd_valid : ff_rd_valid), .rd_ready(ram_rd_ready),
         .rd_row(streaming ? so_rd_row : ff_rd_row), .rd_lane(so_rd_lane), .rd_rvalid(ram_rvalid),

@@ -1,9 +1,11 @@
-// Write-back: collects the lanes' bytes into AI-RAM rows and writes them with byte enables.
+// Write-back: collects the lanes' bytes into pieces of AI-RAM rows and writes them with byte enables.
 //
-// Every lane fills a line register of its own. Finished lines move to a second set and are written from there channel
-// by channel; neighbouring channels that share a row go together, and the bytes of P pixel columns
-// are interleaved on the way. Depthwise results already lie as in the row and are written as they come. Only bytes
-// inside the map change (spec 3.4). `en` stops the lanes while a line register is not free.
+// A piece is PIECE neighbouring bytes of a line, of every channel in the lanes; it ends at a multiple of PIECE or with
+// the line. Byte-wide memories hold it in a skewed order, so that the bytes of a cycle, and later those of a channel,
+// always lie in different ones. There is room for two pieces: one is collected while the other one is written channel
+// by channel; neighbouring channels go together if a piece is as wide as several slots of a row. wr_data is repeated
+// over the row, wr_be tells which bytes count. Depthwise results already lie as in the row and are written as
+// they come. Only bytes inside the map change (spec 3.4). `en` stops the lanes while there is no room.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -13,6 +15,7 @@ module kpu_writeback #(
     parameter SEGS = 8,
     parameter SEGLEN = 8,
     parameter LPS = 4,
+    parameter PIECE = 64,    // bytes, a power of two from SEGS * LPS to 16 * LPS, at most 64
     parameter LGSEGS = $clog2(SEGS),
     parameter LGSEGLEN = $clog2(SEGLEN),
     parameter LGLPS = LPS > 1 ? $clog2(LPS) : 0
@@ -41,44 +44,46 @@ module kpu_writeback #(
     input  wire                  wr_hold,      // send no row in the next cycle
     output reg  [14:0]           wr_row,
     output reg  [63:0]           wr_be,
-    output reg  [511:0]          wr_data
+    output reg  [PIECE*8-1:0]    wr_data
 );
     localparam LANES = SEGS * LPS;
     localparam LGLANES = LGSEGS + LGLPS;
     localparam PHASES = SEGLEN / LPS;
+    localparam LGPIECE = $clog2(PIECE);
+    localparam LGM = LGPIECE > 4 ? LGPIECE - 4 : 0;  // log2 of the most slots in a piece
+    localparam [31:0] IN_PIECE = PIECE - 1;
+    localparam [31:0] IN_LANES = LANES - 1;
+    localparam FURTHEST = SEGLEN - LPS + 1 > LPS ? SEGLEN - LPS + 1 : LPS;
+    localparam GROUPS_W = $clog2(FURTHEST + 1);
     wire dwfast = layer[`PL_DWFAST];
     wire [1:0] lgo = layer[`PL_LGO];
     wire [1:0] lgp = layer[`PL_LGP];
     wire [14:0] ochsw = layer[`PL_OCHSW];
     wire [3:0] orowsw = layer[`PL_OROWSW];
     wire [1:0] slot_mask = lgo == 2'd2 ? 2'd3 : lgo == 2'd1 ? 2'd1 : 2'd0;
-    integer i, l, c, n;
+    // Log2 of M, the slots in a piece and so the channels written together.
+    wire [31:0] slots = LGM + {30'd0, lgo};
+    wire [1:0] lgm = LGM == 0 || slots < 32'd2 ? 2'd0 : slots[1:0] - 2'd2;
+    integer a, k, v, w;
 
-    // Preparation of the next block: row of its first line, its columns and (depthwise) slots as byte masks.
+    // Preparation of the next block: row of its first channel's first line.
     reg [1:0] prep;
     reg [14:0] p_line, p_group;
     reg [4:0] p_word;
-    reg [63:0] p_mask;
-    reg [10:0] p_channel;
+    reg [5:0] p_from;
+    reg [6:0] p_to;
+    reg [1:0] p_channel;
     reg [6:0] p_outs;
     reg [9:0] p_rows;
-    wire [63:0] columns = ~(64'hFFFF_FFFF_FFFF_FFFF << s_cols) << s_ox[5:0];
     wire [10:0] s_group = s_channel >> lgo;
-    reg [63:0] slots;
-    reg [1:0] slot, nth;
-    always @* begin
-        for (n = 0; n < 4; n = n + 1) begin
-            slot = n[1:0] >> (2'd2 - lgo);
-            nth = slot - (s_channel[1:0] & slot_mask);
-            slots[16*n+:16] = {16{slot >= (s_channel[1:0] & slot_mask) && {5'd0, nth} < s_outs}};
-        end
-    end
 
-    // The block being collected or written.
+    // The block being written. AI-RAM rows: of the channels that are next, of the first channel of the line, and of the
+    // first channel of the phase in the block's first line.
     reg busy;
-    reg [14:0] line, line0;
-    reg [63:0] mask;
-    reg [10:0] channel;
+    reg [14:0] at, line, line0;
+    reg [5:0] from;          // columns within the slot
+    reg [6:0] to;
+    reg [1:0] channel;
     reg [6:0] outs;
     reg [9:0] row, rows;
     reg [2:0] phase;
@@ -87,63 +92,129 @@ module kpu_writeback #(
     wire last_phase = dwfast || phase + 3'd1 == phases[2:0];
 
     // Collecting.
-    // Registers, not memories: every lane writes its own byte, and a row takes bytes of several lanes at once.
-    (* mem2reg, nowrshmsk *) reg [511:0] filling [0:LANES-1];
-    (* mem2reg *) reg [511:0] finished [0:LANES-1];
-    reg [5:0] byte_at;
-    reg line_full, line_there;  // a line is complete, a line waits to be written
-    wire stall_line = !dwfast && line_full && line_there;
+    reg full, full_end;      // a piece is complete; it ends its line
+    reg there, there_end;    // a piece is being written
+    reg [5:0] full_pos, there_pos;
+    reg half, there_half;    // halves of the memories: the one being filled, the one being written
+    wire stall_piece = !dwfast && full && there;
     wire stall_row = dwfast && (!busy || wr_hold);
-    assign en = !(r_valid && (stall_line || stall_row));
+    assign en = !(r_valid && (stall_piece || stall_row));
     wire store = r_valid && en;
+    wire [5:0] last_column = r_pos | ~(6'h3F << lgp);
+    wire piece_end = store && !dwfast && (r_line_end || &last_column[LGPIECE-1:0]);
 
-    // Column of a lane among the P pixel columns; P divides r_pos.
-    function [5:0] column(input [5:0] lane, input [1:0] lgp_in);
-        column = ((lane >> LGLPS) << lgp_in) >> LGSEGS;
-    endfunction
-
-    // Writing: one step per group of channels that share a row.
-    reg [3:0] seg, sub;
-    wire [3:0] spc = SEGS[3:0] >> lgp;
-    wire [31:0] lglps = LGLPS, lps = LPS;
-    wire [1:0] last_lane = lps[1:0] - 2'd1;
-    wire [1:0] lgm = lgo > lglps[1:0] ? lglps[1:0] : lgo;  // log2 of the channels written together
-    wire [3:0] subs = lps[3:0] >> lgm;
-    wire writing = busy && !dwfast && line_there;
-    wire [10:0] first_channel = channel
-        + (({7'd0, seg} << LGSEGLEN) | ({8'd0, phase} << LGLPS) | ({7'd0, sub} << lgm));
-    wire [10:0] past = channel + {4'd0, outs};
-    wire step = writing && !wr_hold;
-    wire last_step = seg + 4'd1 == spc && sub + 4'd1 == subs;
-    wire [10:0] row_group = first_channel >> lgo;
-    wire [14:0] group_rows = row_group * ochsw;
-    wire [1:0] slot0 = first_channel[1:0] & slot_mask;
-    wire line_written = dwfast ? store && r_line_end : step && last_step;
+    // Writing: one step per group of M channels.
+    reg [2:0] seg, sub;
+    reg [LGLANES-1:0] skew;  // P times the number of the step
+    wire [31:0] lps = LPS, seg_step = SEGLEN - LPS, lglps = LGLPS, lgsegs = LGSEGS;
+    wire last_sub = &(sub | (3'd7 << (lglps[1:0] - lgm)));
+    wire last_step = last_sub && &(seg | (3'd7 << (lgsegs[1:0] - lgp)));
+    wire [6:0] first = ({4'd0, seg} << LGSEGLEN) | ({4'd0, phase} << LGLPS) | ({4'd0, sub} << lgm);  // in the block
+    wire [1:0] slot0 = (channel + first[1:0]) & slot_mask;
+    wire [7:0] left = {1'b0, outs} - {1'b0, first};  // channels from the first one on
+    wire some = !left[7] && left[6:0] != 7'd0;
+    wire step = busy && !dwfast && there && !wr_hold;
+    wire piece_written = step && last_step;
+    wire line_written = dwfast ? store && r_line_end : piece_written && there_end;
     wire block_ends = line_written && last_row && last_phase;
-    wire move = line_full && (!line_there || (step && last_step));
+    wire move = full && (!there || piece_written);
 
-    // A line of a channel group in row order: byte b belongs to column b modulo P, and so to a lane of one segment.
-    reg [7:0] index;
-    reg [511:0] own;
-    (* mem2reg *) reg [511:0] merged [0:3];
-    wire [511:0] class0 = {512 / (8 * SEGS){{8 * SEGS - 8{1'b0}}, 8'hFF}};
-    // Sixteen-byte chunks of the row: chunk k belongs to slot k * G / 4.
-    reg [511:0] picked;
-    reg [3:0] chunk_on;
-    reg [1:0] w_slot, w_nth;
+    // From one step to the next, and after the last one from phase to phase, it is so many channels and row groups.
+    wire [3:0] together = 4'd1 << lgm;
+    wire [3:0] further = last_step ? lps[3:0] : last_sub ? seg_step[3:0] + together : together;
+    wire [2:0] phase_first = phase << LGLPS;
+    wire [1:0] phase_slot0 = (channel + phase_first[1:0]) & slot_mask;
+    wire [3:0] groups = ({2'd0, last_step ? phase_slot0 : slot0} + further) >> lgo;
+    wire [14:0] next_at = (last_step ? line0 : at) + {{15 - GROUPS_W{1'b0}}, groups[GROUPS_W-1:0]} * ochsw;
+    wire [14:0] next_line = last_row ? next_at : line + {11'd0, orowsw};
+
+    // Byte j of the piece of channel g * M + n is in memory j + n * PIECE / M + P * g, modulo PIECE. So the bytes of
+    // the lanes, in the order of column, g and n, go round by r_pos; a step's bytes come back by P * g.
+    reg [PIECE*8-1:0] moved, turned;
+    reg [PIECE-1:0] mine;
+    reg [PIECE*6-1:0] column;  // of a memory's byte, as from where the step's bytes begin
+    wire [PIECE*8-1:0] stored;
+    wire [5:0] channel_at = {4'd0, channel} << (LGPIECE[2:0] - {1'b0, lgm});
+    wire [5:0] turn = {{6 - LGLANES{1'b0}}, skew} - (LGM == 0 ? 6'd0 : channel_at);
+    wire [5:0] slot_columns = IN_PIECE[5:0] >> lgm;
+    wire [5:0] word_columns = IN_LANES[5:0] & slot_columns & (6'h3F << lgp);
+    always @* begin
+        for (w = 0; w <= LGM; w = w + 1) begin
+            for (v = 0; v <= LGSEGS; v = v + 1) begin
+                if ((w == 0 && v == 0) || (lgm == w[1:0] && lgp == v[1:0])) begin
+                    for (k = 0; k < PIECE; k = k + 1) begin
+                        moved[8*k+:8] = results[8*(k % (1 << v) * (LANES >> v)
+                            + ((k % (PIECE >> w) >> v << w) + k / (PIECE >> w)) % (LANES >> v))+:8];
+                    end
+                end
+            end
+        end
+        for (k = 0; k < PIECE; k = k + 1) mine[k] = (k[5:0] & slot_columns & ~(IN_LANES[5:0] >> lgm)) == 6'd0;
+        for (k = LGPIECE - 1; k >= 0; k = k - 1) begin
+            if (r_pos[k]) begin
+                moved = moved << (8 << k) | moved >> (8 * PIECE - (8 << k));
+                mine = mine << (1 << k) | mine >> (PIECE - (1 << k));
+            end
+        end
+    end
+    always @* begin
+        for (k = 0; k < PIECE; k = k + 1) column[6*k+:6] = k[5:0] & word_columns;
+        for (k = LGPIECE - 1; k >= 0; k = k - 1) begin
+            if (turn[k]) column = column << (6 << k) | column >> (6 * PIECE - (6 << k));
+        end
+    end
+    genvar b;
+    generate
+        for (b = 0; b < PIECE; b = b + 1) begin : memory
+            (* ram_style = "distributed" *) reg [7:0] bytes [0:2*LANES-1];
+            always @(posedge clk) begin
+                if (store && mine[b]) bytes[{half, r_pos[LGLANES-1:0]}] <= moved[8*b+:8];
+            end
+            assign stored[8*b+:8] = bytes[{there_half, column[6*b+:LGLANES]}];
+        end
+    endgenerate
+
+    // Byte enables, in chunks of 16 bytes: columns inside the block, of the piece or the depthwise results, and
+    // of the channels that there are.
+    reg [63:0] enables;
+    reg [15:0] above, below, near;
+    reg [3:0] chunks_above, chunk_from, chunks_below, chunk_to, left_mask;
+    reg [1:0] chunk, slot, nth;
+    reg on;
+    wire [5:0] pos = dwfast ? r_pos : there_pos;
+    wire [5:0] outside = dwfast ? ~IN_LANES[5:0] : ~IN_PIECE[5:0];
+    always @* begin
+        above = 16'hFFFF << from[3:0];
+        below = ~(16'hFFFF << to[3:0]);
+        chunks_above = 4'hE << from[5:4];
+        chunk_from = 4'h1 << from[5:4];
+        chunks_below = ~(4'hF << to[6:4]);
+        chunk_to = 4'h1 << to[6:4];
+        left_mask = ~(4'hF << left[1:0]) | {4{left[6:2] != 5'd0}};
+        for (k = 0; k < 16; k = k + 1) near[k] = ((k[3:0] ^ pos[3:0]) & outside[3:0]) == 4'd0;
+        for (a = 0; a < 4; a = a + 1) begin
+            chunk = a[1:0] & (2'd3 >> lgo);
+            slot = a[1:0] >> (2'd2 - lgo);
+            nth = slot - slot0;
+            on = (((dwfast ? a[1:0] : chunk) ^ pos[5:4]) & outside[5:4]) == 2'd0
+                && slot >= slot0 && left_mask[nth] && (dwfast || {2'd0, nth} < together);
+            enables[16*a+:16] = {16{on}} & near & ({16{chunks_above[chunk]}} | ({16{chunk_from[chunk]}} & above))
+                & ({16{chunks_below[chunk]}} | ({16{chunk_to[chunk]}} & below));
+        end
+    end
 
     wire load = prep == 2'd2 && (!busy || block_ends);
     assign s_ready = prep == 2'd0;
-    assign idle = !busy && prep == 2'd0 && !s_valid && !wr_valid && !line_full && !line_there;
+    assign idle = !busy && prep == 2'd0 && !s_valid && !wr_valid && !full && !there;
 
     always @(posedge clk) begin
         if (prep == 2'd0) begin
             if (s_valid) begin
                 p_line <= s_oy * orowsw;
-                p_group <= dwfast ? s_group * ochsw : 15'd0;
-                p_mask <= (lgo == 2'd0 ? columns : lgo == 2'd1 ? {2{columns[31:0]}} : {4{columns[15:0]}})
-                    & (dwfast ? slots : {64{1'b1}});
-                p_channel <= s_channel;
+                p_group <= s_group * ochsw;
+                p_from <= s_ox[5:0];
+                p_to <= {1'b0, s_ox[5:0]} + s_cols;
+                p_channel <= s_channel[1:0];
                 p_outs <= s_outs;
                 p_rows <= s_rows;
                 p_word <= {s_ox[10:6]};
@@ -156,72 +227,52 @@ module kpu_writeback #(
             prep <= 2'd0;
         end
 
-        if (store && !dwfast) begin
-            for (i = 0; i < LANES; i = i + 1) begin
-                byte_at = r_pos | column(i[5:0], lgp);
-                filling[i][byte_at*8+:8] <= results[8*i+:8];
-            end
+        if (piece_end) begin
+            half <= !half;
+            full_end <= r_line_end;
+            full_pos <= r_pos;
         end
         if (move) begin
-            for (i = 0; i < LANES; i = i + 1) finished[i] <= filling[i];
+            there_end <= full_end;
+            there_pos <= full_pos;
         end
-        line_full <= store && !dwfast && r_line_end ? 1'b1 : line_full && !move;
-        line_there <= move || (line_there && !(step && last_step));
+        if (piece_written) there_half <= !there_half;
+        full <= piece_end || (full && !move);
+        there <= move || (there && !piece_written);
 
-        wr_valid <= 1'b0;
-        if (step) begin
-            for (l = 0; l < 4; l = l + 1) begin
-                merged[l] = 512'd0;
-                for (c = 0; c < SEGS; c = c + 1) begin
-                    if (l < LPS) begin
-                        index = ({4'd0, c[3:0] & ~(4'hF << lgp)} << (LGSEGS[1:0] - lgp)) + {4'd0, seg};
-                        index = index * LPS[7:0] + l[7:0];
-                        merged[l] = merged[l] | (finished[index[LGLANES-1:0]] & (class0 << (8 * c)));
-                    end
-                end
+        wr_valid <= (step && some) || (store && dwfast);
+        if (step || (store && dwfast)) begin
+            turned = stored;
+            for (k = LGPIECE - 1; k >= 0; k = k - 1) begin
+                if (turn[k]) turned = turned >> (8 << k) | turned << (8 * PIECE - (8 << k));
             end
-            for (i = 0; i < 4; i = i + 1) begin
-                w_slot = i[1:0] >> (2'd2 - lgo);
-                w_nth = w_slot - slot0;
-                chunk_on[i] = w_slot >= slot0 && {1'b0, w_nth} < 3'd1 << lgm && first_channel + {9'd0, w_nth} < past;
-                own = merged[((sub[1:0] << lgm) + w_nth) & last_lane];
-                picked[128*i+:128] = lgo == 2'd0 ? own[128*i+:128]
-                    : lgo == 2'd1 ? own[128*(i%2)+:128] : own[127:0];
-            end
-            wr_valid <= first_channel < past;
-            wr_row <= line + group_rows;
-            wr_data <= picked;
-            wr_be <= mask & {{16{chunk_on[3]}}, {16{chunk_on[2]}}, {16{chunk_on[1]}}, {16{chunk_on[0]}}};
-            sub <= sub + 4'd1;
-            if (sub + 4'd1 == subs) begin
-                sub <= 4'd0;
-                seg <= seg + 4'd1;
-            end
-            if (last_step) begin
-                seg <= 4'd0;
-            end
+            wr_row <= at;
+            wr_be <= enables;
+            wr_data <= dwfast ? {PIECE / LANES{results}} : turned;
         end
-        if (store && dwfast) begin
-            wr_valid <= 1'b1;
-            wr_row <= line;
-            wr_data <= {64 / LANES{results}};
-            wr_be <= mask & ({{64 - LANES{1'b0}}, {LANES{1'b1}}} << r_pos);
+        if (step) begin
+            at <= last_step ? line : next_at;
+            skew <= last_step ? {LGLANES{1'b0}} : skew + ({{LGLANES - 1{1'b0}}, 1'b1} << lgp);
+            sub <= last_sub ? 3'd0 : sub + 3'd1;
+            if (last_sub) seg <= last_step ? 3'd0 : seg + 3'd1;
         end
         if (line_written) begin
-            row <= row + 10'd1;
-            line <= line + {11'd0, orowsw};
+            row <= last_row ? 10'd0 : row + 10'd1;
+            at <= next_line;
+            line <= next_line;
             if (last_row) begin
-                row <= 10'd0;
-                line <= line0;
+                line0 <= next_line;
                 phase <= phase + 3'd1;
             end
             if (block_ends) busy <= 1'b0;
         end
         if (load) begin
             busy <= 1'b1;
+            at <= p_line;
             line <= p_line;
             line0 <= p_line;
-            mask <= p_mask;
+            from <= p_from;
+            to <= p_to;
             channel <= p_channel;
             outs <= p_outs;
             rows <= p_rows;
@@ -231,15 +282,19 @@ module kpu_writeback #(
         if (rst) begin
             prep <= 2'd0;
             busy <= 1'b0;
-            line_full <= 1'b0;
-            line_there <= 1'b0;
+            half <= 1'b0;
+            there_half <= 1'b0;
+            full <= 1'b0;
+            there <= 1'b0;
             wr_valid <= 1'b0;
-            seg <= 4'd0;
-            sub <= 4'd0;
+            seg <= 3'd0;
+            sub <= 3'd0;
+            skew <= {LGLANES{1'b0}};
         end
     end
 
-    wire _unused = &{1'b0, layer, row_group[10], s_group[10], index, phases, lglps, lps};
+    wire _unused = &{1'b0, layer, s_group[10], phases, slots, lps, seg_step, lglps, lgsegs, groups, column, turn,
+        phase_first, last_column, IN_PIECE, IN_LANES};
 endmodule
 
 `resetall

@@ -36,6 +36,11 @@ class CoreParameters:
         """Parameter names and values."""
         return asdict(self)
 
+    @property
+    def piece(self) -> int:
+        """Bytes that the write-back collects, as ``kpu_core`` derives them (PIECE)."""
+        return min(64, 2 * self.SEGS * self.LPS)
+
     def config(self, name: str) -> KpuConfig:
         """What a KPU built like this can hold."""
         return KpuConfig(name=name, pes=self.SEGS * self.SEGLEN, lanes=self.SEGS * self.LPS,

@@ -383,7 +383,7 @@ def _convolution(p: Plan, core: CoreParameters, parameters: Parameters, start: f
             if not bypass and (not p.keep or last_tile):
                 parameters.free(load.last + 1)
         banks.append(drain.block(b, begin, now) + 1)
-    return result, drain.out.written[1] + 4
+    return result, drain.out.written[-1] + 4
 
 
 def _depthwise(p: Plan, core: CoreParameters, parameters: Parameters, start: float,

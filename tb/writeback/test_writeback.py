@@ -51,8 +51,8 @@ class Bench(ClockedBench):
             assert not (held and dut.wr_valid.value == 1), "a row in spite of wr_hold in the cycle before"
             held = hold
             if dut.wr_valid.value == 1:
-                enables, data = int(dut.wr_be.value), int(dut.wr_data.value.to_unsigned()).to_bytes(64, "little") \
-                    if dut.wr_data.value.is_resolvable else self._known(dut.wr_data.value, int(dut.wr_be.value))
+                enables = int(dut.wr_be.value)
+                data = self._known(str(dut.wr_data.value) * (ROW_BYTES // CORE.piece), enables)
                 row = int(dut.wr_row.value)
                 for i in range(ROW_BYTES):
                     if enables >> i & 1:
@@ -68,9 +68,8 @@ class Bench(ClockedBench):
                                f"{wrong[0] % ROW_BYTES}: {p}"
 
     @staticmethod
-    def _known(value, enables: int) -> bytes:
-        """The enabled bytes of a word whose other bytes were never written (Icarus: unknown)."""
-        text = str(value)
+    def _known(text: str, enables: int) -> bytes:
+        """The enabled bytes of a row whose other bytes may never have been written (Icarus: unknown)."""
         parts = [text[len(text) - 8 * i - 8:len(text) - 8 * i] for i in range(ROW_BYTES)]
         assert all(set(part) <= {"0", "1"} for i, part in enumerate(parts) if enables >> i & 1), "unknown byte"
         return bytes(int(part, 2) if set(part) <= {"0", "1"} else 0 for part in parts)
@@ -165,4 +164,5 @@ async def stalls_of_lanes_and_memory_change_nothing(dut):
 def test_kpu_writeback(simulator, name):
     core = CORES[name]
     run_bench(simulator, "kpu_writeback", "tb.writeback.test_writeback", [RTL / "kpu_writeback.v"],
-              parameters={"SEGS": core.SEGS, "SEGLEN": core.SEGLEN, "LPS": core.LPS}, environment={"KPU_CONFIG": name})
+              parameters={"SEGS": core.SEGS, "SEGLEN": core.SEGLEN, "LPS": core.LPS, "PIECE": core.piece},
+              environment={"KPU_CONFIG": name})
