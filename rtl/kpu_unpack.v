@@ -44,13 +44,18 @@ module kpu_unpack (
     reg [2:0] skip;
     reg [25:0] to_come;
     wire queue_ready, e_valid, e_ready;
-    wire [74:0] e_job;
+    wire [66:0] e_job;
     wire beat;
     wire [3:0] beat_bytes;
-    wire in_ends = to_come == 26'd0 || (beat && to_come == {22'd0, beat_bytes});
+    wire [3:0] whole_beat = 4'd8 - {1'b0, skip};
+    wire few = to_come[25:4] == 22'd0;
+    wire fits = to_come[3:0] <= whole_beat;
+    assign beat_bytes = few && fits ? to_come[3:0] : whole_beat;
+    wire in_ends = few && (to_come[3:0] == 4'd0 || (fits && beat));
     assign job_ready = in_ends && queue_ready;
-    kpu_queue #(.WIDTH(75), .LGDEPTH(1)) leaving (
-        .clk(clk), .rst(rst), .s_valid(job_valid && in_ends), .s_ready(queue_ready), .s_data(job),
+    kpu_queue #(.WIDTH(67), .LGDEPTH(1)) leaving (
+        .clk(clk), .rst(rst), .s_valid(job_valid && in_ends), .s_ready(queue_ready),
+        .s_data({job[74:70], job[64:31], job[27:0]}),
         .m_valid(e_valid), .m_ready(e_ready), .m_data(e_job)
     );
 
@@ -64,46 +69,78 @@ module kpu_unpack (
     reg [1:0] kind;
     reg [9:0] index;
 
-    // Byte buffer.
-    reg [255:0] bytes;
+    // Byte buffer: a ring of 32 bytes, eight lanes of four. `fill` counts the bytes of the groups that have not left whole.
+    reg [4:0] wp, rp;
     reg [5:0] fill;
+    reg high;  // the high bytes of 16-bit weights are next
     wire weights = kind == K_WEIGHTS;
     wire [4:0] group_bytes = wide ? 5'd18 : 5'd9;
-    wire [4:0] need = !weights ? 5'd8 : ch_left < {10'd0, group_bytes} ? ch_left[4:0] : group_bytes;
+    wire channel_ends = ch_left[14:5] == 10'd0 && ch_left[4:0] <= group_bytes;
+    wire [4:0] need = !weights ? 5'd8 : channel_ends ? ch_left[4:0] : group_bytes;
     wire have = active && fill >= {1'b0, need};
-    reg high;  // the high bytes of 16-bit weights are next
-    wire take = have && (!weights || (entry_ready && (!wide || high)));
+    wire gives = have && (!weights || entry_ready);
+    wire take = gives && (!wide || high);
 
+    // Bytes in: the beat turned to its place; what it brings too much is written over by the next one.
     wire [5:0] fill_after = take ? fill - {1'b0, need} : fill;
     assign m_axi_rready = to_come != 26'd0 && fill_after <= 6'd24;
     assign beat = m_axi_rvalid && m_axi_rready;
-    wire [3:0] whole_beat = 4'd8 - {1'b0, skip};
-    assign beat_bytes = to_come < {22'd0, whole_beat} ? to_come[3:0] : whole_beat;
-    wire [63:0] beat_mask = ~(64'hFFFF_FFFF_FFFF_FFFF << {beat_bytes, 3'd0});
-    wire [63:0] beat_data = (m_axi_rdata >> {skip, 3'd0}) & beat_mask;
-    wire leaves = take && to_leave == {21'd0, need};
+    wire [2:0] turn = wp[2:0] - skip;
+    wire [63:0] turn1 = turn[0] ? {m_axi_rdata[55:0], m_axi_rdata[63:56]} : m_axi_rdata;
+    wire [63:0] turn3 = turn[1] ? {turn1[47:0], turn1[63:48]} : turn1;
+    wire [63:0] turned = turn[2] ? {turn3[31:0], turn3[63:32]} : turn3;
+    wire [1:0] word1 = rp[4:3] + 2'd1;
+    wire [1:0] word2 = rp[4:3] + 2'd2;
+    wire [7:0] next = ~(8'hFF << wp[2:0]);  // a beat fills the end of one word and the begin of the next
+    wire [191:0] words;  // three words of eight bytes from rp on
+    genvar i;
+    generate
+        for (i = 0; i < 8; i = i + 1) begin : lane
+            wire [1:0] place = next[i] ? wp[4:3] + 2'd1 : wp[4:3];
+            (* ram_style = "distributed" *) reg [7:0] mem [0:3];
+            always @(posedge clk) if (beat) mem[place] <= turned[8*i+:8];
+            assign words[8*i+:8] = mem[rp[4:3]];
+            assign words[64+8*i+:8] = mem[word1];
+            assign words[128+8*i+:8] = mem[word2];
+        end
+    endgenerate
 
+    // Bytes out: every byte of the words, or every second one for 16-bit weights, shifted within a word.
+    wire [127:0] picked;
+    wire [8:0] kept;  // bytes before the channel's end; those behind it are zero
+    wire [95:0] out4 = !wide && rp[2] ? picked[127:32] : picked[95:0];
+    wire [79:0] out6 = (wide ? rp[2] : rp[1]) ? out4[95:16] : out4[79:0];
+    wire [71:0] out7 = (wide ? rp[1] : rp[0]) ? out6[79:8] : out6[71:0];
+    wire [71:0] nine;
+    generate
+        for (i = 0; i < 16; i = i + 1) begin : pick
+            if (i < 12) begin : both
+                assign picked[8*i+:8] = !wide ? words[8*i+:8] : rp[0] ? words[16*i+8+:8] : words[16*i+:8];
+            end else begin : narrow
+                assign picked[8*i+:8] = words[8*i+:8];
+            end
+        end
+        for (i = 0; i < 9; i = i + 1) begin : cut
+            wire [4:0] place = wide ? {i[3:0], high} : i[4:0];
+            assign kept[i] = !weights || ch_left[14:5] != 10'd0 || place < ch_left[4:0];
+            assign nine[8*i+:8] = out7[8*i+:8] & {8{kept[i]}};
+        end
+    endgenerate
+
+    wire leaves = take && to_leave == {21'd0, need};
     assign e_ready = !active || leaves;
     assign table_bank = kind == K_BN ? bn_bank_q : act_bank_q;
     assign table_index = index;
-    assign table_data = bytes[63:0];
+    assign table_data = nine[63:0];
     assign act_we = have && kind == K_ACT;
     assign bn_we = have && kind == K_BN;
-
-    // Nine weights out of up to 18 bytes; bytes behind the channel's end are zero.
-    wire [143:0] group = bytes[143:0] & ~({144{1'b1}} << {need, 3'd0});
-    wire [71:0] low_bytes = {group[135:128], group[119:112], group[103:96], group[87:80], group[71:64], group[55:48],
-        group[39:32], group[23:16], group[7:0]};
-    wire [71:0] high_bytes = {group[143:136], group[127:120], group[111:104], group[95:88], group[79:72],
-        group[63:56], group[47:40], group[31:24], group[15:8]};
-    wire [71:0] nine = !wide ? group[71:0] : high ? high_bytes : low_bytes;
-    assign entry = centre ? {32'd0, nine[7:0], 32'd0} : nine;
+    // A depthwise 1x1 kernel is a channel of one byte.
+    assign entry = {nine[71:40], centre ? nine[7:0] : nine[39:32], nine[31:8], centre ? 8'd0 : nine[7:0]};
     assign entry_valid = have && weights;
 
     // Weight sums, one cycle behind the entries.
     reg channel_begins;
-    wire channel_ends = ch_left == {10'd0, need};
-    reg s_valid, s_begins, s_ends, s_first, s_high, s_write;
+    reg s_valid, s_goes_on, s_ends, s_first, s_high, s_write;
     reg [5:0] s_slot;
     reg [71:0] s_nine;
     reg s_bank;
@@ -111,14 +148,19 @@ module kpu_unpack (
     wire [11:0] nine_sum;
     kpu_sum_of_nine weight_sum (.bytes(s_nine), .sum(nine_sum));
     reg [29:0] sum;
-    reg [29:0] partial [0:63];  // sums of a block's channels over the pieces so far
-    wire [29:0] sum_before = !s_begins ? sum : s_first ? 30'd0 : partial[s_slot];
+    wire [29:0] partial;  // sums of a block's channels over the pieces so far
+    wire s_store = s_valid && s_ends;
+    wire [29:0] sum_before = s_goes_on ? sum : s_first ? 30'd0 : partial;
     wire [29:0] sum_after = sum_before + (s_high ? {10'd0, nine_sum, 8'd0} : {18'd0, nine_sum});
+    kpu_ram #(.WIDTH(30), .DEPTH(64)) partials (
+        .clk(clk), .we(s_store), .waddr(s_slot), .wdata(sum_after), .re(1'b1), .raddr(slot), .rdata(partial)
+    );
 
     always @(posedge clk) begin
         bus_error <= beat && m_axi_rresp != 2'd0;
         s_valid <= entry_valid && entry_ready;
-        s_begins <= channel_begins;
+        // A block of one channel: its sum is still being stored.
+        s_goes_on <= !channel_begins || (s_store && s_slot == slot && !first);
         s_ends <= take && channel_ends;
         s_first <= first;
         s_high <= high;
@@ -132,20 +174,18 @@ module kpu_unpack (
         sw_index <= s_channel;
         sw_data <= sum_after;
         if (s_valid) sum <= sum_after;
-        if (s_valid && s_ends) partial[s_slot] <= sum_after;
         fill <= fill_after + (beat ? {2'd0, beat_bytes} : 6'd0);
         if (beat) begin
             to_come <= to_come - {22'd0, beat_bytes};
             skip <= 3'd0;
+            wp <= wp + {1'b0, beat_bytes};
         end
         if (job_valid && job_ready) begin
             to_come <= job[27:2];
             skip <= job[30:28];
         end
-        if (take || beat) begin
-            bytes <= (take ? bytes >> {need, 3'd0} : bytes)
-                | (beat ? {192'd0, beat_data} << {fill_after, 3'd0} : 256'd0);
-        end
+        // The low bytes of 16-bit weights leave rp on the first high byte.
+        if (gives) rp <= rp + (!wide ? need : high ? need - 5'd1 : 5'd1);
         if (take) begin
             index <= index + 10'd1;
             ch_left <= ch_left - {10'd0, need};
@@ -162,12 +202,13 @@ module kpu_unpack (
         end
         if (leaves) active <= 1'b0;
         if (e_valid && e_ready) begin
-            {centre, wide, sums, first, last} <= e_job[74:70];
-            slot <= e_job[64:59];
-            channel <= e_job[58:49];
-            ch_bytes <= e_job[48:34];
-            ch_left <= e_job[48:34];
-            {sw_bank_q, bn_bank_q, act_bank_q} <= e_job[33:31];
+            {centre, sums, first, last} <= {e_job[66], e_job[64:62]};
+            wide <= e_job[65] && e_job[1:0] == K_WEIGHTS;
+            slot <= e_job[61:56];
+            channel <= e_job[55:46];
+            ch_bytes <= e_job[45:31];
+            ch_left <= e_job[45:31];
+            {sw_bank_q, bn_bank_q, act_bank_q} <= e_job[30:28];
             active <= e_job[1:0] != K_MARK;
             if (e_job[1:0] == K_MARK) marks <= marks + 2'd1;
             to_leave <= e_job[27:2];
@@ -180,7 +221,8 @@ module kpu_unpack (
             active <= 1'b0;
             to_come <= 26'd0;
             fill <= 6'd0;
-            bytes <= 256'd0;
+            wp <= 5'd0;
+            rp <= 5'd0;
             marks <= 2'd0;
             s_valid <= 1'b0;
             sw_we <= 1'b0;
@@ -188,7 +230,7 @@ module kpu_unpack (
         end
     end
 
-    wire _unused = &{1'b0, e_job[69:65], e_job[30:28]};
+    wire _unused = &{1'b0, job[69:65]};
 endmodule
 
 `resetall

@@ -220,5 +220,5 @@ async def every_bus_error_is_reported_and_the_layer_ends(dut):
 def test_kpu_fetch(simulator):
     run_bench(simulator, "tb_fetch", "tb.fetch.test_fetch",
               [RTL.parent / "tb/fetch/tb_fetch.v",
-               *(RTL / f"kpu_{name}.v" for name in ("fetch", "unpack", "queue", "sum_of_nine"))],
+               *(RTL / f"kpu_{name}.v" for name in ("fetch", "unpack", "queue", "ram", "sum_of_nine"))],
               parameters={"LGPES": 4})
