@@ -139,6 +139,7 @@ module kpu_writeback #(
     wire [5:0] slot_columns = IN_PIECE[5:0] >> lgm;
     wire [5:0] word_columns = IN_LANES[5:0] & slot_columns & (6'h3F << lgp);
     always @* begin
+        moved = {PIECE * 8{1'b0}};
         for (w = 0; w <= LGM; w = w + 1) begin
             for (v = 0; v <= LGSEGS; v = v + 1) begin
                 if ((w == 0 && v == 0) || (lgm == w[1:0] && lgp == v[1:0])) begin
