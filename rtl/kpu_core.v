@@ -299,7 +299,7 @@ module kpu_core #(
         .s_data({pass_outs, pass_g, pass_gs, pass_rewind, pass_keep}),
         .m_valid(wq_valid), .m_ready(wq_ready), .m_data({wq_outs, wq_g, wq_gs, wq_rewind, wq_keep})
     );
-    wire set_loaded, set_freed, w_valid, w_bank, w_dw;
+    wire set_loaded, set_freed, w_valid, w_dw;
     wire [LGSEGS-1:0] w_seg, w_mask;
     wire [LGSEGLEN-1:0] w_pe;
     wire [71:0] w_data;
@@ -310,7 +310,7 @@ module kpu_core #(
         .clk(clk), .rst(rst), .entry_valid(entry_valid), .entry_ready(entry_ready), .entry(entry),
         .s_valid(wq_valid), .s_ready(wq_ready), .s_outs(wq_outs), .s_g(wq_g), .s_gs(wq_gs), .s_rewind(wq_rewind),
         .s_keep(wq_keep), .s_dw(dwfast), .s_pair(lg_dw > 4'd6), .s_const(unity), .s_bypass(layer[`PL_BYPASS]),
-        .s_lgp(layer[`PL_LGP]), .set_loaded(set_loaded), .set_freed(set_freed), .w_valid(w_valid), .w_bank(w_bank),
+        .s_lgp(layer[`PL_LGP]), .set_loaded(set_loaded), .set_freed(set_freed), .w_valid(w_valid),
         .w_dw(w_dw), .w_seg(w_seg), .w_mask(w_mask), .w_pe(w_pe), .w_data(w_data)
     );
 
@@ -329,7 +329,7 @@ module kpu_core #(
         .m_data({iq_lines, iq_groups, iq_x, iq_slot, iq_first, iq_last, iq_high, iq_load, iq_free})
     );
     wire bank_freed, block_late, block_done, params_valid, issue_params_take, drain_params_take;
-    wire a_valid, a_first, a_bank, a_weights, a_high;
+    wire a_valid, a_first, a_bank, a_ends, a_high;
     wire [ADDR_W-1:0] a_addr;
     wire d_valid, d_line_end, d_params_end;
     wire [5:0] d_pos;
@@ -340,7 +340,7 @@ module kpu_core #(
         .bank_freed(bank_freed), .block_late(block_late), .block_done(block_done),
         .params_valid(params_valid), .params_take(issue_params_take), .post_en(post_en),
         .set_valid(set_valid), .take(take), .q(q), .set_done(set_done),
-        .a_valid(a_valid), .a_addr(a_addr), .a_first(a_first), .a_bank(a_bank), .a_weights(a_weights),
+        .a_valid(a_valid), .a_addr(a_addr), .a_first(a_first), .a_bank(a_bank), .a_ends(a_ends),
         .a_high(a_high), .d_valid(d_valid), .d_pos(d_pos), .d_line_end(d_line_end), .d_params_end(d_params_end),
         .wait_param(wait_param), .wait_feature(wait_feature), .wait_writeback(wait_writeback)
     );
@@ -354,9 +354,9 @@ module kpu_core #(
     wire [LANES*22-1:0] d_xsums;
     kpu_array #(.SEGS(SEGS), .SEGLEN(SEGLEN), .LPS(LPS), .DEPTH(DEPTH)) array (
         .clk(clk), .rst(rst), .lgp(layer[`PL_LGP]), .win(win), .a_valid(a_valid), .a_bank(a_bank),
-        .a_weights(a_weights), .a_first(a_first), .a_high(a_high), .a_addr(a_addr),
-        .w_valid(w_valid), .w_bank(w_bank), .w_dw(w_dw), .w_seg(w_seg), .w_mask(w_mask), .w_pe(w_pe),
-        .w_data(w_data), .dw(dwfast), .dw_en(post_en && d_valid), .dww(dww),
+        .a_ends(a_ends), .a_first(a_first), .a_high(a_high), .a_addr(a_addr),
+        .w_valid(w_valid), .w_dw(w_dw), .w_seg(w_seg), .w_mask(w_mask), .w_pe(w_pe),
+        .w_data(w_data), .w_loaded(set_loaded), .dw(dwfast), .dw_en(post_en && d_valid), .dww(dww),
         .d_re(d_re), .d_bank(d_bank), .d_phase(d_phase), .d_addr(d_addr), .d_sums(d_sums), .d_xsums(d_xsums)
     );
 

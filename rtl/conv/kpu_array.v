@@ -22,17 +22,17 @@ module kpu_array #(
     input  wire [SEGS*72-1:0]     win,
     input  wire                   a_valid,
     input  wire                   a_bank,
-    input  wire                   a_weights,
+    input  wire                   a_ends,    // last pixel with these weights
     input  wire                   a_first,
     input  wire                   a_high,
     input  wire [ADDR_W-1:0]      a_addr,
     input  wire                   w_valid,
-    input  wire                   w_bank,
     input  wire                   w_dw,
     input  wire [LGSEGS-1:0]      w_seg,
     input  wire [LGSEGS-1:0]      w_mask,
     input  wire [LGSEGLEN-1:0]    w_pe,
     input  wire [71:0]            w_data,
+    input  wire                   w_loaded,  // with the last weights of a pass
     input  wire                   dw,
     input  wire                   dw_en,
     input  wire [SEGS*LPS*72-1:0] dww,
@@ -43,8 +43,8 @@ module kpu_array #(
     output wire [SEGS*LPS*36-1:0] d_sums,
     output wire [SEGS*LPS*22-1:0] d_xsums
 );
-    localparam CTL_W = ADDR_W + 5;
-    wire [CTL_W-1:0] head_ctl = {a_valid, a_bank, a_weights, a_first, a_high, a_addr};
+    localparam CTL_W = ADDR_W + 6;
+    wire [CTL_W-1:0] head_ctl = {w_loaded && !dw, a_valid, a_bank, a_ends, a_first, a_high, a_addr};
     // Segments per column, and which column of the window former heads segment s.
     wire [3:0] spc = SEGS[3:0] >> lgp;
 
@@ -71,8 +71,9 @@ module kpu_array #(
                 .SEGLEN(SEGLEN), .LPS(LPS), .DEPTH(DEPTH), .LGSEGS(LGSEGS), .INDEX(s)
             ) u (
                 .clk(clk), .rst(rst), .x_in(x_in), .ctl_in(ctl_in), .x(x_out[s]), .ctl(ctl_out[s]),
-                .w_valid(w_valid), .w_bank(w_bank), .w_dw(w_dw), .w_seg(w_seg), .w_mask(w_mask), .w_pe(w_pe),
-                .w_data(w_data), .dw(dw), .dw_en(dw_en), .dw_weights(a_weights), .dww(dww[LPS*72*s+:LPS*72]),
+                .w_valid(w_valid), .w_dw(w_dw), .w_seg(w_seg), .w_mask(w_mask), .w_pe(w_pe),
+                .w_data(w_data), .dw(dw),
+                .dw_en(dw_en), .dw_loaded(w_loaded), .dw_ends(a_ends), .dww(dww[LPS*72*s+:LPS*72]),
                 .d_re(d_re), .d_bank(d_bank), .d_phase(d_phase), .d_addr(d_addr),
                 .d_sums(d_sums[LPS*36*s+:LPS*36]), .d_xsums(d_xsums[LPS*22*s+:LPS*22])
             );

@@ -46,7 +46,7 @@ module kpu_issue #(
     output reg  [ADDR_W-1:0]  a_addr,
     output reg                a_first,
     output reg                a_bank,
-    output reg                a_weights,
+    output reg                a_ends,       // last pixel with these weights (depthwise too)
     output reg                a_high,
     // lanes (depthwise), one cycle after take
     output reg                d_valid,
@@ -70,7 +70,7 @@ module kpu_issue #(
     reg [1:0] dx;
     reg [ADDR_W-1:0] addr;
     reg first, last, high, frees;
-    reg bank, next_bank, weights, next_weights;
+    reg bank, next_bank;
     reg [1:0] sets, banks;   // weight sets loaded and not begun, partial-sum banks free
     reg single;              // pass of one cycle: leave a gap, or the sums would be read before they are written
 
@@ -139,10 +139,6 @@ module kpu_issue #(
                 bank <= next_bank;
                 next_bank <= !next_bank;
             end
-            if (s_load) begin
-                weights <= next_weights;
-                next_weights <= !next_weights;
-            end
         end
         sets <= sets + {1'b0, set_loaded} - {1'b0, begin_pass && s_load};
         banks <= banks + {1'b0, bank_freed} - {1'b0, begin_pass && s_first && !dwfast};
@@ -151,7 +147,7 @@ module kpu_issue #(
         a_addr <= addr;
         a_first <= first;
         a_bank <= bank;
-        if (!dwfast || post_en) a_weights <= weights;
+        if (!dwfast || post_en) a_ends <= pass_end && frees;
         a_high <= high;
         if (d_valid && d_params_end && post_en) set_freed <= 1'b1;
         if (post_en) begin
@@ -165,7 +161,6 @@ module kpu_issue #(
             sets <= 2'd0;
             banks <= 2'd2;
             next_bank <= 1'b0;
-            next_weights <= 1'b0;
             a_valid <= 1'b0;
             d_valid <= 1'b0;
             set_freed <= 1'b0;

@@ -1,6 +1,6 @@
 // Processing element: nine multipliers, their sum, and a memory of partial sums.
 //
-// Two weight sets, so that the next pass's weights arrive while this pass's are in use. Two banks of partial
+// The next pass's weights arrive beside those in use, and take their place at w_move. Two banks of partial
 // sums, so that one block is drained while the next accumulates. A pixel group enters with its controls (stage A), its
 // dot product is added to the partial sum one cycle later (stage B); the same address may come again after
 // two cycles. Sums are kept modulo 2^36, which is all that spec 5.2 keeps of alu.
@@ -15,11 +15,10 @@ module kpu_pe #(
     input  wire              clk,
     // weights
     input  wire              w_we,
-    input  wire              w_bank,
     input  wire [71:0]       w_data,
+    input  wire              w_move,
     // stage A
     input  wire [71:0]       x,
-    input  wire              x_weights,
     input  wire              dot_en,
     input  wire              a_valid,
     input  wire              a_bank,
@@ -38,8 +37,7 @@ module kpu_pe #(
     input  wire              d_bank_q,
     output wire [35:0]       d_sum
 );
-    reg [71:0] w0, w1;
-    wire [71:0] w = x_weights ? w1 : w0;
+    reg [71:0] next_w, w;
     wire [15:0] m0 = x[7:0] * w[7:0];
     wire [15:0] m1 = x[15:8] * w[15:8];
     wire [15:0] m2 = x[23:16] * w[23:16];
@@ -72,8 +70,8 @@ module kpu_pe #(
     assign d_sum = d_bank_q ? sum1 : sum0;
 
     always @(posedge clk) begin
-        if (w_we && !w_bank) w0 <= w_data;
-        if (w_we && w_bank) w1 <= w_data;
+        if (w_we) next_w <= w_data;
+        if (w_move) w <= next_w;
         if (dot_en) begin
             dot0 <= ({2'd0, m0} + {2'd0, m1}) + ({2'd0, m2} + {2'd0, m3});
             dot1 <= ({2'd0, m4} + {2'd0, m5}) + ({2'd0, m6} + {2'd0, m7});

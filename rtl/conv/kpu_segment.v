@@ -4,6 +4,16 @@
 // therefore form 1, 2, 4 or 8 columns without wires that span the array. Beside the PEs one accumulator sums
 // the pixels (S_x, spec 5.1), once per pixel instead of once per output channel.
 //
+// The next pass's weights take the place of those in use behind the last pixel of a pass, or as soon as they have
+// arrived. They arrive in time for the pass's first pixel, and are gone before those of the pass after it come:
+//   cycle T      kpu_issue takes the last pixel of pass n - 1; T + 1: set_freed, the pixel is in ctl_in
+//         T + 2  stage A: pass n's weights move in behind it (`move`); T + 3: stage A of pass n's first pixel
+//         T + 4  the first weights of pass n + 1 (w_valid), if all of pass n's had come two cycles before
+//         L      the last weights of pass n (w_valid, loaded); L + 1: they move in, if pass n - 1 has ended
+//         L + 2  the first weights of pass n + 1, if pass n - 1 has ended; L + 4: stage A of pass n's first pixel
+// All of this is j cycles later in a column's segment j, except for the weights of pass n + 1: j * SEGLEN cycles, as they
+// come PE by PE. `loaded` therefore travels with the pixels. Depthwise all segments do the same in the same cycle.
+//
 // Depthwise: the first LPS PEs take a window of their own each, and their dot products leave at once.
 `resetall
 `timescale 1ns / 1ps
@@ -18,18 +28,17 @@ module kpu_segment #(
     parameter ADDR_W = $clog2(DEPTH),
     parameter LGSEGLEN = $clog2(SEGLEN),
     parameter PHASE_W = SEGLEN > LPS ? $clog2(SEGLEN / LPS) : 1,
-    parameter CTL_W = ADDR_W + 5
+    parameter CTL_W = ADDR_W + 6
 ) (
     input  wire                clk,
     input  wire                rst,
-    // pixels and controls {valid, bank, weights, first, high, addr}
+    // pixels and controls {loaded, valid, bank, ends, first, high, addr}
     input  wire [71:0]         x_in,
     input  wire [CTL_W-1:0]    ctl_in,
     output reg  [71:0]         x,
     output reg  [CTL_W-1:0]    ctl,
     // weights, to all segments at once
     input  wire                w_valid,
-    input  wire                w_bank,
     input  wire                w_dw,
     input  wire [LGSEGS-1:0]   w_seg,
     input  wire [LGSEGS-1:0]   w_mask,
@@ -38,7 +47,8 @@ module kpu_segment #(
     // depthwise
     input  wire                dw,
     input  wire                dw_en,
-    input  wire                dw_weights,
+    input  wire                dw_loaded,
+    input  wire                dw_ends,
     input  wire [LPS*72-1:0]   dww,
     // drain
     input  wire                d_re,
@@ -50,7 +60,7 @@ module kpu_segment #(
 );
     wire a_valid = ctl[ADDR_W+4];
     wire a_bank = ctl[ADDR_W+3];
-    wire a_weights = ctl[ADDR_W+2];
+    wire a_ends = ctl[ADDR_W+2];
     wire a_first = ctl[ADDR_W+1];
     wire a_high = ctl[ADDR_W];
     wire [ADDR_W-1:0] a_addr = ctl[ADDR_W-1:0];
@@ -59,6 +69,10 @@ module kpu_segment #(
     reg d_bank_q;
     reg [PHASE_W-1:0] d_phase_q;
 
+    // Weights: those of a pass that has not ended are in use, those of the next one have come.
+    reg in_use, pending;
+    wire ends = dw ? dw_en && dw_ends : a_valid && a_ends;
+    wire move = pending && (!in_use || ends);
     wire mine = w_valid && ((INDEX[LGSEGS-1:0] ^ w_seg) & w_mask) == {LGSEGS{1'b0}};
     wire [SEGLEN*36-1:0] sums;
     wire [SEGLEN*20-1:0] dots;
@@ -69,18 +83,15 @@ module kpu_segment #(
     generate
         for (i = 0; i < SEGLEN; i = i + 1) begin : pe
             wire [71:0] own;
-            wire own_weights;
             if (i < LPS) begin : dwx
                 assign own = dw ? dww[72*i+:72] : x;
-                assign own_weights = dw ? dw_weights : a_weights;
             end else begin : plain
                 assign own = x;
-                assign own_weights = a_weights;
             end
             kpu_pe #(.DEPTH(DEPTH)) u (
                 .clk(clk),
-                .w_we(mine && (w_dw ? i < LPS : w_pe == i[LGSEGLEN-1:0])), .w_bank(w_bank), .w_data(w_data),
-                .x(own), .x_weights(own_weights), .dot_en(dw ? dw_en : a_valid),
+                .w_we(mine && (w_dw ? i < LPS : w_pe == i[LGSEGLEN-1:0])), .w_data(w_data), .w_move(move),
+                .x(own), .dot_en(dw ? dw_en : a_valid),
                 .a_valid(a_valid), .a_bank(a_bank), .a_addr(a_addr),
                 .b_valid(b_valid), .b_bank(b_bank), .b_first(b_first), .b_high(b_high), .b_addr(b_addr),
                 .dot(dots[20*i+:20]),
@@ -119,6 +130,8 @@ module kpu_segment #(
 
     always @(posedge clk) begin
         ctl <= ctl_in;
+        pending <= (dw ? dw_loaded : ctl_in[ADDR_W+5]) || (pending && !move);
+        in_use <= move || (in_use && !ends);
         if (ctl_in[ADDR_W+4]) x <= x_in;
         b_valid <= a_valid;
         b_bank <= a_bank;
@@ -131,7 +144,9 @@ module kpu_segment #(
             d_phase_q <= d_phase;
         end
         if (rst) begin
-            ctl[ADDR_W+4] <= 1'b0;
+            ctl[ADDR_W+5:ADDR_W+4] <= 2'd0;
+            pending <= 1'b0;
+            in_use <= 1'b0;
             b_valid <= 1'b0;
         end
     end

@@ -1,7 +1,7 @@
 // Weight buffer and its reader.
 //
 // The buffer is a ring of nine-byte entries that the parameter fetch fills ahead of use. For every pass the reader
-// sends one entry per output channel to the array, one per cycle, into the weight set that the array does not use.
+// sends one entry per output channel to the array, one per cycle, into the registers beside those that the array uses.
 // Entries lie channel by channel within a piece: entry(o, g) = base + o * gs + g. When the last pass of a piece
 // has been sent the piece is freed, except while PL_KEEP holds a small layer's weights for all its tiles.
 //
@@ -35,10 +35,9 @@ module kpu_weights #(
     input  wire              s_bypass,
     input  wire [1:0]        s_lgp,
     // weight sets of the array
-    output reg               set_loaded,  // pulse: one more set can be used
+    output reg               set_loaded,  // pulse with the last weight: one more set can be used
     input  wire              set_freed,   // pulse: a set is no longer used
     output reg               w_valid,
-    output reg               w_bank,
     output reg               w_dw,
     output reg  [LGSEGS-1:0] w_seg,       // segment, where w_mask is 1
     output reg  [LGSEGS-1:0] w_mask,
@@ -51,7 +50,6 @@ module kpu_weights #(
     reg [6:0] o;
     reg [1:0] sets;         // weight sets loaded or being loaded and not freed
     reg busy;
-    reg bank;
     wire [LGSIZE:0] level = wp - freed;
     assign entry_ready = !level[LGSIZE];
 
@@ -67,7 +65,7 @@ module kpu_weights #(
     assign s_ready = go && last;
 
     reg [71:0] r_const;
-    reg r_valid, r_bank, r_dw, r_pair, r_bypass, r_last;
+    reg r_valid, r_dw, r_pair, r_bypass, r_last;
     reg [6:0] r_o;
     reg [1:0] r_lgp;
     wire [71:0] r_data;
@@ -94,7 +92,6 @@ module kpu_weights #(
             at <= at + gs;
             if (last) begin
                 busy <= 1'b0;
-                bank <= !bank;
                 if (ends_piece && !s_bypass) begin
                     base <= s_rewind ? first : at + 1'b1;
                     if (!s_keep) begin
@@ -108,7 +105,6 @@ module kpu_weights #(
 
         r_const <= s_const;
         r_valid <= go;
-        r_bank <= bank;
         r_dw <= s_dw;
         r_pair <= s_pair;
         r_bypass <= s_bypass;
@@ -117,7 +113,6 @@ module kpu_weights #(
         r_lgp <= s_lgp;
 
         w_valid <= r_valid;
-        w_bank <= r_bank;
         w_dw <= r_dw;
         w_seg <= r_dw ? {r_o[0], {LGSEGS - 1{1'b0}}} : seg_wide[LGSEGS-1:0];
         w_mask <= r_dw ? {r_pair, {LGSEGS - 1{1'b0}}} : all_segs >> r_lgp;
@@ -131,7 +126,6 @@ module kpu_weights #(
             first <= {LGSIZE + 1{1'b0}};
             sets <= 2'd0;
             busy <= 1'b0;
-            bank <= 1'b0;
             r_valid <= 1'b0;
             w_valid <= 1'b0;
             set_loaded <= 1'b0;

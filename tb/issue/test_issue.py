@@ -39,7 +39,6 @@ class State:
     parameters: int = 0     # sets of lane parameters not taken
     taking: bool = False    # one of them is being taken
     bank: int = 1           # of the running pass
-    weights: int = 1
 
     def can_begin(self) -> tuple[bool, bool]:
         """Whether the next pass has (its weights, the rest)."""
@@ -55,14 +54,14 @@ class Bench(ClockedBench):
     async def reset(self) -> None:
         self.dut.post_en.value = 1
         await super().reset()
-        self.bank = self.weights = 1
+        self.bank = 1
 
     async def run(self, p: Plan, cycles: int | None = None) -> None:
         """All passes of a layer, or its first ``cycles``."""
         dut, rng, stall = self.dut, self.rng, self.stall
         dut.layer.value = pack(fields(p))
         todo = deque(passes(p, CORE))
-        s = State(p, todo, bank=self.bank, weights=self.weights)
+        s = State(p, todo, bank=self.bank)
         to_load = sum(one.command["load"] for one in todo)
         to_take = sum(len(one.lines) * len(one.takes) for one in todo)
         set_valid = False
@@ -115,7 +114,7 @@ class Bench(ClockedBench):
         await FallingEdge(dut.clk)
         self._registered(array, lanes, pulses)
         await RisingEdge(dut.clk)
-        self.bank, self.weights = s.bank, s.weights
+        self.bank = s.bank
 
     def _take(self, s: State, set_valid: bool, post_en: bool, pulses: dict) -> tuple | None:
         """Check the cycle of the running pass and the beginning of the next; what is taken."""
@@ -128,9 +127,9 @@ class Bench(ClockedBench):
             assert (int(dut.q.value), dut.set_done.value == 1) == (q, line_end), f"take of {one}"
             c = one.command
             if s.p.dwfast:
-                token = (q % 64, line_end, ends and c["free"], s.weights)
+                token = (q % 64, line_end, ends and c["free"], ends and c["free"])
             else:
-                token = (s.address, c["first"], s.bank, s.weights, c["high"])
+                token = (s.address, c["first"], s.bank, ends and c["free"], c["high"])
                 assert s.address < CORE.DEPTH
             s.address += 1
         else:
@@ -168,7 +167,6 @@ class Bench(ClockedBench):
             s.bank ^= 1
             s.banks -= 1
         if c["load"]:
-            s.weights ^= 1
             s.sets -= 1
 
     def _registered(self, array: tuple | None, lanes: tuple | None, pulses: dict[str, bool]) -> None:
@@ -176,11 +174,11 @@ class Bench(ClockedBench):
         dut = self.dut
         assert (dut.a_valid.value, dut.d_valid.value) == (int(array is not None), int(lanes is not None))
         if array:
-            got = tuple(int(getattr(dut, f"a_{name}").value) for name in ("addr", "first", "bank", "weights", "high"))
-            assert got == array, f"(address, first, bank, weights, high) {got} instead of {array}"
+            got = tuple(int(getattr(dut, f"a_{name}").value) for name in ("addr", "first", "bank", "ends", "high"))
+            assert got == array, f"(address, first, bank, end of weights, high) {got} instead of {array}"
         if lanes:
-            got = tuple(int(getattr(dut, name).value) for name in ("d_pos", "d_line_end", "d_params_end", "a_weights"))
-            assert got == lanes, f"(position, end of line, end of parameters, weights) {got} instead of {lanes}"
+            got = tuple(int(getattr(dut, name).value) for name in ("d_pos", "d_line_end", "d_params_end", "a_ends"))
+            assert got == lanes, f"(position, end of line, end of parameters, of weights) {got} instead of {lanes}"
         for name, expected in pulses.items():
             assert getattr(dut, name).value == int(expected), name
 

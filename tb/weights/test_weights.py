@@ -33,12 +33,18 @@ class Bench(ClockedBench):
     low = ("entry_valid", "s_valid", "set_freed", "s_dw", "s_pair", "s_bypass", "s_lgp", "s_const")
 
     async def run(self, entries: list[int], commands: list[dict], limit: int = 20_000) -> list[list[tuple]]:
-        """The writes of every pass: (bank, segment, mask, element, data)."""
+        """The writes of every pass: (segment, mask, element, data).
+
+        The array takes a pass's weights into use one cycle after the last of them has come and the set before has been
+        freed; a column's segment j does it j cycles later. The next weights must not come sooner.
+        """
         dut, rng = self.dut, self.rng
         entries, commands = deque(entries), deque(commands)
         passes, writes, in_use = [], [], 0
+        loaded: list[int] = []  # cycles
+        freed: list[int] = []
         wanted = len(commands)
-        for _ in range(limit):
+        for cycle in range(limit):
             dut.entry_valid.value = int(bool(entries) and rng.random() >= self.stall)
             dut.entry.value = entries[0] if entries else rng.getrandbits(72)
             dut.s_valid.value = int(bool(commands))
@@ -48,6 +54,7 @@ class Bench(ClockedBench):
             free = in_use > 0 and rng.random() < 0.15
             dut.set_freed.value = int(free)
             in_use -= free
+            freed += [cycle] * free
             await FallingEdge(dut.clk)
             if dut.entry_valid.value == 1 and dut.entry_ready.value == 1:
                 entries.popleft()
@@ -55,8 +62,13 @@ class Bench(ClockedBench):
                 commands.popleft()
             if dut.w_valid.value == 1:
                 writes.append(tuple(int(getattr(dut, name).value)
-                                    for name in ("w_bank", "w_seg", "w_mask", "w_pe", "w_data")))
+                                    for name in ("w_seg", "w_mask", "w_pe", "w_data")))
+                if len(passes) > 1:
+                    segment = 0 if dut.w_dw.value == 1 else writes[-1][0]
+                    assert cycle > max(loaded[-1], freed[len(passes) - 2]) + 1 + segment, "weights are lost"
             if dut.set_loaded.value == 1:
+                assert dut.w_valid.value == 1
+                loaded.append(cycle)
                 passes.append(writes)
                 writes = []
                 in_use += 1
@@ -102,17 +114,14 @@ def layer(rng: random.Random, lgp: int, keep: bool) -> tuple[list[int], list[dic
 async def every_pass_gets_its_own_weights(dut):
     b = Bench(dut, 0.3)
     await b.reset()
-    number = 0
     for _ in range(12):
         lgp = b.rng.randint(0, LGSEGS)
         entries, commands, expected = layer(b.rng, lgp, keep=bool(b.rng.getrandbits(1)))
         for writes, data in zip(await b.run(entries, commands), expected, strict=True):
-            assert [w[4] for w in writes] == data
+            assert [w[3] for w in writes] == data
             # Output channel o belongs to element o of a column; P columns take it at once.
-            assert [w[1] << LGSEGLEN | w[3] for w in writes] == list(range(len(data)))
-            assert {w[2] for w in writes} == {(1 << LGSEGS) - 1 >> lgp}
-            assert {w[0] for w in writes} == {number % 2}, "sets alternate"
-            number += 1
+            assert [w[0] << LGSEGLEN | w[2] for w in writes] == list(range(len(data)))
+            assert {w[1] for w in writes} == {(1 << LGSEGS) - 1 >> lgp}
 
 
 @cocotb.test()
@@ -126,7 +135,7 @@ async def depthwise_channels_serve_halves_of_the_lanes(dut):
         got = await b.run(entries, commands)
         top = 1 << LGSEGS - 1
         for i, writes in enumerate(got):
-            assert [(w[1], w[2], w[4]) for w in writes] == [
+            assert [(w[0], w[1], w[3]) for w in writes] == [
                 (top * k, top * pair, entries[(i << pair) + k]) for k in range(1 << pair)]
 
 
@@ -135,7 +144,7 @@ async def bypass_sends_a_constant_and_reads_nothing(dut):
     b = Bench(dut, 0.3)
     await b.reset()
     commands = [{"s_outs": 1, "s_g": 0, "s_gs": 1, "s_rewind": 0, "s_keep": 0, "s_bypass": 1, "s_const": 1 << 32}] * 5
-    assert [[w[4] for w in writes] for writes in await b.run([], commands)] == [[1 << 32]] * 5
+    assert [[w[3] for w in writes] for writes in await b.run([], commands)] == [[1 << 32]] * 5
 
 
 @pytest.mark.parametrize("simulator, name", CONFIGURATIONS)
