@@ -23,6 +23,7 @@ from tb.plans import fields, pack
 NAME = os.environ.get("KPU_CONFIG", "full")
 CORE = CORES[NAME]
 LANES = CORE.SEGS * CORE.LPS
+PIECE = int(os.environ.get("KPU_PIECE", CORE.piece))
 ROWS = 1024
 
 
@@ -52,7 +53,7 @@ class Bench(ClockedBench):
             held = hold
             if dut.wr_valid.value == 1:
                 enables = int(dut.wr_be.value)
-                data = self._known(str(dut.wr_data.value) * (ROW_BYTES // CORE.piece), enables)
+                data = self._known(str(dut.wr_data.value) * (ROW_BYTES // PIECE), enables)
                 row = int(dut.wr_row.value)
                 for i in range(ROW_BYTES):
                     if enables >> i & 1:
@@ -160,9 +161,11 @@ async def stalls_of_lanes_and_memory_change_nothing(dut):
                     .reshape(p.descriptor.out_shape))
 
 
-@pytest.mark.parametrize("simulator, name", CONFIGURATIONS)
-def test_kpu_writeback(simulator, name):
+@pytest.mark.parametrize("simulator, name, piece", [
+    *((simulator, name, CORES[name].piece) for simulator, name in CONFIGURATIONS),
+    ("icarus", "fpga", 8), ("icarus", "fpga", 32)])  # as wide as the lanes; two slots of a row in a piece
+def test_kpu_writeback(simulator, name, piece):
     core = CORES[name]
     run_bench(simulator, "kpu_writeback", "tb.writeback.test_writeback", [RTL / "kpu_writeback.v"],
-              parameters={"SEGS": core.SEGS, "SEGLEN": core.SEGLEN, "LPS": core.LPS, "PIECE": core.piece},
-              environment={"KPU_CONFIG": name})
+              parameters={"SEGS": core.SEGS, "SEGLEN": core.SEGLEN, "LPS": core.LPS, "PIECE": piece},
+              environment={"KPU_CONFIG": name, "KPU_PIECE": str(piece)})
