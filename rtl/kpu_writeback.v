@@ -120,11 +120,10 @@ module kpu_writeback #(
     wire move = full && (!there || piece_written);
 
     // From one step to the next, and after the last one from phase to phase, it is so many channels and row groups.
+    // (No matter that slot0 is the last step's then: LPS channels later both have crossed the same groups.)
     wire [3:0] together = 4'd1 << lgm;
     wire [3:0] further = last_step ? lps[3:0] : last_sub ? seg_step[3:0] + together : together;
-    wire [2:0] phase_first = phase << LGLPS;
-    wire [1:0] phase_slot0 = (channel + phase_first[1:0]) & slot_mask;
-    wire [3:0] groups = ({2'd0, last_step ? phase_slot0 : slot0} + further) >> lgo;
+    wire [3:0] groups = ({2'd0, slot0} + further) >> lgo;
     wire [14:0] next_at = (last_step ? line0 : at) + {{15 - GROUPS_W{1'b0}}, groups[GROUPS_W-1:0]} * ochsw;
     wire [14:0] next_line = last_row ? next_at : line + {11'd0, orowsw};
 
@@ -249,7 +248,7 @@ module kpu_writeback #(
                 slot = i[1:0] >> (2'd2 - lgo);
                 nth = slot - slot0;
                 on = (((dwfast ? i[1:0] : chunk) ^ pos[5:4]) & outside[5:4]) == 2'd0
-                    && slot >= slot0 && left_mask[nth] && (dwfast || {2'd0, nth} < together);
+                    && left_mask[nth] && (dwfast || {2'd0, nth} < together);
                 wr_be[16*i+:16] <= {16{on}} & near & ({16{chunks_above[chunk]}} | ({16{chunk_from[chunk]}} & above))
                     & ({16{chunks_below[chunk]}} | ({16{chunk_to[chunk]}} & below));
             end
@@ -300,7 +299,7 @@ module kpu_writeback #(
     end
 
     wire _unused = &{1'b0, layer, s_group[10], phases, slots, lps, seg_step, lglps, lgsegs, groups, column, turn,
-        phase_first, last_column, IN_PIECE, IN_LANES};
+        last_column, IN_PIECE, IN_LANES};
 endmodule
 
 `resetall
