@@ -64,7 +64,7 @@ module kpu_writeback #(
     // Log2 of M, the slots in a piece and so the channels written together.
     wire [31:0] slots = LGM + {30'd0, lgo};
     wire [1:0] lgm = LGM == 0 || slots < 32'd2 ? 2'd0 : slots[1:0] - 2'd2;
-    integer a, k, v, w;
+    integer i, k, n, v, w;
 
     // Preparation of the next block: row of its first channel's first line.
     reg [1:0] prep;
@@ -120,11 +120,10 @@ module kpu_writeback #(
     wire move = full && (!there || piece_written);
 
     // From one step to the next, and after the last one from phase to phase, it is so many channels and row groups.
+    // (No matter that slot0 is the last step's then: LPS channels later both have crossed the same groups.)
     wire [3:0] together = 4'd1 << lgm;
     wire [3:0] further = last_step ? lps[3:0] : last_sub ? seg_step[3:0] + together : together;
-    wire [2:0] phase_first = phase << LGLPS;
-    wire [1:0] phase_slot0 = (channel + phase_first[1:0]) & slot_mask;
-    wire [3:0] groups = ({2'd0, last_step ? phase_slot0 : slot0} + further) >> lgo;
+    wire [3:0] groups = ({2'd0, slot0} + further) >> lgo;
     wire [14:0] next_at = (last_step ? line0 : at) + {{15 - GROUPS_W{1'b0}}, groups[GROUPS_W-1:0]} * ochsw;
     wire [14:0] next_line = last_row ? next_at : line + {11'd0, orowsw};
 
@@ -138,30 +137,39 @@ module kpu_writeback #(
     wire [5:0] turn = {{6 - LGLANES{1'b0}}, skew} - (LGM == 0 ? 6'd0 : channel_at);
     wire [5:0] slot_columns = IN_PIECE[5:0] >> lgm;
     wire [5:0] word_columns = IN_LANES[5:0] & slot_columns & (6'h3F << lgp);
+    // Undefined in cycles that do not need them, which simulates much faster.
     always @* begin
-        moved = {PIECE * 8{1'b0}};
-        for (w = 0; w <= LGM; w = w + 1) begin
-            for (v = 0; v <= LGSEGS; v = v + 1) begin
-                if ((w == 0 && v == 0) || (lgm == w[1:0] && lgp == v[1:0])) begin
-                    for (k = 0; k < PIECE; k = k + 1) begin
-                        moved[8*k+:8] = results[8*(k % (1 << v) * (LANES >> v)
-                            + ((k % (PIECE >> w) >> v << w) + k / (PIECE >> w)) % (LANES >> v))+:8];
+        moved = {PIECE * 8{1'bx}};
+        mine = {PIECE{1'b0}};
+        {k, v, w} = 96'd0;  // else latches
+        if (store && !dwfast) begin
+            for (w = 0; w <= LGM; w = w + 1) begin
+                for (v = 0; v <= LGSEGS; v = v + 1) begin
+                    if ((w == 0 && v == 0) || (lgm == w[1:0] && lgp == v[1:0])) begin
+                        for (k = 0; k < PIECE; k = k + 1) begin
+                            moved[8*k+:8] = results[8*(k % (1 << v) * (LANES >> v)
+                                + ((k % (PIECE >> w) >> v << w) + k / (PIECE >> w)) % (LANES >> v))+:8];
+                        end
                     end
                 end
             end
-        end
-        for (k = 0; k < PIECE; k = k + 1) mine[k] = (k[5:0] & slot_columns & ~(IN_LANES[5:0] >> lgm)) == 6'd0;
-        for (k = LGPIECE - 1; k >= 0; k = k - 1) begin
-            if (r_pos[k]) begin
-                moved = moved << (8 << k) | moved >> (8 * PIECE - (8 << k));
-                mine = mine << (1 << k) | mine >> (PIECE - (1 << k));
+            for (k = 0; k < PIECE; k = k + 1) mine[k] = (k[5:0] & slot_columns & ~(IN_LANES[5:0] >> lgm)) == 6'd0;
+            for (k = LGPIECE - 1; k >= 0; k = k - 1) begin
+                if (r_pos[k]) begin
+                    moved = moved << (8 << k) | moved >> (8 * PIECE - (8 << k));
+                    mine = mine << (1 << k) | mine >> (PIECE - (1 << k));
+                end
             end
         end
     end
     always @* begin
-        for (k = 0; k < PIECE; k = k + 1) column[6*k+:6] = k[5:0] & word_columns;
-        for (k = LGPIECE - 1; k >= 0; k = k - 1) begin
-            if (turn[k]) column = column << (6 << k) | column >> (6 * PIECE - (6 << k));
+        column = {PIECE * 6{1'bx}};
+        n = 0;
+        if (step) begin
+            for (n = 0; n < PIECE; n = n + 1) column[6*n+:6] = n[5:0] & word_columns;
+            for (n = LGPIECE - 1; n >= 0; n = n - 1) begin
+                if (turn[n]) column = column << (6 << n) | column >> (6 * PIECE - (6 << n));
+            end
         end
     end
     genvar b;
@@ -169,7 +177,7 @@ module kpu_writeback #(
         for (b = 0; b < PIECE; b = b + 1) begin : memory
             (* ram_style = "distributed" *) reg [7:0] bytes [0:2*LANES-1];
             always @(posedge clk) begin
-                if (store && mine[b]) bytes[{half, r_pos[LGLANES-1:0]}] <= moved[8*b+:8];
+                if (mine[b]) bytes[{half, r_pos[LGLANES-1:0]}] <= moved[8*b+:8];
             end
             assign stored[8*b+:8] = bytes[{there_half, column[6*b+:LGLANES]}];
         end
@@ -177,32 +185,12 @@ module kpu_writeback #(
 
     // Byte enables, in chunks of 16 bytes: columns inside the block, of the piece or the depthwise results, and
     // of the channels that there are.
-    reg [63:0] enables;
     reg [15:0] above, below, near;
     reg [3:0] chunks_above, chunk_from, chunks_below, chunk_to, left_mask;
     reg [1:0] chunk, slot, nth;
     reg on;
     wire [5:0] pos = dwfast ? r_pos : there_pos;
     wire [5:0] outside = dwfast ? ~IN_LANES[5:0] : ~IN_PIECE[5:0];
-    always @* begin
-        above = 16'hFFFF << from[3:0];
-        below = ~(16'hFFFF << to[3:0]);
-        chunks_above = 4'hE << from[5:4];
-        chunk_from = 4'h1 << from[5:4];
-        chunks_below = ~(4'hF << to[6:4]);
-        chunk_to = 4'h1 << to[6:4];
-        left_mask = ~(4'hF << left[1:0]) | {4{left[6:2] != 5'd0}};
-        for (k = 0; k < 16; k = k + 1) near[k] = ((k[3:0] ^ pos[3:0]) & outside[3:0]) == 4'd0;
-        for (a = 0; a < 4; a = a + 1) begin
-            chunk = a[1:0] & (2'd3 >> lgo);
-            slot = a[1:0] >> (2'd2 - lgo);
-            nth = slot - slot0;
-            on = (((dwfast ? a[1:0] : chunk) ^ pos[5:4]) & outside[5:4]) == 2'd0
-                && slot >= slot0 && left_mask[nth] && (dwfast || {2'd0, nth} < together);
-            enables[16*a+:16] = {16{on}} & near & ({16{chunks_above[chunk]}} | ({16{chunk_from[chunk]}} & above))
-                & ({16{chunks_below[chunk]}} | ({16{chunk_to[chunk]}} & below));
-        end
-    end
 
     wire load = prep == 2'd2 && (!busy || block_ends);
     assign s_ready = prep == 2'd0;
@@ -244,11 +232,27 @@ module kpu_writeback #(
         wr_valid <= (step && some) || (store && dwfast);
         if (step || (store && dwfast)) begin
             turned = stored;
-            for (k = LGPIECE - 1; k >= 0; k = k - 1) begin
-                if (turn[k]) turned = turned >> (8 << k) | turned << (8 * PIECE - (8 << k));
+            for (i = LGPIECE - 1; i >= 0; i = i - 1) begin
+                if (turn[i]) turned = turned >> (8 << i) | turned << (8 * PIECE - (8 << i));
+            end
+            above = 16'hFFFF << from[3:0];
+            below = ~(16'hFFFF << to[3:0]);
+            chunks_above = 4'hE << from[5:4];
+            chunk_from = 4'h1 << from[5:4];
+            chunks_below = ~(4'hF << to[6:4]);
+            chunk_to = 4'h1 << to[6:4];
+            left_mask = ~(4'hF << left[1:0]) | {4{left[6:2] != 5'd0}};
+            for (i = 0; i < 16; i = i + 1) near[i] = ((i[3:0] ^ pos[3:0]) & outside[3:0]) == 4'd0;
+            for (i = 0; i < 4; i = i + 1) begin
+                chunk = i[1:0] & (2'd3 >> lgo);
+                slot = i[1:0] >> (2'd2 - lgo);
+                nth = slot - slot0;
+                on = (((dwfast ? i[1:0] : chunk) ^ pos[5:4]) & outside[5:4]) == 2'd0
+                    && left_mask[nth] && (dwfast || {2'd0, nth} < together);
+                wr_be[16*i+:16] <= {16{on}} & near & ({16{chunks_above[chunk]}} | ({16{chunk_from[chunk]}} & above))
+                    & ({16{chunks_below[chunk]}} | ({16{chunk_to[chunk]}} & below));
             end
             wr_row <= at;
-            wr_be <= enables;
             wr_data <= dwfast ? {PIECE / LANES{results}} : turned;
         end
         if (step) begin
@@ -295,7 +299,7 @@ module kpu_writeback #(
     end
 
     wire _unused = &{1'b0, layer, s_group[10], phases, slots, lps, seg_step, lglps, lgsegs, groups, column, turn,
-        phase_first, last_column, IN_PIECE, IN_LANES};
+        last_column, IN_PIECE, IN_LANES};
 endmodule
 
 `resetall

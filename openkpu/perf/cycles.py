@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import pairwise
 
 from ..hw.configs import CoreParameters
 from ..hw.fields import ACT_TABLE_BYTES
@@ -272,13 +273,13 @@ class LaneParameters:
 
 
 class WriteBack:
-    """``kpu_writeback``: collects lines in one register and moves them to another, from where they are written."""
+    """``kpu_writeback``: collects a piece of every channel's line while the piece before is written."""
 
     def __init__(self) -> None:
         self.written = [LONG_AGO, LONG_AGO]
 
-    def line(self, read: float, window: int, columns: int, steps: int) -> float:
-        """Collect a line whose first sum is read at ``read``; its last read's cycle, stalls included."""
+    def piece(self, read: float, window: int, columns: int, steps: int) -> float:
+        """Collect a piece whose first sum is read at ``read``; its last read's cycle, stalls included."""
         stored = max(read + window - 1 + LANE_STAGES, self.written[0] + 1) + (columns - 1) * window
         self.written = [self.written[1], max(stored + 1, self.written[1]) + steps]
         return stored - LANE_STAGES
@@ -294,22 +295,29 @@ class Drain:
         self.last = LONG_AGO
         spc = core.SEGS >> p.lgp
         self.channels = spc * core.LPS
-        self.steps = spc * max(core.LPS >> p.lgo, 1)
+        self.steps = self.channels // max(core.piece << p.lgo >> 6, 1)  # slots of a row in a piece go together
         self.window = 4 if p.overlap else 1 << 2 * p.lgc
 
     def block(self, b: Block, late: float, done: float) -> float:
         """Drain a block whose last pass began at ``late`` and ended at ``done``; cycle in which its bank is free."""
-        columns = b.columns if self.p.overlap else -(-b.columns // (1 << self.p.lgp))
+        pieces = self.pieces(b)
         now = max(self.last + 1, done + 2 + self.core.SEGS)
         for phase in range(self.core.SEGLEN // self.core.LPS):
             ready = self.lanes.load(self.channels, late + 2)
             # Only between phases can the drain go on without a pause.
             now = now if phase and ready <= now - 1 else max(now, ready) + 1
             for _ in range(b.rows):
-                now = self.out.line(now, self.window, columns, self.steps) + 1
+                for columns in pieces:
+                    now = self.out.piece(now, self.window, columns, self.steps) + 1
             self.lanes.freed.append(now - 1 + 4)
         self.last = now - 1
         return self.last
+
+    def pieces(self, b: Block) -> list[int]:
+        """Column groups of the pieces of a line."""
+        bounds = [b.column, *range(b.column - b.column % self.core.piece + self.core.piece, b.column + b.columns,
+                                   self.core.piece), b.column + b.columns]
+        return [-(-(end - begin) // (1 << self.p.lgp)) for begin, end in pairwise(bounds)]
 
 
 def run(plans: Iterable[Plan], core: CoreParameters, prefetched: bool = False) -> list[LayerCycles]:
@@ -383,7 +391,7 @@ def _convolution(p: Plan, core: CoreParameters, parameters: Parameters, start: f
             if not bypass and (not p.keep or last_tile):
                 parameters.free(load.last + 1)
         banks.append(drain.block(b, begin, now) + 1)
-    return result, drain.out.written[-1] + 4
+    return result, drain.out.written[1] + 4
 
 
 def _depthwise(p: Plan, core: CoreParameters, parameters: Parameters, start: float,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 
 import cocotb
@@ -19,6 +20,7 @@ from tb.registers import pauses
 ROWS = 100  # no power of two: the last rows of the address space do not exist
 SIZE = ROWS * ROW_BYTES
 CLOCK_NS = 10
+WR_BYTES = int(os.environ.get("KPU_WR_BYTES", "64"))
 
 
 class Bench:
@@ -59,12 +61,12 @@ class Bench:
         dut = self.dut
         await self._until(dut.wr_hold, 0)
         dut.wr_valid.value, dut.wr_row.value, dut.wr_be.value = 1, row, enables
-        dut.wr_data.value = int.from_bytes(data, "little")
+        dut.wr_data.value = int.from_bytes(data[:WR_BYTES], "little")
         await RisingEdge(dut.clk)
         dut.wr_valid.value = 0
         for i in range(ROW_BYTES):
             if enables >> i & 1:
-                self.model[row * ROW_BYTES + i] = data[i]
+                self.model[row * ROW_BYTES + i] = data[i % WR_BYTES]
 
     async def core_read(self, row: int) -> bytes:
         dut = self.dut
@@ -282,7 +284,9 @@ async def reset_in_the_middle_of_bursts_leaves_a_working_memory(dut):
         assert (await b.axi.read(0, SIZE)).data == bytes(b.model)
 
 
+@pytest.mark.parametrize("wr_bytes", (64, 16))
 @pytest.mark.parametrize("simulator", SIMULATORS)
-def test_kpu_airam(simulator):
+def test_kpu_airam(simulator, wr_bytes):
     run_bench(simulator, "kpu_airam", "tb.airam.test_airam",
-              [RTL / "kpu_airam.v", RTL / "kpu_ram.v", RTL / "axi/axi_burst_next.v"], parameters={"ROWS": ROWS})
+              [RTL / "kpu_airam.v", RTL / "kpu_ram.v", RTL / "axi/axi_burst_next.v"],
+              parameters={"ROWS": ROWS, "WR_BYTES": wr_bytes}, environment={"KPU_WR_BYTES": str(wr_bytes)})

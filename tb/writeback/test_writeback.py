@@ -23,6 +23,7 @@ from tb.plans import fields, pack
 NAME = os.environ.get("KPU_CONFIG", "full")
 CORE = CORES[NAME]
 LANES = CORE.SEGS * CORE.LPS
+PIECE = int(os.environ.get("KPU_PIECE", CORE.piece))
 ROWS = 1024
 
 
@@ -33,9 +34,11 @@ class Bench(ClockedBench):
         await super().reset()
         await RisingEdge(self.dut.clk)
 
-    async def run(self, p: Plan, maps: np.ndarray) -> None:
-        """Send a layer's results as the lanes do and compare the memory afterwards."""
+    async def run(self, p: Plan) -> None:
+        """Send a layer's results, random ones, as the lanes do and compare the memory afterwards."""
         dut, rng = self.dut, self.rng
+        maps = np.frombuffer(rng.randbytes(int(np.prod(p.descriptor.out_shape))), np.uint8) \
+            .reshape(p.descriptor.out_shape)
         dut.layer.value = pack(fields(p))
         ram = np.frombuffer(rng.randbytes(ROWS * ROW_BYTES), np.uint8).copy()
         expected = ram.copy()
@@ -52,7 +55,7 @@ class Bench(ClockedBench):
             held = hold
             if dut.wr_valid.value == 1:
                 enables = int(dut.wr_be.value)
-                data = self._known(str(dut.wr_data.value) * (ROW_BYTES // CORE.piece), enables)
+                data = self._known(str(dut.wr_data.value) * (ROW_BYTES // PIECE), enables)
                 row = int(dut.wr_row.value)
                 for i in range(ROW_BYTES):
                     if enables >> i & 1:
@@ -133,7 +136,8 @@ class Bench(ClockedBench):
 
 
 def random_plan(rng: random.Random) -> Plan:
-    shape = rng.choice(({}, {}, {"pool_type": rng.randrange(1, 10)}, {"depth_wise_layer": 1}, {"first_stride": 1}))
+    shape = rng.choice(({}, {}, {"pool_type": rng.randrange(1, 10)}, {"depth_wise_layer": 1}, {"first_stride": 1},
+                        {"depth_wise_layer": 1, "pool_type": 2}))
     channels, height, width = rng.randint(1, rng.choice((5, 40))), rng.randint(4, 9), rng.choice(
         (4, 5, 15, 16, 17, 31, 32, 33, 63, 64, 65, 80, 130))
     return plan(make_descriptor((channels, height, width), channels if "depth_wise_layer" in shape
@@ -145,9 +149,7 @@ async def maps_of_all_shapes_are_written(dut):
     b = Bench(dut, 0.0)
     await b.reset()
     for _ in range(5):
-        p = random_plan(b.rng)
-        await b.run(p, np.frombuffer(b.rng.randbytes(int(np.prod(p.descriptor.out_shape))), np.uint8)
-                    .reshape(p.descriptor.out_shape))
+        await b.run(random_plan(b.rng))
 
 
 @cocotb.test()
@@ -155,14 +157,34 @@ async def stalls_of_lanes_and_memory_change_nothing(dut):
     b = Bench(dut, 0.5)
     await b.reset()
     for _ in range(3):
-        p = random_plan(b.rng)
-        await b.run(p, np.frombuffer(b.rng.randbytes(int(np.prod(p.descriptor.out_shape))), np.uint8)
-                    .reshape(p.descriptor.out_shape))
+        await b.run(random_plan(b.rng))
 
 
-@pytest.mark.parametrize("simulator, name", CONFIGURATIONS)
-def test_kpu_writeback(simulator, name):
+@cocotb.test()
+async def strips_may_begin_within_a_piece(dut):
+    p = plan(make_descriptor((3, 9, 130), CORE.SEGS * CORE.SEGLEN, pool_type=3), CORE)
+    assert p.strip_columns <= 8
+    b = Bench(dut, 0.2)
+    await b.reset()
+    await b.run(p)
+
+
+@cocotb.test()
+async def single_channels_are_written_beside_each_other(dut):
+    """Pooled depthwise layers: one channel per block, in any slot of a row."""
+    b = Bench(dut, 0.2)
+    await b.reset()
+    for width in (20, 40):  # four, two channels per row
+        p = plan(make_descriptor((9, 6, width), 9, depth_wise_layer=1, pool_type=2), CORE)
+        assert p.single and not p.dwfast and p.lgo
+        await b.run(p)
+
+
+@pytest.mark.parametrize("simulator, name, piece", [
+    *((simulator, name, CORES[name].piece) for simulator, name in CONFIGURATIONS),
+    ("icarus", "fpga", 8), ("icarus", "fpga", 32)])  # as wide as the lanes; two slots of a row in a piece
+def test_kpu_writeback(simulator, name, piece):
     core = CORES[name]
     run_bench(simulator, "kpu_writeback", "tb.writeback.test_writeback", [RTL / "kpu_writeback.v"],
-              parameters={"SEGS": core.SEGS, "SEGLEN": core.SEGLEN, "LPS": core.LPS, "PIECE": core.piece},
-              environment={"KPU_CONFIG": name})
+              parameters={"SEGS": core.SEGS, "SEGLEN": core.SEGLEN, "LPS": core.LPS, "PIECE": piece},
+              environment={"KPU_CONFIG": name, "KPU_PIECE": str(piece)})
