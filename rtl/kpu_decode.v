@@ -157,7 +157,7 @@ module kpu_decode #(
     reg found;
     reg [11:0] ng;
     wire [10:0] osw = (11'd1 << lgsw) >> lgs;              // output columns of a strip
-    wire [10:0] cols = osw < d_ow ? osw : d_ow;
+    reg [10:0] cols;
     wire [10:0] wider = d_ow - cols == 11'd0 ? cols : cols + 11'd1;
     wire [10:0] njr = (cols + (11'd1 << lgp) - 11'd1) >> lgp;
     wire [10:0] nj = overlap ? wider : njr;                // column groups of a line
@@ -214,6 +214,7 @@ module kpu_decode #(
         dst_last <= {10'd0, d_dst} + dst_rows + ogroup_span;
         igroup_span <= src_lines * d_rowsw + {14'd0, src_words};
         ogroup_span <= dst_lines * d_orowsw + {14'd0, dst_words};
+        cols <= osw < d_ow ? osw : d_ow;
         line <= nj << lgc;
         entries <= nj << {lgc, 1'b0};
         cost_blocks <= blocks;
@@ -233,13 +234,13 @@ module kpu_decode #(
             end
             S_SIZE: begin
                 count <= count + 4'd1;
-                if (count == 4'd2) begin
+                errors <= broken;
+                if (count == 4'd3) begin
                     count <= 4'd0;
                     state <= S_CHECK;
                 end
             end
             S_CHECK: begin
-                errors <= broken;
                 lgp <= 2'd0;
                 lgsw <= d_decim ? 3'd5 : overlap ? 3'd5 : 3'd6;
                 found <= 1'b0;
@@ -248,12 +249,12 @@ module kpu_decode #(
                 divisor <= 12'd9;
                 div_start <= 1'b1;
                 state <= S_TRY;
-                if (broken != 5'd0) state <= S_LAST;
+                if (errors != 5'd0) state <= S_LAST;
             end
             S_TRY: begin
-                // One cycle for the size of the strip, one for the answer.
-                count <= count[0] ? 4'd0 : 4'd1;
-                if (count[0]) begin
+                // Two cycles for the size of the strip, one for the answer.
+                count <= count[1] ? 4'd0 : count + 4'd1;
+                if (count[1]) begin
                     if (fits) state <= S_COST;
                     else lgsw <= lgsw - 3'd1;
                 end

@@ -1,8 +1,8 @@
 // Post-processing lane: affine, activation, pooling of one value per cycle (spec/kpu-hardware.md 5 to 8).
 //
 // Stages: 1 arg_x * S_x, 2 alu, 3 alu * norm_mul, 4 v, 5 quarter of the table, 6 segment in it, 7 v - x_start, 8 * y_mul,
-// 9 round, 10 bias and clamp, 11 pool. The stages advance together with `en`; valid[k] says that stage k takes a value.
-// Parameters come in two sets, so that the next channel's arrive early; stage 4 is the last to use them.
+// 9 round, 10 bias and clamp, 11 pool. The stages advance together with `en`; valid[k] says that stage k takes a value. The
+// result follows from what stage 11 keeps. Parameters come in two sets, so that the next channel's arrive early; stage 4 is the last to use them.
 //
 // Every lane has its own copy of the activation table: a small memory is cheaper than a multiplexer. The segment is
 // searched by `least`, the lowest start of a segment and all above it: the highest segment that starts below v is the
@@ -42,7 +42,7 @@ module kpu_lane (
     // values
     input  wire [35:0]         sum,
     input  wire [21:0]         xsum,
-    output wire [7:0]          result      // combinational from stage 11's input, valid with its last value
+    output wire [7:0]          result      // one stage behind a window's last value in stage 11
 );
     reg [59:0] bn_a, bn_b;
     reg [35:0] c_a, c_b;
@@ -107,7 +107,7 @@ module kpu_lane (
     reg [11:0] acc11;
     wire [11:0] acc = first11 ? {4'd0, y10} : pool_sum ? acc11 + {4'd0, y10}
         : pool_max && acc11[7:0] > y10 ? acc11 : {4'd0, y10};
-    wire [11:0] mean = acc >> pool_shift;
+    wire [11:0] mean = acc11 >> pool_shift;
     assign result = mean[7:0];
 
     always @(posedge clk) begin

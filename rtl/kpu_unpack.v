@@ -127,7 +127,10 @@ module kpu_unpack (
         end
     endgenerate
 
-    wire leaves = take && to_leave == {21'd0, need};
+    // to_leave == need, without waiting for `need`.
+    wire last_need = to_leave[25:5] == 21'd0 && (!weights ? to_leave[4:0] == 5'd8
+        : channel_ends ? to_leave[4:0] == ch_left[4:0] : to_leave[4:0] == group_bytes);
+    wire leaves = take && last_need;
     assign e_ready = !active || leaves;
     assign table_bank = kind == K_BN ? bn_bank_q : act_bank_q;
     assign table_index = index;

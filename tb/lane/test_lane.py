@@ -73,7 +73,7 @@ class Lane:
         dut, results = self.dut, []
         tokens = deque((bank, value, i == 0, i == len(values) - 1)
                        for bank, values in windows for i, value in enumerate(values))
-        pipe: list[tuple | None] = [None] * 12  # pipe[k]: what enters stage k
+        pipe: list[tuple | None] = [None] * 13  # pipe[k]: what enters stage k
         while tokens or any(pipe):
             enabled = self.rng.random() >= stall
             if pipe[1] is None and tokens and self.rng.random() >= stall:
@@ -88,9 +88,9 @@ class Lane:
             dut.xsum.value = xsum
             await FallingEdge(dut.clk)
             if enabled:
-                if pipe[11] and pipe[11][3]:
+                if pipe[12] and pipe[12][3]:
                     results.append(int(dut.result.value))
-                pipe = [None, None, *pipe[1:11]]
+                pipe = [None, None, *pipe[1:12]]
             await RisingEdge(dut.clk)
         return results
 
