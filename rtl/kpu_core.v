@@ -394,8 +394,8 @@ module kpu_core #(
     wire [59:0] p_bn;
     wire [35:0] p_c;
     kpu_params #(.SEGS(SEGS), .SEGLEN(SEGLEN), .LPS(LPS)) params (
-        .clk(clk), .rst(rst), .layer(layer), .tables_there(tables_there && !act_busy), .bn_bank(bn_bank), .sw_bank(sw_bank),
-        .s_valid(pq_valid), .s_ready(pq_ready), .s_channel(pq_channel),
+        .clk(clk), .rst(rst), .layer(layer), .tables_there(tables_there && !act_busy), .bn_bank(bn_bank),
+        .sw_bank(sw_bank), .s_valid(pq_valid), .s_ready(pq_ready), .s_channel(pq_channel),
         .begin_block(dwfast ? set_loaded : block_late), .params_valid(params_valid),
         .params_take(issue_params_take || drain_params_take), .params_free(params_free),
         .bn_we(bn_we), .bn_wbank(table_bank), .bn_windex(table_index), .bn_wdata(table_data),

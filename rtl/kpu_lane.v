@@ -73,11 +73,7 @@ module kpu_lane (
 
     // The sign of the difference is the comparison, without the gates for an overflow.
     function below(input [35:0] a, input [35:0] b);
-        reg [36:0] difference;
-        begin
-            difference = {a[35], a} - {b[35], b};
-            below = difference[36];
-        end
+        below = (({a[35], a} - {b[35], b}) & 37'h10_0000_0000) != 37'd0;
     endfunction
 
     function [1:0] highest(input [2:0] under);
