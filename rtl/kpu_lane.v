@@ -1,8 +1,9 @@
 // Post-processing lane: affine, activation, pooling of one value per cycle (spec/kpu-hardware.md 5 to 8).
 //
 // Stages: 1 arg_x * S_x, 2 alu, 3 alu * norm_mul, 4 v, 5 quarter of the table, 6 segment in it, 7 v - x_start, 8 * y_mul,
-// 9 round, 10 bias and clamp, 11 pool. The stages advance together with `en`; valid[k] says that stage k takes a value. The
-// result follows from what stage 11 keeps. Parameters come in two sets, so that the next channel's arrive early; stage 4 is the last to use them.
+// 9 round, 10 bias and clamp, 11 pool. The stages advance together with `en`; valid[k] says that stage k takes a value.
+// The result follows from what stage 11 keeps. Parameters come in two sets, so that the next channel's arrive early;
+// stage 4 is the last to use them.
 //
 // Every lane has its own copy of the activation table: a small memory is cheaper than a multiplexer. The segment is
 // searched by `least`, the lowest start of a segment and all above it: the highest segment that starts below v is the

@@ -29,7 +29,7 @@ MEMORY_LATENCY = 20  # from a burst's address to its first word
 OUTSTANDING = 8      # bursts that the memory accepts before it answers the first
 DECODE = 109         # from a layer's start to the next one's plan: 12 words, checks, search, four divisions
 FETCH = 2            # from the plan to the first burst's address
-LANE_STAGES = 12     # from a partial sum's read to the byte in a line register
+LANE_STAGES = 12     # from a partial sum's read to the byte in the write-back
 QUEUE = 4            # commands that the sequencer can be ahead of a unit
 LONG_AGO = -10**9
 

@@ -72,8 +72,8 @@ module kpu_array #(
             ) u (
                 .clk(clk), .rst(rst), .x_in(x_in), .ctl_in(ctl_in), .x(x_out[s]), .ctl(ctl_out[s]),
                 .w_valid(w_valid), .w_dw(w_dw), .w_seg(w_seg), .w_mask(w_mask), .w_pe(w_pe),
-                .w_data(w_data), .dw(dw),
-                .dw_en(dw_en), .dw_loaded(w_loaded), .dw_ends(a_ends), .dww(dww[LPS*72*s+:LPS*72]),
+                .w_data(w_data), .dw(dw), .dw_en(dw_en), .dw_loaded(w_loaded), .dw_ends(a_ends),
+                .dww(dww[LPS*72*s+:LPS*72]),
                 .d_re(d_re), .d_bank(d_bank), .d_phase(d_phase), .d_addr(d_addr),
                 .d_sums(d_sums[LPS*36*s+:LPS*36]), .d_xsums(d_xsums[LPS*22*s+:LPS*22])
             );

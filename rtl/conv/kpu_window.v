@@ -156,7 +156,6 @@ module kpu_window #(
     // Use. The pixels of a take lie in one aligned block of eight, since P * stride is at most 8 and every strip starts at
     // a multiple of 16; taps add one byte on either side. The depthwise path takes LANES pixels from there.
     localparam WIDE = (LANES > 8 ? LANES : 8) + 2;
-    localparam [31:0] IN_LANES = LANES - 1;
     assign set_valid = use_full;
     wire [3:0] block = q[6:3];
 
@@ -219,8 +218,8 @@ module kpu_window #(
         // Depthwise: the neighbours of a slot's first and last byte belong to other channels, so they are padding.
         if (take && dwfast) begin
             for (n = 0; n < LANES; n = n + 1) begin
-                // Fewer than eight lanes begin within the block, at a multiple of their number.
-                column = LANES < 8 ? {4'd0, q[2:0] & ~IN_LANES[2:0]} + n[6:0] : n[6:0];
+                // Fewer than eight lanes begin within the block.
+                column = LANES < 8 ? {4'd0, q[2:0]} + n[6:0] : n[6:0];
                 at = {block, 3'd0} + column;
                 for (u = 0; u < 3; u = u + 1) begin
                     dww[72*n+24*u+:8] <= !k3 ? 8'd0
