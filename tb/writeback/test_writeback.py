@@ -24,7 +24,7 @@ NAME = os.environ.get("KPU_CONFIG", "full")
 CORE = CORES[NAME]
 LANES = CORE.SEGS * CORE.LPS
 PIECE = int(os.environ.get("KPU_PIECE", CORE.piece))
-ROWS = 1024
+ROWS = 2048  # the largest random plan ends below row 1180
 
 
 class Bench(ClockedBench):
