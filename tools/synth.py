@@ -6,7 +6,7 @@
 ``check`` fails on a latch, a signal with several drivers, and on a memory that would end up in flip-flops; it prints
 how many cells every module has before technology mapping. ``fpga`` synthesizes, places and routes, and prints clock
 and resources; its files are in build/synth. A nextpnr-ecp5 on PATH is preferred to the one from PyPI, which is the same
-program in WebAssembly. No tool runs for longer than $MINUTES (120). $SEED chooses another placement.
+program in WebAssembly. No tool runs for longer than $MINUTES (240). $SEED chooses another placement.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ console = Console(highlight=False)
 def tool(program: str | Path, arguments: list[str], log: Path) -> str:
     """Run a tool in the repository's root with its output in `log`; exit with the log's end if it fails."""
     name = Path(program).name
-    minutes = float(os.environ.get("MINUTES", "120"))
+    minutes = float(os.environ.get("MINUTES", "240"))
     start = reported = time.monotonic()
     with (ROOT / log).open("w") as out, console.status(name) as status:
         process = subprocess.Popen([program, *arguments], cwd=ROOT, stdout=out, stderr=subprocess.STDOUT)
