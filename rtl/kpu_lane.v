@@ -1,9 +1,9 @@
 // Post-processing lane: affine, activation, pooling of one value per cycle (spec/kpu-hardware.md 5 to 8).
 //
-// Stages: 1 take the sums (a product right behind their memory is too long), 2 arg_x * S_x, 3 alu, 4 alu * norm_mul,
-// 5 v, 6 quarter of the table, 7 segment in it, 8 v - x_start, 9 * y_mul, 10 round, 11 bias and clamp, 12 pool. The stages
-// advance together with `en`; valid[k] says that stage k takes a value. The result follows from what stage 12 keeps.
-// Parameters come in two sets, so that the next channel's arrive early; stage 5 is the last to use them.
+// Stages: 1 arg_x * S_x, 2 alu, 3 alu * norm_mul, 4 v, 5 quarter of the table, 6 segment in it, 7 v - x_start, 8 * y_mul,
+// 9 round, 10 bias and clamp, 11 pool. The stages advance together with `en`; valid[k] says that stage k takes a value.
+// The result follows from what stage 11 keeps. Parameters come in two sets, so that the next channel's arrive early;
+// stage 4 is the last to use them.
 //
 // Every lane has its own copy of the activation table: a small memory is cheaper than a multiplexer. The segment is
 // searched by `least`, the lowest start of a segment and all above it: the highest segment that starts below v is the
@@ -16,11 +16,11 @@
 module kpu_lane (
     input  wire                clk,
     input  wire                en,
-    input  wire [12:1]         valid,
-    input  wire                bank3,      // parameter set of stages 3, 4 and 5
+    input  wire [11:1]         valid,
+    input  wire                bank2,      // parameter set of stages 2, 3 and 4
+    input  wire                bank3,
     input  wire                bank4,
-    input  wire                bank5,
-    input  wire                first12,    // first value of a window
+    input  wire                first11,    // first value of a window
     input  wire                pool_max,
     input  wire                pool_sum,
     input  wire [2:0]          pool_shift,
@@ -47,20 +47,18 @@ module kpu_lane (
 );
     reg [59:0] bn_a, bn_b;
     reg [35:0] c_a, c_b;
-    wire [23:0] bn4 = bank4 ? bn_b[23:0] : bn_a[23:0];
-    wire [35:0] bn5 = bank5 ? bn_b[59:24] : bn_a[59:24];
+    wire [23:0] bn3 = bank3 ? bn_b[23:0] : bn_a[23:0];
+    wire [35:0] bn4 = bank4 ? bn_b[59:24] : bn_a[59:24];
 
-    reg [21:0] xsum1;
+    reg signed [46:0] tx1;
     reg [35:0] sum1;
-    reg signed [46:0] tx2;
-    reg [35:0] sum2;
-    wire signed [46:0] tx2s = tx2 >>> shr_x;
-    reg signed [35:0] alu3;
-    reg signed [59:0] prod4;
-    wire signed [23:0] mul4 = bn4;
-    wire signed [59:0] prod4s = prod4 >>> bn5[35:32];
-    reg signed [35:0] v5, v6, v7;
-    wire [35:0] add5 = {{4{bn5[31]}}, bn5[31:0]};
+    wire signed [46:0] tx1s = tx1 >>> shr_x;
+    reg signed [35:0] alu2;
+    reg signed [59:0] prod3;
+    wire signed [23:0] mul3 = bn3;
+    wire signed [59:0] prod3s = prod3 >>> bn4[35:32];
+    reg signed [35:0] v4, v5, v6;
+    wire [35:0] add4 = {{4{bn4[31]}}, bn4[31:0]};
 
     (* ram_style = "distributed" *) reg [65:0] segment [0:31];
     // `least` of the second, third and fourth segment of every quarter.
@@ -68,11 +66,11 @@ module kpu_lane (
     (* ram_style = "distributed" *) reg [35:0] third [0:7];
     (* ram_style = "distributed" *) reg [35:0] fourth [0:7];
     wire [2:0] seg_wquarter = seg_windex[4:2];
-    reg [1:0] quarter6;
-    reg [3:0] index7;
-    wire [2:0] at6 = {act_bank, quarter6};
-    wire [2:0] in_quarter = {below(fourth[at6], v6), below(third[at6], v6), below(second[at6], v6)};
-    wire [2:0] past_quarter = {below(quarters[2*36+:36], v5), below(quarters[36+:36], v5), below(quarters[0+:36], v5)};
+    reg [1:0] quarter5;
+    reg [3:0] index6;
+    wire [2:0] at5 = {act_bank, quarter5};
+    wire [2:0] in_quarter = {below(fourth[at5], v5), below(third[at5], v5), below(second[at5], v5)};
+    wire [2:0] past_quarter = {below(quarters[2*36+:36], v4), below(quarters[36+:36], v4), below(quarters[0+:36], v4)};
 
     // The sign of the difference is the comparison, without the gates for an overflow.
     function below(input [35:0] a, input [35:0] b);
@@ -83,30 +81,30 @@ module kpu_lane (
         highest = under[2] ? 2'd3 : under[1] ? 2'd2 : {1'b0, under[0]};
     endfunction
 
-    wire [65:0] seg8 = segment[{act_bank, index7}];
-    reg signed [36:0] d8;
-    reg signed [15:0] mul8;
-    reg [5:0] shift8, shift9;
-    reg [7:0] bias8, bias9, bias10;
+    wire [65:0] seg7 = segment[{act_bank, index6}];
+    reg signed [36:0] d7;
+    reg signed [15:0] mul7;
+    reg [5:0] shift7, shift8;
+    reg [7:0] bias7, bias8, bias9;
 
     // Rounding. `twice` has one bit below the integer part, so that its shift brings the half bit along; in two
     // steps, since only ten bits of the integer part are used: a larger one saturates whatever the bias is.
-    reg signed [52:0] p9;
-    wire signed [53:0] twice = {p9, 1'b0};
-    wire signed [53:0] near = twice >>> {shift9[5:3], 3'd0};
-    wire [17:0] nearer = near[17:0] >> shift9[2:0];
-    wire [53:0] kept = {54{1'b1}} << shift9;
-    wire too_big = ((twice[53:10] ^ {44{p9[52]}}) & kept[43:0]) != 44'd0;
-    wire signed [9:0] whole = too_big ? {p9[52], {9{!p9[52]}}} : nearer[10:1];
+    reg signed [52:0] p8;
+    wire signed [53:0] twice = {p8, 1'b0};
+    wire signed [53:0] near = twice >>> {shift8[5:3], 3'd0};
+    wire [17:0] nearer = near[17:0] >> shift8[2:0];
+    wire [53:0] kept = {54{1'b1}} << shift8;
+    wire too_big = ((twice[53:10] ^ {44{p8[52]}}) & kept[43:0]) != 44'd0;
+    wire signed [9:0] whole = too_big ? {p8[52], {9{!p8[52]}}} : nearer[10:1];
     wire away = nearer[0] && ((twice & ~kept) != 54'd0 || nearer[1]);
-    reg signed [10:0] r10;
-    wire signed [11:0] y10 = {r10[10], r10} + {4'd0, bias10};
-    reg [7:0] y11;
+    reg signed [10:0] r9;
+    wire signed [11:0] y9 = {r9[10], r9} + {4'd0, bias9};
+    reg [7:0] y10;
 
-    reg [11:0] acc12;
-    wire [11:0] acc = first12 ? {4'd0, y11} : pool_sum ? acc12 + {4'd0, y11}
-        : pool_max && acc12[7:0] > y11 ? acc12 : {4'd0, y11};
-    wire [11:0] mean = acc12 >> pool_shift;
+    reg [11:0] acc11;
+    wire [11:0] acc = first11 ? {4'd0, y10} : pool_sum ? acc11 + {4'd0, y10}
+        : pool_max && acc11[7:0] > y10 ? acc11 : {4'd0, y10};
+    wire [11:0] mean = acc11 >> pool_shift;
     assign result = mean[7:0];
 
     always @(posedge clk) begin
@@ -124,45 +122,41 @@ module kpu_lane (
         if (seg_we && seg_windex[1:0] == 2'd3) fourth[seg_wquarter] <= seg_wleast;
         if (en) begin
             if (valid[1]) begin
-                xsum1 <= xsum;
+                tx1 <= arg_x * $signed({1'b0, xsum});
                 sum1 <= sum;
             end
-            if (valid[2]) begin
-                tx2 <= arg_x * $signed({1'b0, xsum1});
-                sum2 <= sum1;
+            if (valid[2]) alu2 <= sum1 + tx1s[35:0] + (bank2 ? c_b : c_a);
+            if (valid[3]) prod3 <= alu2 * mul3;
+            if (valid[4]) v4 <= prod3s[35:0] + add4;
+            if (valid[5]) begin
+                quarter5 <= highest(past_quarter);
+                v5 <= v4;
             end
-            if (valid[3]) alu3 <= sum2 + tx2s[35:0] + (bank3 ? c_b : c_a);
-            if (valid[4]) prod4 <= alu3 * mul4;
-            if (valid[5]) v5 <= prod4s[35:0] + add5;
             if (valid[6]) begin
-                quarter6 <= highest(past_quarter);
+                index6 <= {quarter5, highest(in_quarter)};
                 v6 <= v5;
             end
             if (valid[7]) begin
-                index7 <= {quarter6, highest(in_quarter)};
-                v7 <= v6;
+                d7 <= {v6[35], v6} - {seg7[57], seg7[57:22]};
+                mul7 <= seg7[21:6];
+                shift7 <= seg7[5:0];
+                bias7 <= seg7[65:58];
             end
             if (valid[8]) begin
-                d8 <= {v7[35], v7} - {seg8[57], seg8[57:22]};
-                mul8 <= seg8[21:6];
-                shift8 <= seg8[5:0];
-                bias8 <= seg8[65:58];
+                p8 <= d7 * mul7;
+                shift8 <= shift7;
+                bias8 <= bias7;
             end
             if (valid[9]) begin
-                p9 <= d8 * mul8;
-                shift9 <= shift8;
+                r9 <= {whole[9], whole} + {{10{away && p8[52]}}, away};
                 bias9 <= bias8;
             end
-            if (valid[10]) begin
-                r10 <= {whole[9], whole} + {{10{away && p9[52]}}, away};
-                bias10 <= bias9;
-            end
-            if (valid[11]) y11 <= y10[11] ? 8'd0 : y10[10:8] != 3'd0 ? 8'd255 : y10[7:0];
-            if (valid[12]) acc12 <= acc;
+            if (valid[10]) y10 <= y9[11] ? 8'd0 : y9[10:8] != 3'd0 ? 8'd255 : y9[7:0];
+            if (valid[11]) acc11 <= acc;
         end
     end
 
-    wire _unused = &{1'b0, tx2s[46:36], prod4s[59:36], near[53:18], nearer[17:11], mean[11:8]};
+    wire _unused = &{1'b0, tx1s[46:36], prod3s[59:36], near[53:18], nearer[17:11], mean[11:8]};
 endmodule
 
 `resetall

@@ -69,38 +69,37 @@ module kpu_unpack (
     reg [1:0] kind;
     reg [9:0] index;
 
-    // Byte buffer: a ring of 64 bytes, eight lanes of eight. `fill` counts the bytes of the groups that have not left whole.
-    reg [5:0] wp, rp;
-    reg [6:0] fill;
+    // Byte buffer: a ring of 32 bytes, eight lanes of four. `fill` counts the bytes of the groups that have not left whole.
+    reg [4:0] wp, rp;
+    reg [5:0] fill;
     reg high;  // the high bytes of 16-bit weights are next
     wire weights = kind == K_WEIGHTS;
     wire [4:0] group_bytes = wide ? 5'd18 : 5'd9;
     wire channel_ends = ch_left[14:5] == 10'd0 && ch_left[4:0] <= group_bytes;
     wire [4:0] need = !weights ? 5'd8 : channel_ends ? ch_left[4:0] : group_bytes;
-    wire have = active && fill >= {2'd0, need};
+    wire have = active && fill >= {1'b0, need};
     wire gives = have && (!weights || entry_ready);
     wire take = gives && (!wide || high);
 
-    // Bytes in, if there is room whatever leaves in this cycle: the beat turned to its place; what it brings too much is
-    // written over by the next one.
-    wire [6:0] fill_after = take ? fill - {2'd0, need} : fill;
-    assign m_axi_rready = to_come != 26'd0 && fill <= 7'd56;
+    // Bytes in: the beat turned to its place; what it brings too much is written over by the next one.
+    wire [5:0] fill_after = take ? fill - {1'b0, need} : fill;
+    assign m_axi_rready = to_come != 26'd0 && fill_after <= 6'd24;
     assign beat = m_axi_rvalid && m_axi_rready;
     wire [2:0] turn = wp[2:0] - skip;
     wire [63:0] turn1 = turn[0] ? {m_axi_rdata[55:0], m_axi_rdata[63:56]} : m_axi_rdata;
     wire [63:0] turn3 = turn[1] ? {turn1[47:0], turn1[63:48]} : turn1;
     wire [63:0] turned = turn[2] ? {turn3[31:0], turn3[63:32]} : turn3;
-    wire [2:0] word1 = rp[5:3] + 3'd1;
-    wire [2:0] word2 = rp[5:3] + 3'd2;
+    wire [1:0] word1 = rp[4:3] + 2'd1;
+    wire [1:0] word2 = rp[4:3] + 2'd2;
     wire [7:0] next = ~(8'hFF << wp[2:0]);  // a beat fills the end of one word and the begin of the next
     wire [191:0] words;  // three words of eight bytes from rp on
     genvar i;
     generate
         for (i = 0; i < 8; i = i + 1) begin : lane
-            wire [2:0] place = next[i] ? wp[5:3] + 3'd1 : wp[5:3];
-            (* ram_style = "distributed" *) reg [7:0] mem [0:7];
+            wire [1:0] place = next[i] ? wp[4:3] + 2'd1 : wp[4:3];
+            (* ram_style = "distributed" *) reg [7:0] mem [0:3];
             always @(posedge clk) if (beat) mem[place] <= turned[8*i+:8];
-            assign words[8*i+:8] = mem[rp[5:3]];
+            assign words[8*i+:8] = mem[rp[4:3]];
             assign words[64+8*i+:8] = mem[word1];
             assign words[128+8*i+:8] = mem[word2];
         end
@@ -178,18 +177,18 @@ module kpu_unpack (
         sw_index <= s_channel;
         sw_data <= sum_after;
         if (s_valid) sum <= sum_after;
-        fill <= fill_after + (beat ? {3'd0, beat_bytes} : 7'd0);
+        fill <= fill_after + (beat ? {2'd0, beat_bytes} : 6'd0);
         if (beat) begin
             to_come <= to_come - {22'd0, beat_bytes};
             skip <= 3'd0;
-            wp <= wp + {2'd0, beat_bytes};
+            wp <= wp + {1'b0, beat_bytes};
         end
         if (job_valid && job_ready) begin
             to_come <= job[27:2];
             skip <= job[30:28];
         end
         // The low bytes of 16-bit weights leave rp on the first high byte.
-        if (gives) rp <= rp + {1'b0, !wide ? need : high ? need - 5'd1 : 5'd1};
+        if (gives) rp <= rp + (!wide ? need : high ? need - 5'd1 : 5'd1);
         if (take) begin
             index <= index + 10'd1;
             ch_left <= ch_left - {10'd0, need};
@@ -224,9 +223,9 @@ module kpu_unpack (
         if (rst) begin
             active <= 1'b0;
             to_come <= 26'd0;
-            fill <= 7'd0;
-            wp <= 6'd0;
-            rp <= 6'd0;
+            fill <= 6'd0;
+            wp <= 5'd0;
+            rp <= 5'd0;
             marks <= 2'd0;
             s_valid <= 1'b0;
             sw_we <= 1'b0;

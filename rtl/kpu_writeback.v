@@ -5,8 +5,7 @@
 // always lie in different ones. There is room for two pieces: one is collected while the other one is written channel
 // by channel; neighbouring channels go together if a piece is as wide as several slots of a row. wr_data is repeated
 // over the row, wr_be tells which bytes count. Depthwise results already lie as in the row and are written as
-// they come. Only bytes inside the map change (spec 3.4). `en`, a register since it reaches far, stops the lanes one cycle
-// after there was no room; the result that comes then waits in a register.
+// they come. Only bytes inside the map change (spec 3.4). `en` stops the lanes while there is no room.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -24,7 +23,7 @@ module kpu_writeback #(
     input  wire                  clk,
     input  wire                  rst,
     input  wire [`PLAN_W-1:0]    layer,
-    output reg                   en,
+    output wire                  en,
     output wire                  idle,        // nothing collected, nothing to write
     // block command
     input  wire                  s_valid,
@@ -99,15 +98,10 @@ module kpu_writeback #(
     reg half, there_half;    // halves of the memories: the one being filled, the one being written
     wire stall_piece = !dwfast && full && there;
     wire stall_row = dwfast && (!busy || wr_hold);
-    reg [LANES*8+6:0] waiting;
-    wire [5:0] c_pos;        // the result that is collected next
-    wire c_line_end;
-    wire [LANES*8-1:0] c_bytes;
-    assign {c_pos, c_line_end, c_bytes} = en ? {r_pos, r_line_end, results} : waiting;
-    wire stalls = stall_piece || stall_row;
-    wire store = (!en || r_valid) && !stalls;
-    wire [5:0] last_column = c_pos | ~(6'h3F << lgp);
-    wire piece_end = store && !dwfast && (c_line_end || &last_column[LGPIECE-1:0]);
+    assign en = !(r_valid && (stall_piece || stall_row));
+    wire store = r_valid && en;
+    wire [5:0] last_column = r_pos | ~(6'h3F << lgp);
+    wire piece_end = store && !dwfast && (r_line_end || &last_column[LGPIECE-1:0]);
 
     // Writing: one step per group of M channels.
     reg [2:0] seg, sub;
@@ -121,7 +115,7 @@ module kpu_writeback #(
     wire some = !left[7] && left[6:0] != 7'd0;
     wire step = busy && !dwfast && there && !wr_hold;
     wire piece_written = step && last_step;
-    wire line_written = dwfast ? store && c_line_end : piece_written && there_end;
+    wire line_written = dwfast ? store && r_line_end : piece_written && there_end;
     wire block_ends = line_written && last_row && last_phase;
     wire move = full && (!there || piece_written);
 
@@ -134,7 +128,7 @@ module kpu_writeback #(
     wire [14:0] next_line = last_row ? next_at : line + {11'd0, orowsw};
 
     // Byte j of the piece of channel g * M + n is in memory j + n * PIECE / M + P * g, modulo PIECE. So the bytes of
-    // the lanes, in the order of column, g and n, go round by c_pos; a step's bytes come back by P * g.
+    // the lanes, in the order of column, g and n, go round by r_pos; a step's bytes come back by P * g.
     reg [PIECE*8-1:0] moved, turned;
     reg [PIECE-1:0] mine;
     reg [PIECE*6-1:0] column;  // of a memory's byte, as from where the step's bytes begin
@@ -153,7 +147,7 @@ module kpu_writeback #(
                 for (v = 0; v <= LGSEGS; v = v + 1) begin
                     if ((w == 0 && v == 0) || (lgm == w[1:0] && lgp == v[1:0])) begin
                         for (k = 0; k < PIECE; k = k + 1) begin
-                            moved[8*k+:8] = c_bytes[8*(k % (1 << v) * (LANES >> v)
+                            moved[8*k+:8] = results[8*(k % (1 << v) * (LANES >> v)
                                 + ((k % (PIECE >> w) >> v << w) + k / (PIECE >> w)) % (LANES >> v))+:8];
                         end
                     end
@@ -161,7 +155,7 @@ module kpu_writeback #(
             end
             for (k = 0; k < PIECE; k = k + 1) mine[k] = (k[5:0] & slot_columns & ~(IN_LANES[5:0] >> lgm)) == 6'd0;
             for (k = LGPIECE - 1; k >= 0; k = k - 1) begin
-                if (c_pos[k]) begin
+                if (r_pos[k]) begin
                     moved = moved << (8 << k) | moved >> (8 * PIECE - (8 << k));
                     mine = mine << (1 << k) | mine >> (PIECE - (1 << k));
                 end
@@ -183,7 +177,7 @@ module kpu_writeback #(
         for (b = 0; b < PIECE; b = b + 1) begin : memory
             (* ram_style = "distributed" *) reg [7:0] bytes [0:2*LANES-1];
             always @(posedge clk) begin
-                if (mine[b]) bytes[{half, c_pos[LGLANES-1:0]}] <= moved[8*b+:8];
+                if (mine[b]) bytes[{half, r_pos[LGLANES-1:0]}] <= moved[8*b+:8];
             end
             assign stored[8*b+:8] = bytes[{there_half, column[6*b+:LGLANES]}];
         end
@@ -195,7 +189,7 @@ module kpu_writeback #(
     reg [3:0] chunks_above, chunk_from, chunks_below, chunk_to, left_mask;
     reg [1:0] chunk, slot, nth;
     reg on;
-    wire [5:0] pos = dwfast ? c_pos : there_pos;
+    wire [5:0] pos = dwfast ? r_pos : there_pos;
     wire [5:0] outside = dwfast ? ~IN_LANES[5:0] : ~IN_PIECE[5:0];
 
     wire load = prep == 2'd2 && (!busy || block_ends);
@@ -222,12 +216,10 @@ module kpu_writeback #(
             prep <= 2'd0;
         end
 
-        en <= (en && !r_valid) || !stalls;
-        if (en) waiting <= {r_pos, r_line_end, results};
         if (piece_end) begin
             half <= !half;
-            full_end <= c_line_end;
-            full_pos <= c_pos;
+            full_end <= r_line_end;
+            full_pos <= r_pos;
         end
         if (move) begin
             there_end <= full_end;
@@ -261,7 +253,7 @@ module kpu_writeback #(
                     & ({16{chunks_below[chunk]}} | ({16{chunk_to[chunk]}} & below));
             end
             wr_row <= at;
-            wr_data <= dwfast ? {PIECE / LANES{c_bytes}} : turned;
+            wr_data <= dwfast ? {PIECE / LANES{results}} : turned;
         end
         if (step) begin
             at <= last_step ? line : next_at;
@@ -293,7 +285,6 @@ module kpu_writeback #(
             phase <= 3'd0;
         end
         if (rst) begin
-            en <= 1'b1;
             prep <= 2'd0;
             busy <= 1'b0;
             half <= 1'b0;

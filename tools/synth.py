@@ -6,7 +6,7 @@
 ``check`` fails on a latch, a signal with several drivers, and on a memory that would end up in flip-flops; it prints
 how many cells every module has before technology mapping. ``fpga`` synthesizes, places and routes, and prints clock
 and resources; its files are in build/synth. A nextpnr-ecp5 on PATH is preferred to the one from PyPI, which is the same
-program in WebAssembly. No tool runs for longer than $MINUTES (240). $SEED chooses another placement.
+program in WebAssembly. No tool runs for longer than $MINUTES (240).
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ BUILD = Path("build/synth")  # relative: the tools see nothing outside the folde
 SOURCES = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "rtl").rglob("*.v"))]
 WHEELS = Path(sysconfig.get_path("scripts"))
 FREQUENCY = 50  # MHz asked for on the ECP5
-SEED = os.environ.get("SEED", "2")  # of the placer
 REPORT_SECONDS = 60  # without a terminal: time between two lines of progress
 console = Console(highlight=False)
 
@@ -128,8 +127,8 @@ def fpga(name: str) -> None:
          ["--um5g-85k", "--package", "CABGA756", "--json", str(netlist), "--freq", str(FREQUENCY),
           "--lpf-allow-unconstrained", "--timing-allow-fail", "--report", str(report),
           # Placed in a third of the time of the usual placer and with wires a quarter shorter; router2 finds no way out
-          # where they lie closest, router1 does. Wires differ by a fifth from seed to seed; see docs/fpga.md.
-          "--placer", "static", "--router", "router1", "--seed", SEED],
+          # where they lie closest, router1 does.
+          "--placer", "static", "--router", "router1"],
          BUILD / f"fpga_{name}_nextpnr.log")
     result = json.loads((ROOT / report).read_text())
     for clock, speed in result["fmax"].items():

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import pairwise
 
 from ..hw.configs import CoreParameters
@@ -28,7 +29,7 @@ MEMORY_LATENCY = 20  # from a burst's address to its first word
 OUTSTANDING = 8      # bursts that the memory accepts before it answers the first
 DECODE = 109         # from a layer's start to the next one's plan: 12 words, checks, search, four divisions
 FETCH = 2            # from the plan to the first burst's address
-LANE_STAGES = 13     # from a partial sum's read to the byte in the write-back
+LANE_STAGES = 12     # from a partial sum's read to the byte in the write-back
 QUEUE = 4            # commands that the sequencer can be ahead of a unit
 LONG_AGO = -10**9
 
@@ -139,13 +140,27 @@ def word_cycles(p: Plan) -> float:
     return max(1.0, (MEMORY_LATENCY + 1) / (OUTSTANDING * p.descriptor.dma_burst_size))
 
 
+@cache
 def unpack_cycles(size: int, wide: bool) -> float:
     """Cycles that ``kpu_unpack`` takes per channel of ``size`` weight bytes, if memory keeps up.
 
-    A group of up to nine weights leaves its buffer in one cycle, in two if they have 16 bits; a word comes in every
-    cycle. The buffer makes up for a channel's last, smaller group.
+    A group of up to nine weights leaves its buffer of 32 bytes in one cycle, in two if they have 16 bits; a word comes
+    in whenever there will be room for it. A channel's last, smaller group lets the buffer fill up.
     """
-    return max(size / 8, -(-size // (9 << wide)) << wide)
+    group, channels = 9 << wide, 32
+    if size % group == 0:
+        return max(size / 8, size // group << wide)
+    cycles = fill = first = 0
+    for _ in range(channels):
+        for left in range(size, 0, -group):
+            need, steps = min(left, group), 1 + wide
+            while steps:
+                steps -= fill >= need
+                fill -= 0 if steps else need
+                fill += 8 if fill <= 24 else 0
+                cycles += 1
+        first = first or cycles
+    return (cycles - first) / (channels - 1)
 
 
 class Parameters:

@@ -32,7 +32,7 @@ class Lane:
     def __init__(self, dut, rng: random.Random):
         self.dut, self.rng = dut, rng
         cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
-        for name in ("en", "valid", "p_we", "seg_we", "pool_max", "pool_sum", "pool_shift", "first12"):
+        for name in ("en", "valid", "p_we", "seg_we", "pool_max", "pool_sum", "pool_shift", "first11"):
             getattr(dut, name).value = 0
 
     async def configure(self, segments: list[Segment], arg_x: int, shr_x: int, norms: list[tuple], constants: list[int],
@@ -73,24 +73,24 @@ class Lane:
         dut, results = self.dut, []
         tokens = deque((bank, value, i == 0, i == len(values) - 1)
                        for bank, values in windows for i, value in enumerate(values))
-        pipe: list[tuple | None] = [None] * 14  # pipe[k]: what enters stage k
+        pipe: list[tuple | None] = [None] * 13  # pipe[k]: what enters stage k
         while tokens or any(pipe):
             enabled = self.rng.random() >= stall
             if pipe[1] is None and tokens and self.rng.random() >= stall:
                 pipe[1] = tokens.popleft()
             dut.en.value = int(enabled)
-            dut.valid.value = sum(1 << k - 1 for k in range(1, 13) if pipe[k])
-            for port, stage in (("bank3", 3), ("bank4", 4), ("bank5", 5)):
+            dut.valid.value = sum(1 << k - 1 for k in range(1, 12) if pipe[k])
+            for port, stage in (("bank2", 2), ("bank3", 3), ("bank4", 4)):
                 getattr(dut, port).value = pipe[stage][0] if pipe[stage] else self.rng.getrandbits(1)
-            dut.first12.value = int(pipe[12][2]) if pipe[12] else self.rng.getrandbits(1)
+            dut.first11.value = int(pipe[11][2]) if pipe[11] else self.rng.getrandbits(1)
             total, xsum = pipe[1][1] if pipe[1] else (self.rng.getrandbits(36), self.rng.getrandbits(22))
             dut.sum.value = total & (1 << 36) - 1
             dut.xsum.value = xsum
             await FallingEdge(dut.clk)
             if enabled:
-                if pipe[13] and pipe[13][3]:
+                if pipe[12] and pipe[12][3]:
                     results.append(int(dut.result.value))
-                pipe = [None, None, *pipe[1:13]]
+                pipe = [None, None, *pipe[1:12]]
             await RisingEdge(dut.clk)
         return results
 

@@ -163,7 +163,7 @@ class Bench(ClockedBench):
         table = self._table_writes(following.table(), 1 - self.table_bank) if following else deque()
         loaded = used = freed = 0
         values: Token | None = None               # of the token before
-        ends: deque[int] = deque([0] * 5)         # whether stages 1 to 5 hold the last token of a set
+        ends: deque[int] = deque([0] * 4)         # whether stages 1 to 4 hold the last token of a set
         for _ in range(cycles or 200 + int(8 * sum(len(s.tokens) + LANES for s in listed) / (1 - self.stall) ** 2)):
             en = rng.random() >= self.stall
             dut.en.value = int(en)
@@ -183,8 +183,8 @@ class Bench(ClockedBench):
                 listed_values = getattr(values, name) if values else [rng.getrandbits(width)] * LANES
                 getattr(dut, name).value = sum(v << width * lane for lane, v in enumerate(listed_values))
             await FallingEdge(dut.clk)
-            assert dut.params_free.value == int(en and ends[4]), "a set is free when its last token leaves stage 5"
-            freed += en and ends[4]
+            assert dut.params_free.value == int(en and ends[3]), "a set is free when its last token leaves stage 4"
+            freed += en and ends[3]
             if dut.r_valid.value == 1 and en:
                 assert results, "there is a result too many"
                 pos, line_end, data = results.popleft()
