@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from openkpu.devices import cocotb_device
 from openkpu.devices.cocotb_device import CocotbDevice
 from openkpu.errors import DeviceError
 from openkpu.golden.layers import random_layer
@@ -50,3 +51,11 @@ def test_what_cannot_work_is_an_error_and_no_hang():
     device.close()
     with pytest.raises(DeviceError, match="closed"):
         device.read64(address("ext_id"))
+
+
+def test_another_environment_builds_its_own_simulator(monkeypatch):
+    """The simulator loads its environment's cocotb, which may be gone by the time another environment uses it."""
+    before = cocotb_device._build_folder("verilator", "tiny")
+    assert cocotb_device._build_folder("verilator", "tiny") == before
+    monkeypatch.setattr("sys.prefix", "/another/environment")
+    assert cocotb_device._build_folder("verilator", "tiny") != before

@@ -197,8 +197,8 @@ def _environment(simulator: str) -> dict[str, str]:
 
 
 def _build_folder(simulator: str, config: str) -> Path:
-    """Where the built simulator is kept, by content of the sources."""
-    digest = hashlib.sha256(repr((simulator, CORES[config])).encode())
+    """Where the built simulator is kept, by content of the sources and by Python environment, whose cocotb it loads."""
+    digest = hashlib.sha256(repr((simulator, CORES[config], sys.prefix)).encode())
     for path in [Path(__file__).with_name("cocotb_server.py"), *sorted(RTL.rglob("*.v*"))]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return cache_folder() / f"cocotb-{digest.hexdigest()[:20]}"
