@@ -1,0 +1,1 @@
+"""Drivers of the design's blocks; each sees only registers and memory."""
