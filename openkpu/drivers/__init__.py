@@ -1,1 +1,1 @@
-"""Drivers of the design's blocks; each sees only registers and memory."""
+"""Drivers of the KPU, the DMA and the flash controller: registers and bus memory of a ``Device``, nothing else."""

@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..devices.base import Device
-from ..devices.dma_driver import DmaDriver
-from ..devices.flash_driver import FlashDriver
+from ..drivers.dma import DmaDriver
+from ..drivers.flash import FlashDriver
 from ..drivers.kpu import ALL_INTERRUPTS, CLEAR, ONLY_CALC_DONE, KpuDriver, cycle_limit
 from ..errors import CapacityError, DeviceError, UsageError
 from ..hw.descriptor import Descriptor
