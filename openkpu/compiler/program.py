@@ -46,7 +46,7 @@ clamp              to ``low``..``high``
 softmax            along ``axis``
 reduce             ``kind``: mean min max sum over ``axes``; the output's shape says whether they are kept
 matmul             (..., M, K) x (K, N) [+ bias (N,)], the second operand a constant or a two-dimensional value
-pool               ``kind`` max or mean of (N, C, H, W), float32 or uint8 (max); ``pads`` ((top, bottom), (left, right));
+pool               ``kind`` max or mean of (N, C, H, W), uint8 or float32; ``pads`` ((top, bottom), (left, right));
                    pixels outside do not count
 conv2d             input, constant weights (O, I/groups, KH, KW), constant bias (O,)
 conv2d_transpose   input, constant weights (I, O/groups, KH, KW), constant bias (O,)

@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..devices.base import Device
-from ..devices.dma_driver import DmaDriver
-from ..devices.flash_driver import FlashDriver
+from ..drivers.dma import DmaDriver
+from ..drivers.flash import FlashDriver
 from ..errors import CapacityError, DeviceError, UsageError
 from ..hw.descriptor import Descriptor
 from ..hw.dma import DESCRIPTOR_BYTES, DmaDescriptor
