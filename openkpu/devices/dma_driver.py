@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ..errors import DeviceError
+from ..hw.device import Device
 from ..hw.dma import DESCRIPTOR_BYTES, DmaDescriptor, chain
 from ..hw.fields import (
     DMA_CHANNEL_BASE,
@@ -14,7 +15,6 @@ from ..hw.fields import (
     DMA_REGS_BASE,
     register,
 )
-from .base import Device
 
 ALL_EVENTS = 0x7F
 # Slowest burst: 128 bytes from flash on one lane at the slowest SPI clock is 261 120 cycles.

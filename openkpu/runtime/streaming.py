@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..devices.base import Device
 from ..devices.dma_driver import DmaDriver
 from ..devices.flash_driver import FlashDriver
 from ..errors import CapacityError, DeviceError, UsageError
 from ..hw.descriptor import Descriptor
+from ..hw.device import Device
 from ..hw.dma import DESCRIPTOR_BYTES, DmaDescriptor
 from ..hw.fields import REGS_BASE, SRAM_BASE, WORDS, register
 from ..kmodel.model import KpuConv, Model

@@ -74,7 +74,7 @@ class Block:
 
 
 def blocks(p: Plan) -> Iterator[Block]:
-    """The blocks of a layer as ``rtl/conv/kpu_seq.v`` walks them."""
+    """The blocks of a layer as ``rtl/control/kpu_seq.v`` walks them."""
     d = p.descriptor
     channels = range(0, d.o_ch_num, p.block)
     areas = []

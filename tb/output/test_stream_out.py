@@ -15,7 +15,7 @@ from cocotbext.axi import AxiStreamBus, AxiStreamSink
 
 from openkpu.hw.fields import ROW_BYTES
 from openkpu.hw.layout import MapLayout, groups_of
-from tb.bench import RTL, SIMULATORS, run_bench
+from tb.bench import SIMULATORS, run_bench
 from tb.registers import pauses
 
 ROWS = 512
@@ -237,6 +237,4 @@ async def reset_in_the_middle_of_a_map_leaves_nothing_behind(dut):
 
 @pytest.mark.parametrize("simulator", SIMULATORS)
 def test_kpu_stream_out(simulator):
-    run_bench(simulator, "kpu_stream_out", "tb.stream_out.test_stream_out",
-              [RTL / "kpu_stream_out.v", RTL / "kpu_sum_of_nine.v", RTL / "kpu_ram.v", RTL / "axi/ram_fifo.v"],
-              parameters={"DEPTH": DEPTH})
+    run_bench(simulator, "kpu_stream_out", "tb.output.test_stream_out", parameters={"DEPTH": DEPTH})

@@ -14,7 +14,7 @@ from cocotb.utils import get_sim_time
 from cocotbext.axi import AxiBurstType, AxiBus, AxiMaster, AxiResp
 
 from openkpu.hw.fields import ROW_BYTES
-from tb.bench import RTL, SIMULATORS, run_bench
+from tb.bench import SIMULATORS, run_bench
 from tb.registers import pauses
 
 ROWS = 100  # no power of two: the last rows of the address space do not exist
@@ -287,6 +287,5 @@ async def reset_in_the_middle_of_bursts_leaves_a_working_memory(dut):
 @pytest.mark.parametrize("wr_bytes", (64, 16))
 @pytest.mark.parametrize("simulator", SIMULATORS)
 def test_kpu_airam(simulator, wr_bytes):
-    run_bench(simulator, "kpu_airam", "tb.airam.test_airam",
-              [RTL / "kpu_airam.v", RTL / "kpu_ram.v", RTL / "axi/axi_burst_next.v"],
+    run_bench(simulator, "kpu_airam", "tb.output.test_airam",
               parameters={"ROWS": ROWS, "WR_BYTES": wr_bytes}, environment={"KPU_WR_BYTES": str(wr_bytes)})

@@ -1,4 +1,4 @@
-"""Fuzzing of the loaders: ``python -m openkpu.kmodel.fuzz --count N --seed S FILE...``
+"""Fuzzing of the loaders: ``python tools/fuzz_kmodel.py --count N --seed S FILE...``
 
 Every file is mutated (bits, words, truncation, splicing, zip contents) and loaded. A load must end in a model or in
 ``ModelError``, within ``--seconds`` of processor time and ``--memory`` bytes beyond what the process has at the start
@@ -25,11 +25,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import ModelError, OpenKPUError
-from .identify import identify
-from .load import load, model_size
-from .model import Model
-from .summary import describe, macs
+from openkpu.errors import ModelError, OpenKPUError
+from openkpu.kmodel.identify import identify
+from openkpu.kmodel.load import load, model_size
+from openkpu.kmodel.model import Model
+from openkpu.kmodel.summary import describe, macs
 
 EVIL = (0, 1, 2, 3, 7, 63, 64, 255, 256, 1023, 1024, 65535, 65536, 2 << 20, 64 << 20, 0x7FFFFFFF, 0x80000000,
         0xFFFFFFF0, 0xFFFFFFFF, 0x7FC00000, 0x7F800000, 0xFF800000)
@@ -185,8 +185,8 @@ def work_of(model: Model) -> int:
 def execute(model: Model, seed: int) -> bool:
     """Run the model on the functional back end; False if that is refused with a documented exception."""
     # Only here: the loaders do not depend on the runtime.
-    from ..devices.functional import FunctionalDevice
-    from ..runtime.session import Session
+    from openkpu.devices.functional import FunctionalDevice
+    from openkpu.runtime.session import Session
 
     rng = np.random.default_rng(seed)
     inputs = [rng.integers(0, 256, s.shape).astype(s.dtype) for s in model.inputs]

@@ -21,7 +21,7 @@ from openkpu.hw.fields import (
     REGISTERS,
     WORDS,
 )
-from tb.bench import RTL, SIMULATORS, run_bench
+from tb.bench import SIMULATORS, run_bench
 from tb.registers import Registers, pauses
 
 CONFIG = dict(PES=64, LANES=32, TILE=1024, AIRAM_ROWS=32768, WEIGHT_BYTES=73728, LAYERS=16)
@@ -460,4 +460,4 @@ async def _finished(dut, core: Core, count: int) -> None:
 
 @pytest.mark.parametrize("simulator", SIMULATORS)
 def test_kpu_regs(simulator):
-    run_bench(simulator, "kpu_regs", "tb.regs.test_regs", [RTL / "kpu_regs.v", RTL / "kpu_ram.v"], parameters=CONFIG)
+    run_bench(simulator, "kpu_regs", "tb.control.test_regs", parameters=CONFIG)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
+from pathlib import Path
 
 import cocotb
 import numpy as np
@@ -14,8 +15,8 @@ from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 from openkpu.golden.layers import make_descriptor
 from openkpu.hw.configs import CoreParameters
 from openkpu.hw.fields import SRAM_BASE
-from openkpu.perf.plan import Plan, plan
-from tb.bench import RTL, SIMULATORS, run_bench
+from openkpu.schedule.plan import Plan, plan
+from tb.bench import SIMULATORS, run_bench
 from tb.plans import fields, pack
 
 # A small weight buffer, so that channels are cut into several pieces.
@@ -218,7 +219,5 @@ async def every_bus_error_is_reported_and_the_layer_ends(dut):
 
 @pytest.mark.parametrize("simulator", SIMULATORS)
 def test_kpu_fetch(simulator):
-    run_bench(simulator, "tb_fetch", "tb.fetch.test_fetch",
-              [RTL.parent / "tb/fetch/tb_fetch.v",
-               *(RTL / f"kpu_{name}.v" for name in ("fetch", "unpack", "queue", "ram", "sum_of_nine"))],
+    run_bench(simulator, "tb_fetch", "tb.params.test_fetch", [Path(__file__).with_name("tb_fetch.v")],
               parameters={"LGPES": 4})

@@ -11,7 +11,7 @@ import pytest
 from cocotb.triggers import FallingEdge, RisingEdge
 
 from openkpu.hw.configs import CORES, CoreParameters
-from tb.bench import CONFIGURATIONS, RTL, run_bench
+from tb.bench import CONFIGURATIONS, run_bench
 from tb.clocked import ClockedBench
 
 CORE = CORES[os.environ.get("KPU_CONFIG", "full")]
@@ -149,5 +149,5 @@ async def bypass_sends_a_constant_and_reads_nothing(dut):
 
 @pytest.mark.parametrize("simulator, name", CONFIGURATIONS)
 def test_kpu_weights(simulator, name):
-    run_bench(simulator, "kpu_weights", "tb.weights.test_weights", [RTL / "conv/kpu_weights.v", RTL / "kpu_ram.v"],
+    run_bench(simulator, "kpu_weights", "tb.params.test_weights",
               parameters=parameters(CORES[name]), environment={"KPU_CONFIG": name})

@@ -10,9 +10,9 @@ from cocotb.triggers import FallingEdge, RisingEdge
 
 from openkpu.golden.layers import make_descriptor
 from openkpu.hw.configs import CORES
-from openkpu.perf.cycles import blocks
-from openkpu.perf.plan import Plan, plan
-from tb.bench import CONFIGURATIONS, RTL, run_bench
+from openkpu.schedule.cycles import blocks
+from openkpu.schedule.plan import Plan, plan
+from tb.bench import CONFIGURATIONS, run_bench
 from tb.clocked import ClockedBench
 from tb.commands import block_command, passes, random_plan
 from tb.plans import PLAN_BITS, fields, pack
@@ -157,6 +157,6 @@ async def reset_in_the_middle_of_a_layer(dut):
 def test_kpu_seq(simulator, name):
     core = CORES[name]
     lgsegs = core.SEGS.bit_length() - 1
-    run_bench(simulator, "kpu_seq", "tb.seq.test_seq", [RTL / "conv/kpu_seq.v"], environment={"KPU_CONFIG": name},
+    run_bench(simulator, "kpu_seq", "tb.control.test_seq", environment={"KPU_CONFIG": name},
               parameters={"LGPES": lgsegs + core.SEGLEN.bit_length() - 1,
                           "LGLANES": lgsegs + core.LPS.bit_length() - 1})

@@ -14,8 +14,8 @@ from openkpu.hw.check import descriptor_errors, error_bits
 from openkpu.hw.configs import CORES
 from openkpu.hw.descriptor import Descriptor, replace
 from openkpu.hw.fields import DESCRIPTOR, WORDS
-from openkpu.perf.plan import plan
-from tb.bench import CONFIGURATIONS, RTL, run_bench
+from openkpu.schedule.plan import plan
+from tb.bench import CONFIGURATIONS, run_bench
 from tb.clocked import ClockedBench
 from tb.plans import fields, unpack
 
@@ -132,7 +132,7 @@ async def random_words_end_in_a_plan_or_an_error(dut):
 @pytest.mark.parametrize("simulator, name", CONFIGURATIONS)
 def test_kpu_decode(simulator, name):
     core = CORES[name]
-    run_bench(simulator, "kpu_decode", "tb.decode.test_decode", [RTL / "kpu_decode.v", RTL / "kpu_divide.v"],
+    run_bench(simulator, "kpu_decode", "tb.control.test_decode",
               parameters={"LGSEGS": core.SEGS.bit_length() - 1, "LGSEGLEN": core.SEGLEN.bit_length() - 1,
                           "DEPTH": core.DEPTH, "AIRAM_ROWS": core.AIRAM_ROWS,
                           "LGWEIGHTS": core.WEIGHT_ENTRIES.bit_length() - 1, "WEIGHT_BYTES": core.WEIGHT_ENTRIES * 9},

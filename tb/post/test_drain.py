@@ -13,9 +13,9 @@ from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 
 from openkpu.golden.layers import make_descriptor
 from openkpu.hw.configs import CORES
-from openkpu.perf.cycles import Block, blocks
-from openkpu.perf.plan import Plan, plan
-from tb.bench import CONFIGURATIONS, RTL, run_bench
+from openkpu.schedule.cycles import Block, blocks
+from openkpu.schedule.plan import Plan, plan
+from tb.bench import CONFIGURATIONS, run_bench
 from tb.commands import column_groups
 from tb.plans import fields, pack
 
@@ -109,6 +109,6 @@ async def blocks_of_random_layers_are_read_in_window_order(dut):
 @pytest.mark.parametrize("simulator, name", CONFIGURATIONS)
 def test_kpu_drain(simulator, name):
     core = CORES[name]
-    run_bench(simulator, "kpu_drain", "tb.drain.test_drain", [RTL / "kpu_drain.v"], environment={"KPU_CONFIG": name},
+    run_bench(simulator, "kpu_drain", "tb.post.test_drain", environment={"KPU_CONFIG": name},
               parameters={"PHASES": core.SEGLEN // core.LPS, "SKEW": core.SEGS,
                           "ADDR_W": core.DEPTH.bit_length() - 1})

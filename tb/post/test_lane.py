@@ -11,7 +11,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
 
 from openkpu.golden.reference import Segment, activate, batch_norm, pool, wrap36
-from tb.bench import RTL, SIMULATORS, run_bench
+from tb.bench import SIMULATORS, run_bench
 
 # pool type: (values of a window, kpu_post's controls)
 POOLS = {0: (1, {}), 1: (4, {"pool_max": 1}), 2: (4, {"pool_sum": 1, "pool_shift": 2}), 3: (16, {"pool_max": 1}),
@@ -145,4 +145,4 @@ async def values_around_every_segment_and_every_tie(dut):
 
 @pytest.mark.parametrize("simulator", SIMULATORS)
 def test_kpu_lane(simulator):
-    run_bench(simulator, "kpu_lane", "tb.lane.test_lane", [RTL / "kpu_lane.v"])
+    run_bench(simulator, "kpu_lane", "tb.post.test_lane")

@@ -12,8 +12,8 @@ from cocotb.triggers import FallingEdge, RisingEdge
 
 from openkpu.golden.layers import make_descriptor
 from openkpu.hw.configs import CORES
-from openkpu.perf.plan import Plan, plan
-from tb.bench import CONFIGURATIONS, RTL, run_bench
+from openkpu.schedule.plan import Plan, plan
+from tb.bench import CONFIGURATIONS, run_bench
 from tb.clocked import ClockedBench
 from tb.commands import ISSUE_FIELDS, Pass, passes, random_plan
 from tb.plans import fields, pack
@@ -225,6 +225,6 @@ async def reset_in_the_middle_of_a_layer(dut):
 @pytest.mark.parametrize("simulator, name", CONFIGURATIONS)
 def test_kpu_issue(simulator, name):
     core = CORES[name]
-    run_bench(simulator, "kpu_issue", "tb.issue.test_issue", [RTL / "conv/kpu_issue.v"],
+    run_bench(simulator, "kpu_issue", "tb.conv.test_issue",
               parameters={"LGLANES": (core.SEGS * core.LPS).bit_length() - 1, "ADDR_W": core.DEPTH.bit_length() - 1},
               environment={"KPU_CONFIG": name})

@@ -14,9 +14,9 @@ from cocotb.triggers import FallingEdge, RisingEdge
 from openkpu.golden.layers import make_descriptor
 from openkpu.hw.configs import CORES
 from openkpu.hw.fields import ROW_BYTES
-from openkpu.perf.cycles import Block, blocks
-from openkpu.perf.plan import Plan, plan
-from tb.bench import CONFIGURATIONS, RTL, run_bench
+from openkpu.schedule.cycles import Block, blocks
+from openkpu.schedule.plan import Plan, plan
+from tb.bench import CONFIGURATIONS, run_bench
 from tb.clocked import ClockedBench
 from tb.plans import fields, pack
 
@@ -185,6 +185,6 @@ async def single_channels_are_written_beside_each_other(dut):
     ("icarus", "fpga", 8), ("icarus", "fpga", 32)])  # as wide as the lanes; two slots of a row in a piece
 def test_kpu_writeback(simulator, name, piece):
     core = CORES[name]
-    run_bench(simulator, "kpu_writeback", "tb.writeback.test_writeback", [RTL / "kpu_writeback.v"],
+    run_bench(simulator, "kpu_writeback", "tb.output.test_writeback",
               parameters={"SEGS": core.SEGS, "SEGLEN": core.SEGLEN, "LPS": core.LPS, "PIECE": piece},
               environment={"KPU_CONFIG": name, "KPU_PIECE": str(piece)})

@@ -11,16 +11,16 @@ import pytest
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 
-from tb.bench import RTL, SIMULATORS, run_bench
+from tb.bench import SIMULATORS, run_bench
 
 PARTS = {
-    "kpu_queue": ({"WIDTH": 11, "LGDEPTH": 2}, ["kpu_queue.v"]),
-    "ram_fifo": ({"WIDTH": 11, "DEPTH": 8}, ["axi/ram_fifo.v", "kpu_ram.v"]),
-    "kpu_ram": ({"WIDTH": 128, "DEPTH": 16, "BYTE_ENABLES": 1}, ["kpu_ram.v"]),
-    "kpu_divide": ({"WIDTH": 12}, ["kpu_divide.v"]),
-    "axi_read_buffer": ({"WORDS": 512, "ID_BITS": 4}, ["axi/axi_read_buffer.v", "axi/ram_fifo.v", "kpu_ram.v"]),
+    "kpu_queue": {"WIDTH": 11, "LGDEPTH": 2},
+    "ram_fifo": {"WIDTH": 11, "DEPTH": 8},
+    "kpu_ram": {"WIDTH": 128, "DEPTH": 16, "BYTE_ENABLES": 1},
+    "kpu_divide": {"WIDTH": 12},
+    "axi_read_buffer": {"WORDS": 512, "ID_BITS": 4},
 }
-PARAMETERS = PARTS[os.environ.get("PART", "kpu_queue")][0]
+PARAMETERS = PARTS[os.environ.get("PART", "kpu_queue")]
 
 
 async def start(dut, *inputs: str) -> random.Random:
@@ -187,6 +187,5 @@ async def axi_read_buffer_lets_only_bursts_through_that_it_has_room_for(dut):
 
 @pytest.mark.parametrize("simulator, part", [(s, part) for s in SIMULATORS for part in PARTS])
 def test_part(simulator, part):
-    parameters, sources = PARTS[part]
-    run_bench(simulator, part, "tb.basics.test_basics", [RTL / source for source in sources], parameters=parameters,
+    run_bench(simulator, part, "tb.lib.test_basics", parameters=PARTS[part],
               environment={"PART": part}, test_filter=f"{part}_")

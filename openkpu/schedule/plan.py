@@ -1,4 +1,4 @@
-"""How the core lays a layer out on its array: the rules of ``rtl/kpu_decode.v``.
+"""How the core lays a layer out on its array: the rules of ``rtl/control/kpu_decode.v``.
 
 A layer is cut into strips of input columns, tiles of window rows, blocks of output channels and passes. A pass is what
 the array does with one set of weights: nine taps (a 3x3 kernel of one input channel, or nine input channels of

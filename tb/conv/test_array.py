@@ -12,7 +12,7 @@ import pytest
 from cocotb.triggers import ClockCycles, FallingEdge, ReadOnly, RisingEdge
 
 from openkpu.hw.configs import CORES
-from tb.bench import CONFIGURATIONS, RTL, run_bench
+from tb.bench import CONFIGURATIONS, run_bench
 from tb.clocked import ClockedBench
 
 CORE = CORES[os.environ.get("KPU_CONFIG", "full")]
@@ -257,8 +257,6 @@ async def kinds_of_layers_alternate_and_a_reset_ends_them(dut):
 @pytest.mark.parametrize("simulator, name", CONFIGURATIONS)
 def test_kpu_array(simulator, name):
     core = CORES[name]
-    run_bench(simulator, "kpu_array", "tb.array.test_array",
-              [*(RTL / f"conv/kpu_{part}.v" for part in ("array", "segment", "pe")), RTL / "kpu_ram.v",
-               RTL / "kpu_sum_of_nine.v"],
+    run_bench(simulator, "kpu_array", "tb.conv.test_array",
               parameters={"SEGS": core.SEGS, "SEGLEN": core.SEGLEN, "LPS": core.LPS, "DEPTH": DEPTH},
               environment={"KPU_CONFIG": name})

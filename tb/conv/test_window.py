@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from pathlib import Path
 
 import cocotb
 import numpy as np
@@ -14,9 +15,9 @@ from openkpu.golden.layers import make_descriptor
 from openkpu.hw.configs import CORES
 from openkpu.hw.descriptor import replace
 from openkpu.hw.fields import ROW_BYTES
-from openkpu.perf.cycles import line_rows
-from openkpu.perf.plan import Plan, plan
-from tb.bench import CONFIGURATIONS, RTL, run_bench
+from openkpu.schedule.cycles import line_rows
+from openkpu.schedule.plan import Plan, plan
+from tb.bench import CONFIGURATIONS, run_bench
 from tb.clocked import ClockedBench
 from tb.commands import FEATURE_FIELDS, Pass, passes
 from tb.plans import fields, pack
@@ -167,7 +168,6 @@ async def stalls_change_nothing(dut):
 @pytest.mark.parametrize("simulator, name", CONFIGURATIONS)
 def test_kpu_window(simulator, name):
     core = CORES[name]
-    run_bench(simulator, "tb_window", "tb.window.test_window",
-              [RTL.parent / "tb/window/tb_window.v", RTL / "conv/kpu_feature_fetch.v", RTL / "conv/kpu_window.v",
-               RTL / "kpu_queue.v"], parameters={"SEGS": core.SEGS, "LANES": core.SEGS * core.LPS},
+    run_bench(simulator, "tb_window", "tb.conv.test_window", [Path(__file__).with_name("tb_window.v")],
+              parameters={"SEGS": core.SEGS, "LANES": core.SEGS * core.LPS},
               environment={"KPU_CONFIG": name})
