@@ -22,7 +22,7 @@ from PIL import Image  # noqa: E402
 
 from openkpu.api import lcd, sensor, session  # noqa: E402
 from openkpu.api import maixpy as kpu  # noqa: E402
-from openkpu.devices.registry import open_device  # noqa: E402
+from openkpu.devices.backends import open_device  # noqa: E402
 
 DEMO = Path(__file__).resolve().parents[1] / "examples" / "demo"
 LIMIT = 0.10

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from ..devices.registry import BACKENDS, open_device
+from ..devices.backends import BACKENDS, open_device
 from ..hw.configs import CORES
 from ..hw.device import Device
 from ..kmodel.model import Layer, Model
