@@ -23,7 +23,7 @@ from PIL import Image  # noqa: E402
 from openkpu.api.board.board import Board, Settings, use_board  # noqa: E402
 from openkpu.api.imaging import lcd, sensor  # noqa: E402
 from openkpu.api.maixpy import kpu  # noqa: E402
-from openkpu.devices.registry import open_device  # noqa: E402
+from openkpu.devices.backends import open_device  # noqa: E402
 
 DEMO = Path(__file__).resolve().parents[1] / "examples" / "demo"
 LIMIT = 0.10

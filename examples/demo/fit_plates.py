@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from openkpu.api.canmv.plates import HEADS, Plates
 from openkpu.api.imaging.image import Image as DeviceImage
-from openkpu.devices.registry import open_device
+from openkpu.devices.backends import open_device
 from openkpu.kmodel import load
 from openkpu.runtime import Session
 

@@ -7,7 +7,7 @@ import numpy as np
 from openkpu.api.board import paths
 from openkpu.api.board.board import current_board
 from openkpu.api.network import Network, where
-from openkpu.devices.flash_driver import MAX_SPI_HZ, FlashDriver
+from openkpu.drivers.flash import MAX_SPI_HZ, FlashDriver
 from openkpu.errors import DeviceError, ModelError
 from openkpu.flash import FLASH_BYTES, describe
 from openkpu.kmodel import Identity, Model, identify, load, model_size

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from openkpu.devices.registry import BACKENDS
+from openkpu.devices.backends import BACKENDS
 from openkpu.errors import OpenKPUError, UsageError
 
 

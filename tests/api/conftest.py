@@ -57,7 +57,7 @@ def shared_file(name: str) -> Path:
 
 def backends() -> list:
     """Back ends to test on; the RTL ones carry the mark ``rtl``."""
-    from openkpu.devices.registry import BACKENDS
+    from openkpu.devices.backends import BACKENDS
 
     found = ["functional"]
     if "rtl" in BACKENDS and importlib.util.find_spec(BACKENDS["rtl"][0]):

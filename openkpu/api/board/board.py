@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from openkpu.api.board.bootkey import BootKey
-from openkpu.devices.registry import WITH_FLASH
+from openkpu.devices.backends import WITH_FLASH
 from openkpu.errors import UsageError
 from openkpu.flash import Flash
 
@@ -41,7 +41,7 @@ class Settings:
     forward3 : "end_layer" or "out_index"
         Meaning of ``KPU.forward``'s third positional argument (section 1.7.1).
     backend : str
-        Name of a back end in ``openkpu.devices.registry``.
+        Name of a back end in ``openkpu.devices.backends``.
     camera : str, path, callable or None
         Source of ``sensor.snapshot`` (see ``openkpu.api.imaging.feed``); None is the synthetic scene.
     frames : int or None
@@ -130,7 +130,7 @@ class Board:
     def device(self):
         """The KPU all models of this board run on, opened at first use."""
         if self._device is None:
-            from openkpu.devices.registry import open_device
+            from openkpu.devices.backends import open_device
 
             self._device = open_device(self.settings.backend)
             if self.settings.backend in WITH_FLASH:
@@ -141,7 +141,7 @@ class Board:
     def flash_controller(self):
         """Driver of the simulated flash controller (``FlashDriver``); None if the back end has none."""
         if self._flash_controller is None and self.settings.backend in WITH_FLASH:
-            from openkpu.devices.flash_driver import FlashDriver
+            from openkpu.drivers.flash import FlashDriver
 
             self._flash_controller = FlashDriver(self.device)
         return self._flash_controller

@@ -8,10 +8,10 @@ from math import prod
 
 import numpy as np
 
-from . import ops_v5 as ops
-from .model import Layer, Tensor
-from .ops_v4 import Window
-from .reader import MAX_DIMENSION, MAX_ELEMENTS, Reader
+from ..model import Layer, Tensor
+from ..reader import MAX_DIMENSION, MAX_ELEMENTS, Reader
+from ..v4.ops import Window
+from . import ops
 from .stackvm import Instruction
 
 Shape = tuple[int, ...]

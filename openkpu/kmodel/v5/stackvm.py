@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from . import ops_v5 as ops
+from . import ops
 
 RELEASES = ("1.0.0-beta1/rc1", "1.0.0-snapshot", "1.0", "1.1", "1.2", "1.3", "1.4-1.5", "1.6-1.7.0", "1.7.1", "1.8-1.9")
 """Compiler releases whose numbering is known, oldest first."""

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import ops_v4 as ops
-from .model import KPU_POOL, Tensor
-from .reader import MAX_DIMENSION, MAX_ELEMENTS, Context, Memory, Reader
+from ..model import KPU_POOL, Tensor
+from ..reader import MAX_DIMENSION, MAX_ELEMENTS, Context, Memory, Reader
+from . import ops
 
 POOLS = ("const", "main", KPU_POOL)
 DTYPES = ("<f4", "u1")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .model import InOut, Layer, Tensor, TwoInOut
+from ..model import InOut, Layer, Tensor, TwoInOut
 
 BINARY_OPS = ("add", "sub", "mul", "div", "min", "max")
 REDUCE_OPS = ("mean", "min", "max", "sum")

@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..hw.descriptor import Descriptor
-from . import ops_v3 as ops
-from .kpu_record import RECORD_BYTES, make_conv, read_record, table_sizes
-from .model import KpuConv, KpuUpload, Layer, Model, TensorSpec
-from .reader import MAX_ELEMENTS, MAX_LAYERS, TRUNCATED, Context, Memory, Reader
-from .shapes import with_map_shapes
+from ...hw.descriptor import Descriptor
+from ..kpu_record import RECORD_BYTES, make_conv, read_record, table_sizes
+from ..model import KpuConv, KpuUpload, Layer, Model, TensorSpec
+from ..reader import MAX_ELEMENTS, MAX_LAYERS, TRUNCATED, Context, Memory, Reader
+from ..shapes import with_map_shapes
+from . import ops
 
 VERSION = "kmodel v3"
 HEADER_BYTES = 28

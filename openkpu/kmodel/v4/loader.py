@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import ops_v4 as ops
-from .kpu_record import make_conv, read_record, table_sizes
-from .model import KPU_POOL, KpuConv, KpuUpload, Layer, Model, Tensor, TensorSpec
-from .reader import MAX_DIMENSION, MAX_ELEMENTS, MAX_LAYERS, TRUNCATED, Context, Memory, Reader
-from .shapes import with_map_shapes
-from .v3 import TAIL_PADDING
-from .v4_body import Body, Range, Shape
+from ..kpu_record import make_conv, read_record, table_sizes
+from ..model import KPU_POOL, KpuConv, KpuUpload, Layer, Model, Tensor, TensorSpec
+from ..reader import MAX_DIMENSION, MAX_ELEMENTS, MAX_LAYERS, TRUNCATED, Context, Memory, Reader
+from ..shapes import with_map_shapes
+from ..v3.loader import TAIL_PADDING
+from . import ops
+from .body import Body, Range, Shape
 
 VERSION = "kmodel v4"
 HEADER_BYTES = 40

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .model import InOut, Layer, Tensor, TwoInOut
-from .ops_v4 import Clamp, Window
+from ..model import InOut, Layer, Tensor, TwoInOut
+from ..v4.ops import Clamp, Window
 
 BINARY_OPS = ("add", "sub", "mul", "div", "min", "max", "pow", "floor_div", "floor_mod", "bitwise_and", "bitwise_or",
               "bitwise_xor", "logical_and", "logical_or", "logical_xor")

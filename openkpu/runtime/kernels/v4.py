@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..errors import ModelError
-from ..kmodel import ops_v4 as v4
-from ..kmodel import ops_v5 as v5
-from .ops import conv, elementwise, nnil, quantize, reduce, shape
-from .registry import CHIP_KERNELS, kernel
+from ...errors import ModelError
+from ...kmodel.v4 import ops as v4
+from ...kmodel.v5 import ops as v5
+from ..ops import conv, elementwise, nnil, quantize, reduce, shape
+from .table import CHIP_KERNELS, kernel
 
 
 def window_args(window: v4.Window) -> tuple:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .model import InOut, Layer, Tensor, TwoInOut
+from ..model import InOut, Layer, Tensor, TwoInOut
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

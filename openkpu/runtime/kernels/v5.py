@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..errors import ModelError
-from ..kmodel import ops_v5 as v5
-from .kernels_v4 import window_args
-from .ops import conv, elementwise, quantize, reduce, shape
-from .ops.rounding import saturate
-from .registry import CHIP_KERNELS, kernel
+from ...errors import ModelError
+from ...kmodel.v5 import ops as v5
+from ..ops import conv, elementwise, quantize, reduce, shape
+from ..ops.rounding import saturate
+from .table import CHIP_KERNELS, kernel
+from .v4 import window_args
 
 
 @kernel(v5.Broadcast)

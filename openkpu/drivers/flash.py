@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..devices.base import Device
 from ..errors import DeviceError
 from ..hw.fields import (
     FLASH_OPS,
@@ -13,7 +14,6 @@ from ..hw.fields import (
     FLASH_WINDOW_BASE,
     register,
 )
-from .base import Device
 
 CHIP_CLOCK_HZ = 400_000_000  # the K210's KPU clock, to which SPI clocks refer
 MAX_SPI_HZ = 80_000_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from ..devices.base import Device
 from ..errors import DeviceError
 from ..hw.dma import DESCRIPTOR_BYTES, DmaDescriptor, chain
 from ..hw.fields import (
@@ -14,7 +15,6 @@ from ..hw.fields import (
     DMA_REGS_BASE,
     register,
 )
-from .base import Device
 
 ALL_EVENTS = 0x7F
 # Slowest burst: 128 bytes from flash on one lane at the slowest SPI clock is 261 120 cycles.

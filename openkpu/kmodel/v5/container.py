@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .reader import MAX_ELEMENTS, TRUNCATED, Context, Reader
+from ..reader import MAX_ELEMENTS, TRUNCATED, Context, Reader
+from ..v3.loader import TAIL_PADDING
 from .stackvm import DTYPES
-from .v3 import TAIL_PADDING
 
 VERSION = "kmodel v5"
 HEADER_BYTES = 32

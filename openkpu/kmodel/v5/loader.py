@@ -11,13 +11,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import ModelError
-from . import ops_v5 as ops
-from .kpu_record import make_conv, read_record, table_sizes
-from .model import KpuDownload, KpuUpload, Layer, Model, Tensor, TensorSpec
-from .reader import MAX_LAYERS, Context, Memory, Reader
-from .stackvm import RELEASES, Address, CallTensor, Instruction, Mismatch, decode
-from .v5_container import (
+from ...errors import ModelError
+from ..kpu_record import make_conv, read_record, table_sizes
+from ..model import KpuDownload, KpuUpload, Layer, Model, Tensor, TensorSpec
+from ..reader import MAX_LAYERS, Context, Memory, Reader
+from . import ops
+from .builders import BUILDERS, Frame
+from .container import (
     ADVICE,
     DATA,
     INPUT,
@@ -35,7 +35,7 @@ from .v5_container import (
     read_container,
     read_range,
 )
-from .v5_functions import BUILDERS, Frame
+from .stackvm import RELEASES, Address, CallTensor, Instruction, Mismatch, decode
 
 __all__ = ["VERSION", "load", "measure"]
 
