@@ -8,6 +8,7 @@ from soc_board import open_board
 
 from openkpu.api.errors import KPULoadError
 from openkpu.api.maixpy import kpu
+from openkpu.devices import backends
 
 from .conftest import demo_image
 
