@@ -10,7 +10,9 @@ import numpy as np
 from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageOps, UnidentifiedImageError
 
-from openkpu.api import affine, font, paths, pixels, session
+from openkpu.api.board import paths
+from openkpu.api.board.board import current_board
+from openkpu.api.imaging import affine, font, pixels
 
 GRAYSCALE = 4
 RGB565 = 2
@@ -192,7 +194,7 @@ class Image:
         if w < 1 or h < 1:
             raise ValueError(f"resize to {w}x{h}: both sides must be at least 1")
         method = pixels.resize_gray if self._gray else pixels.resize565
-        return Image.from_pixels(method(self.pixels, w, h, strict=session.current().strict))
+        return Image.from_pixels(method(self.pixels, w, h, strict=current_board().strict))
 
     def cut(self, x: int, y: int, w: int, h: int) -> Image:
         """New w x h image without AI plane; parts outside this image are black."""
@@ -386,7 +388,7 @@ class Image:
         """Pixels of ``other`` in this image's format; strict mode stores the raw values as the firmware does."""
         if other._gray == self._gray:
             return other.pixels
-        if session.current().strict:
+        if current_board().strict:
             return other.pixels.astype(self.pixels.dtype)
         return (other.to_grayscale if self._gray else other.to_rgb565)(copy=True).pixels
 

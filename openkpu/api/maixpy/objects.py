@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from openkpu.api.fmap import kpu_fmap
+from openkpu.api.maixpy.fmap import kpu_fmap
 from openkpu.api.network import Network
 from openkpu.yolo2 import Box
 

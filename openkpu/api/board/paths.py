@@ -8,14 +8,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from openkpu.api import session
+from openkpu.api.board.board import current_board
 
 _OS_FUNCTIONS = ("listdir", "chdir", "stat", "remove", "unlink", "rename", "mkdir", "rmdir", "scandir", "open")
 
 
 def device_folder(prefix: str) -> Path:
     """Host folder behind "/sd" or "/flash": the chosen one, else ``./sd`` or ``./flash``, else the working folder."""
-    settings = session.current().settings
+    settings = current_board().settings
     chosen = settings.sd if prefix == "/sd" else settings.fs
     return Path(chosen) if chosen is not None else default_folder(prefix, Path("."))
 

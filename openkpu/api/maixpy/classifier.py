@@ -13,7 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from openkpu.api import paths
+from openkpu.api.board import paths
+from openkpu.api.maixpy.forward import forward
+from openkpu.api.maixpy.objects import kpu_net
 
 _ROUNDS = 100
 
@@ -34,8 +36,6 @@ class classifier:  # noqa: N801 - the firmware's type name
     """
 
     def __init__(self, model=None, class_num=None, sample_num=None, fea_len=0):
-        from openkpu.api.objects import kpu_net
-
         if not isinstance(model, kpu_net):
             raise ValueError("classifier(model, class_num, sample_num, fea_len=0): model must be a kpu_net")
         if class_num is None or sample_num is None or class_num < 1 or sample_num < 0 or fea_len < 0:
@@ -48,9 +48,7 @@ class classifier:  # noqa: N801 - the firmware's type name
         self._prototypes: np.ndarray | None = None
 
     def _feature(self, img) -> np.ndarray:
-        from openkpu.api import maixpy
-
-        feature = np.asarray(maixpy.forward(self._model, img, out_index=0)[:], np.float32)
+        feature = np.asarray(forward(self._model, img, out_index=0)[:], np.float32)
         if self._length > len(feature):
             raise ValueError(f"fea_len is {self._length}, but the model gives {len(feature)} numbers")
         return feature[:self._length] if self._length else feature

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from openkpu.api import session
+from openkpu.api.board.board import CHIP_CLOCK_HZ, current_board
 
 
 class utils:
@@ -11,7 +11,7 @@ class utils:
     @staticmethod
     def gc_heap_size(size: int | None = None) -> int:
         """Set (for the memory figures only) and return the Python heap's size, bytes."""
-        board = session.current()
+        board = current_board()
         if size is not None:
             if int(size) < 1:
                 raise ValueError(f"gc heap size {size} must be positive")
@@ -21,12 +21,13 @@ class utils:
     @staticmethod
     def heap_free() -> int:
         """Free system heap, bytes: the budget minus what live models hold."""
-        return session.SYSTEM_HEAP_BYTES - session.current().held_bytes()
+        board = current_board()
+        return board.system_heap_bytes - board.held_bytes()
 
     @staticmethod
     def flash_read(offset: int, size: int) -> bytes:
         """``size`` bytes of the flash image at ``offset``."""
-        return session.current().flash.read(int(offset), int(size))
+        return current_board().flash.read(int(offset), int(size))
 
 
 class freq:
@@ -47,12 +48,12 @@ class freq:
     @staticmethod
     def get_cpu() -> int:
         """400 MHz."""
-        return session.CHIP_CLOCK_HZ // 1_000_000
+        return CHIP_CLOCK_HZ // 1_000_000
 
     @staticmethod
     def get_kpu() -> int:
         """400 MHz."""
-        return session.CHIP_CLOCK_HZ // 1_000_000
+        return CHIP_CLOCK_HZ // 1_000_000
 
     @staticmethod
     def get() -> tuple[int, int]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from openkpu.api import loading, paths
+from openkpu.api import loading
+from openkpu.api.board import paths
 from openkpu.api.errors import KPUModelError
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as PillowImage
 
-from openkpu.api import font, image, pixels, session
+from openkpu.api.board.board import Board, current_board
+from openkpu.api.imaging import font, image, pixels
 
 BLACK, NAVY, DARKGREEN, DARKCYAN = 0x0000, 0x0F00, 0xE003, 0xEF03
 MAROON, PURPLE, OLIVE, LIGHTGREY = 0x0078, 0x0F78, 0xE07B, 0x18C6
@@ -21,7 +22,7 @@ YX_RGDU, YX_LRUD, XY_RLUD, XY_LRUD = 0x20, 0xA0, 0x40, 0x00
 class _Screen:
     """The panel's pixels in the script's orientation; the written picture is the panel as it is mounted."""
 
-    def __init__(self, owner: session.Session, kind: int, size: tuple[int, int], color):
+    def __init__(self, owner: Board, kind: int, size: tuple[int, int], color):
         self.owner, self.kind, self.size = owner, kind, size
         self.rotation, self.mirrored, self.frequency = 0, False, 20_000_000
         self.frame = -1
@@ -63,7 +64,7 @@ class _Screen:
             picture.save(folder / f"frame_{number:06d}.png", compress_level=1)
         if settings.window:
             if self.window is None:
-                from openkpu.api.window import Window
+                from openkpu.api.imaging.window import Window
 
                 self.window = Window(self.owner)
             self.window.show(picture)
@@ -81,7 +82,7 @@ _screen: _Screen | None = None
 
 
 def _initialised() -> _Screen:
-    if _screen is None or _screen.owner is not session.current():
+    if _screen is None or _screen.owner is not current_board():
         raise ValueError("not init -- call lcd.init() first")
     return _screen
 
@@ -89,7 +90,7 @@ def _initialised() -> _Screen:
 def init(type=1, freq=20_000_000, color=BLACK, width=320, height=240, invert=0, **other) -> None:
     """Clear the screen to ``color``. ``type=0``: no display, nothing is written. Other keywords have no effect."""
     global _screen
-    board = session.current()
+    board = current_board()
     before = -1
     if _screen is not None and _screen.owner is board:
         before = _screen.frame
@@ -110,17 +111,17 @@ def deinit() -> None:
 
 def width() -> int:
     """Columns in the script's orientation; 0 before ``init``."""
-    return _screen.canvas.width() if _screen is not None and _screen.owner is session.current() else 0
+    return _screen.canvas.width() if _screen is not None and _screen.owner is current_board() else 0
 
 
 def height() -> int:
     """Rows in the script's orientation; 0 before ``init``."""
-    return _screen.canvas.height() if _screen is not None and _screen.owner is session.current() else 0
+    return _screen.canvas.height() if _screen is not None and _screen.owner is current_board() else 0
 
 
 def type() -> int:
     """The ``type`` given to ``init``; 0 before."""
-    return _screen.kind if _screen is not None and _screen.owner is session.current() else 0
+    return _screen.kind if _screen is not None and _screen.owner is current_board() else 0
 
 
 def freq(frequency=None) -> int:

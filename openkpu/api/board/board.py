@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from openkpu.api.bootkey import BootKey
+from openkpu.api.board.bootkey import BootKey
 from openkpu.devices.backends import WITH_FLASH
 from openkpu.errors import UsageError
 from openkpu.flash import Flash
@@ -43,7 +43,7 @@ class Settings:
     backend : str
         Name of a back end in ``openkpu.devices.backends``.
     camera : str, path, callable or None
-        Source of ``sensor.snapshot`` (see ``openkpu.api.feed``); None is the synthetic scene.
+        Source of ``sensor.snapshot`` (see ``openkpu.api.imaging.feed``); None is the synthetic scene.
     frames : int or None
         Stop after that many frames; the feed is repeated as needed. None: stop at the end of the feed.
     scaling : "stretch", "fit" or "crop"
@@ -95,7 +95,7 @@ class Counters:
 
 
 @dataclass
-class Session:
+class Board:
     """Settings, flash, screen, camera and live models of one simulated board."""
 
     settings: Settings = field(default_factory=Settings)
@@ -117,6 +117,7 @@ class Session:
         self._frame = -1
         self.on_swallowed_exit: Callable[[], None] | None = None
         self.gc_heap_bytes = GC_HEAP_BYTES
+        self.system_heap_bytes = SYSTEM_HEAP_BYTES
         self.boot_key = BootKey(self.settings.keys, lambda: self.microseconds() // 1000)
         self.closers: list = []
 
@@ -127,7 +128,7 @@ class Session:
 
     @property
     def device(self):
-        """The KPU all models of this session run on, opened at first use."""
+        """The KPU all models of this board run on, opened at first use."""
         if self._device is None:
             from openkpu.devices.backends import open_device
 
@@ -152,7 +153,7 @@ class Session:
             print(f"openkpu: {message}", file=sys.stderr)
 
     def microseconds(self) -> int:
-        """Time since the session began, by the chosen clock."""
+        """Time since the board was made, by the chosen clock."""
         if self.settings.clock == "chip":
             return (self.counters.cycles or 0) * 1_000_000 // CHIP_CLOCK_HZ
         return int((time.monotonic() - self._start) * 1_000_000)
@@ -229,7 +230,7 @@ class Session:
             self._device = self._flash_controller = None
 
 
-_current: Session | None = None
+_current: Board | None = None
 
 
 @atexit.register
@@ -238,25 +239,25 @@ def _close_current() -> None:
         _current.close()
 
 
-def current() -> Session:
-    """The session in use; the first call makes one from the environment."""
+def current_board() -> Board:
+    """The board in use; the first call makes one from the environment."""
     global _current
     if _current is None:
         _current = from_environment(os.environ)
     return _current
 
 
-def use(session: Session) -> Session:
-    """Make ``session`` the current one; the former one is closed."""
+def use_board(board: Board) -> Board:
+    """Make ``board`` the current one; the former one is closed."""
     global _current
-    if _current is not None and _current is not session:
+    if _current is not None and _current is not board:
         _current.close()
-    _current = session
-    return session
+    _current = board
+    return board
 
 
-def from_environment(environment) -> Session:
-    """Session with the settings of ``K210_*`` variables; unset ones keep their defaults."""
+def from_environment(environment) -> Board:
+    """Board with the settings of ``K210_*`` variables; unset ones keep their defaults."""
     settings = Settings(
         compat=environment.get("K210_COMPAT", "friendly"),
         forward3=environment.get("K210_FORWARD3", "end_layer"),
@@ -268,7 +269,7 @@ def from_environment(environment) -> Session:
     flash = Flash()
     for item in filter(None, environment.get("K210_FLASH", "").split(os.pathsep)):
         flash.burn_argument(item)
-    return Session(settings, flash)
+    return Board(settings, flash)
 
 
 def _path(text: str | None) -> Path | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from openkpu.api.canmv_files import flash_part, read_model_file
+from openkpu.api.canmv.files import flash_part, read_model_file
 from openkpu.api.errors import KPUArgumentError, KPUModelError, KPURunError
 
 HEADS = (31, 24, 34, 34, 34, 34, 34)

@@ -8,7 +8,7 @@ import time
 import traceback
 import tracemalloc
 
-from openkpu.api import session
+from openkpu.api.board.board import CHIP_CLOCK_HZ, current_board
 
 _TICKS_PERIOD = 1 << 30
 _FPS_WINDOW_MS = 2000
@@ -43,7 +43,7 @@ class Clock:
 
 
 def _milliseconds() -> float:
-    return session.current().microseconds() / 1000
+    return current_board().microseconds() / 1000
 
 
 def clock() -> Clock:
@@ -53,17 +53,17 @@ def clock() -> Clock:
 
 def ticks_ms() -> int:
     """Milliseconds, modulo 2^30."""
-    return session.current().microseconds() // 1000 % _TICKS_PERIOD
+    return current_board().microseconds() // 1000 % _TICKS_PERIOD
 
 
 def ticks_us() -> int:
     """Microseconds, modulo 2^30."""
-    return session.current().microseconds() % _TICKS_PERIOD
+    return current_board().microseconds() % _TICKS_PERIOD
 
 
 def ticks_cpu() -> int:
     """Clock cycles at 400 MHz, modulo 2^30."""
-    return session.current().microseconds() * (session.CHIP_CLOCK_HZ // 1_000_000) % _TICKS_PERIOD
+    return current_board().microseconds() * (CHIP_CLOCK_HZ // 1_000_000) % _TICKS_PERIOD
 
 
 def ticks() -> int:
@@ -84,24 +84,24 @@ def ticks_diff(a: int, b: int) -> int:
 
 def sleep_ms(milliseconds) -> None:
     """Sleep, unless sleeping is switched off (``--no-sleep``)."""
-    session.current().sleep(milliseconds / 1000)
+    current_board().sleep(milliseconds / 1000)
 
 
 def sleep_us(microseconds) -> None:
     """Sleep, unless sleeping is switched off (``--no-sleep``)."""
-    session.current().sleep(microseconds / 1_000_000)
+    current_board().sleep(microseconds / 1_000_000)
 
 
 def mem_free() -> int:
     """Bytes free in a Python heap of the configured size, at least 0."""
-    return max(0, session.current().gc_heap_bytes - mem_alloc())
+    return max(0, current_board().gc_heap_bytes - mem_alloc())
 
 
 def mem_alloc() -> int:
     """Bytes in use: what ``tracemalloc`` traces, else an estimate of 16 bytes per young object."""
     if tracemalloc.is_tracing():
         return tracemalloc.get_traced_memory()[0]
-    return min(session.current().gc_heap_bytes, 16 * sum(gc.get_count()))
+    return min(current_board().gc_heap_bytes, 16 * sum(gc.get_count()))
 
 
 def threshold(amount: int | None = None) -> int:

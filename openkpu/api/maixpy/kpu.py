@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import gc
 import operator
-from collections.abc import Sequence
 
 import numpy as np
 
 from openkpu.api import features as arithmetic
-from openkpu.api import image, loading, session
-from openkpu.api.classifier import classifier
-from openkpu.api.errors import CODES, KPUArgumentError, KPUImageError, KPULoadError, KPURunError
-from openkpu.api.fmap import kpu_fmap
-from openkpu.api.netinfo import NOT_DUMPED, TYPE_NUMBERS, TYPECODES, kpu_netinfo_find
-from openkpu.api.network import Network, Streaming, ai_planes, image_problem
+from openkpu.api import loading
+from openkpu.api.board.board import current_board
+from openkpu.api.errors import CODES, KPUArgumentError, KPULoadError, KPURunError
+from openkpu.api.imaging import image
+from openkpu.api.maixpy.classifier import classifier
+from openkpu.api.maixpy.fmap import kpu_fmap
+from openkpu.api.maixpy.forward import (
+    checked_output,
+    forward,
+    image_planes,
+    is_int,
+    is_net,
+    network_of,
+    output_map,
+    output_shape,
+    refuse_undumpable,
+    require_outputs,
+    sequence,
+)
+from openkpu.api.maixpy.netinfo import kpu_netinfo_find
+from openkpu.api.maixpy.objects import kpu_net, kpu_yolo2, kpu_yolo2_find
+from openkpu.api.network import Network, Streaming
 from openkpu.api.network import where as place
-from openkpu.api.objects import kpu_net, kpu_yolo2, kpu_yolo2_find
-from openkpu.kmodel.model import KpuConv
 from openkpu.yolo2 import BOX_ENTRIES, region_layer
 
 __all__ = ["classifier", "deinit", "face_compare", "face_encode", "fmap", "fmap_free", "forward", "get_output",
@@ -48,7 +61,7 @@ def load(offset_or_path=None, *ignored, offset=None, file_path=None, **ignored_k
                 raise KPULoadError("[MAIXPY]kpu: model format don't match, only supply .kmodel ", code=2001,
                                    source=source, hint=f"the name {source!r} must contain .kmodel")
             data = loading.read_path(source)
-        elif _is_int(source):
+        elif is_int(source):
             source = _checked_address(source)
             data = loading.read_flash(source)
         else:
@@ -64,12 +77,12 @@ def load_flash(model_addr, is_dual_buf, batch_size, spi_speed, *ignored, **ignor
     Prints the SPI clock. A model loaded so holds only its main memory and its buffers in RAM.
     """
     values = (model_addr, is_dual_buf, batch_size, spi_speed)
-    if not all(_is_int(v) for v in values):
+    if not all(is_int(v) for v in values):
         raise ValueError("[MAIXPY]kpu: load_flash arg format error: task=kpu.load_flash(flash_addr, is_dual_buf, "
                          "batch_size, spi_speed)")
     address, dual, batch, speed = (operator.index(v) for v in values)
     address = _checked_address(address)
-    if not session.current().strict:
+    if not current_board().strict:
         _check_streaming(dual, batch, speed)
     try:
         obtained = loading.spi_clock(speed)
@@ -110,14 +123,14 @@ def init_yolo2(kpu_net, threshold=None, nms_value=None, anchor_number=None, anch
                         ("anchor", anchor)):
         if value is None:
             raise TypeError(f"init_yolo2 needs kpu_net, threshold, nms_value, anchor_num and anchor; {name} is missing")
-    network = _network(kpu_net)
+    network = network_of(kpu_net)
     for name, value, text in (("threshold", threshold, "threshold"), ("nms_value", nms_value, "nms_value")):
         if not 0 <= value <= 1:
             raise KPUArgumentError(f"[MAIXPY]kpu: {text} only support 0 to 1", argument=name, hint=f"{name} is {value}")
-    if not _is_int(anchor_number) or anchor_number <= 0:
+    if not is_int(anchor_number) or anchor_number <= 0:
         raise KPUArgumentError("[MAIXPY]kpu: anchor_number should > 0", argument="anchor_number",
                                hint=f"it is {anchor_number!r}; use len(anchors) // 2")
-    anchors = [float(v) for v in _sequence(anchor, "anchor")]
+    anchors = [float(v) for v in sequence(anchor, "anchor")]
     if len(anchors) != 2 * anchor_number:
         raise KPUArgumentError(f"requested length {2 * anchor_number} but object has length {len(anchors)}",
                                argument="anchor", hint=f"{anchor_number} anchors need {2 * anchor_number} numbers")
@@ -140,15 +153,15 @@ def _check_anchor_count(network: Network, anchors: int) -> None:
 def run_yolo2(kpu_net, image_t=None, *ignored, image=None, **ignored_keywords) -> list[kpu_yolo2_find] | None:
     """Detect objects (section 1.6): a list in box order, or None if there is none."""
     image_t = image if image_t is None else image_t
-    network = _network(kpu_net)
+    network = network_of(kpu_net)
     yolo = kpu_net._yolo
     if yolo is None:
         raise KPUArgumentError("[MAIXPY]kpu: region_layer_init err!\r\n", argument="kpu_net",
                                hint="init_yolo2 is missing: call kpu.init_yolo2(net, threshold, nms_value, anchor_num, "
                                     "anchor) after load")
-    planes = _image_planes(network, image_t)
-    _require_outputs(kpu_net)
-    width, height, channels = _output_shape(kpu_net, 0) or _region_error(kpu_net)
+    planes = image_planes(network, image_t)
+    require_outputs(kpu_net)
+    width, height, channels = output_shape(kpu_net, 0) or _region_error(kpu_net)
     anchors = yolo.anchor_number()
     classes = channels // (5 if network.board.strict else anchors) - BOX_ENTRIES
     if classes < 1 or anchors * (BOX_ENTRIES + classes) != channels:
@@ -166,118 +179,8 @@ def _region_error(net: kpu_net):
     network, yolo = net._network, net._yolo
     raise KPUArgumentError(
         "[MAIXPY]kpu: region_layer_init err!\r\n", argument="kpu_net",
-        hint=f"output 0 of the model from {place(network.source)} has the shape (w, h, ch) {_output_shape(net, 0)}, "
+        hint=f"output 0 of the model from {place(network.source)} has the shape (w, h, ch) {output_shape(net, 0)}, "
              f"which is no YOLO v2 map of {yolo.anchor_number()} anchors times 5 + classes")
-
-
-def forward(kpu_net, img, *layer, out_index=None, end_layer=None, dma=-1, **ignored_keywords) -> kpu_fmap:
-    """Run a net and return one map (section 1.7).
-
-    ``forward(net, img)`` gives output 0; ``forward(net, img, k)`` computes layers 0...k and gives the map of layer k
-    (with ``K210_FORWARD3=out_index``: output k); ``out_index=`` gives that output.
-
-    Parameters
-    ----------
-    img : ``image.Image`` with AI plane, or a sequence of numbers for a model without image input.
-    """
-    network = _network(kpu_net)
-    if layer and layer[0] is not None:
-        if end_layer is not None or out_index is not None:
-            raise TypeError("forward takes one of end_layer and out_index, not both")
-        if network.board.settings.forward3 == "end_layer":
-            end_layer = layer[0]
-        else:
-            out_index = layer[0]
-    if end_layer is not None and out_index is not None:
-        raise TypeError("forward takes one of end_layer and out_index, not both")
-    if end_layer is None and out_index is None and kpu_net._layers:
-        end_layer = kpu_net._layers - 1
-    if end_layer is not None:
-        end_layer = _checked_layer(network, end_layer, "end_layer")
-        _refuse_undumpable(network, end_layer, KPURunError)
-    else:
-        out_index = _checked_output(network, out_index or 0, "sipeed_kpu_get_output err")
-        _require_outputs(kpu_net)
-    if isinstance(img, image.Image):
-        planes = _image_planes(network, img)
-        network.run_image(planes, end_layer)
-    elif _is_sequence(img):
-        network.run_values(img, end_layer)
-    else:
-        raise ValueError(f"input not support -- forward takes an image.Image or numbers, not {type(img).__name__}")
-    kpu_net._last = None if end_layer is None else _layer_map(network, end_layer)
-    return _output_map(kpu_net, out_index) if end_layer is None else _layer_map(network, end_layer)
-
-
-def _checked_layer(network: Network, layer, argument: str) -> int:
-    count = len(network.model.layers)
-    if not _is_int(layer) or not 0 <= layer < count:
-        raise KPUArgumentError(f"[MAIXPY]kpu: {argument} is {layer!r}", argument=argument,
-                               hint=f"the model has the layers 0 to {count - 1}")
-    return operator.index(layer)
-
-
-def _refuse_undumpable(network: Network, index: int, error: type) -> None:
-    layer = network.model.layers[index]
-    kind = TYPE_NUMBERS.get(layer.name)
-    if network.model.version == 3 and kind in NOT_DUMPED:
-        line = f"{NOT_DUMPED[kind].removeprefix('KL_')}"
-        text = f"KL_{line} not support output to mainbuf!"
-        print(text)
-        hint = f"layer {index} is a {layer.name}, whose result cannot be read; choose another layer"
-        if error is KPURunError:
-            raise KPURunError(text, code=2014, source=network.source, hint=hint)
-        raise KPUArgumentError(text, argument="n", hint=hint)
-
-
-def _checked_output(network: Network, index, text: str) -> int:
-    count = len(network.model.outputs)
-    if not _is_int(index) or not 0 <= index < count:
-        raise KPURunError(text, code=2011, source=network.source,
-                          hint=f"output {index} does not exist: the model has the outputs 0 to {count - 1}")
-    return operator.index(index)
-
-
-def _layer_map(network: Network, index: int) -> kpu_fmap:
-    data = network.layer_output(index)
-    layer = network.model.layers[index]
-    if isinstance(layer, KpuConv):
-        return kpu_fmap(data[0], index)
-    return _flat_map(network, data, index, TYPECODES.get(TYPE_NUMBERS.get(layer.name), ""))
-
-
-def _flat_map(network: Network, data: np.ndarray, index: int, typecode: str) -> kpu_fmap:
-    kind = np.uint8 if typecode == "B" or (not typecode and data.dtype == np.uint8) else np.float32
-    flat = data.reshape(1, 1, -1).astype(kind)
-    return kpu_fmap(flat, index, flat.nbytes if network.board.strict else None)
-
-
-def _output_map(net: kpu_net, index: int) -> kpu_fmap:
-    network = net._network
-    data = network.outputs[index]
-    last = len(network.model.layers) - 1
-    shape = _output_shape(net, index) if network.model.version != 3 else None
-    if shape is None:
-        return _flat_map(network, data, last, "f")
-    width, height, channels = shape
-    return kpu_fmap(data.astype(np.float32).reshape(channels, height, width), last)
-
-
-def _output_shape(net: kpu_net, index: int) -> tuple[int, int, int] | None:
-    return net._shapes.get(index) or net._network.output_shape(index)
-
-
-def _require_outputs(net: kpu_net) -> None:
-    network = net._network
-    if network.model.version == 3:
-        return
-    for index, spec in enumerate(network.model.outputs):
-        known = net._shapes.get(index) if network.board.strict else _output_shape(net, index)
-        if known is None:
-            raise KPURunError(CODES[2013][1], code=2013, source=network.source,
-                              hint=f"output {index} has {spec.tensor.count} numbers; call kpu.set_outputs(net, "
-                                   f"{index}, width, height, channel) with that product, for a flat output (1, 1, "
-                                   f"{spec.tensor.count})")
 
 
 def fmap(fmap, channel) -> image.Image:
@@ -287,12 +190,12 @@ def fmap(fmap, channel) -> image.Image:
     if fmap.typecode() != "B":
         raise KPUArgumentError("[MAIXPY]kpu: can't convet float fmap yet\r\n", argument="fmap",
                                hint="this layer gives floats; choose a convolution layer in forward()")
-    if not _is_int(channel) or not 0 <= channel < fmap.ch():
+    if not is_int(channel) or not 0 <= channel < fmap.ch():
         raise KPUArgumentError(f"[MAIXPY]kpu: ch err,input 0~{fmap.ch()}\r\n", argument="channel",
                                hint=f"channel is {channel!r}; the map has the channels 0 to {fmap.ch() - 1}")
     values = np.asarray(fmap)[operator.index(channel)]
     picture = image.Image.from_pixels(values)
-    if session.current().strict:
+    if current_board().strict:
         picture.pixels = values
     return picture
 
@@ -301,13 +204,13 @@ def fmap_free(fmap) -> None:
     """Drop a map's data; later use raises ``ValueError``, twice is harmless. Strict mode: no effect (section 1.9)."""
     if not isinstance(fmap, kpu_fmap):
         raise TypeError(f"fmap_free needs a kpu_fmap, not {type(fmap).__name__}")
-    if not session.current().strict:
+    if not current_board().strict:
         fmap.free()
 
 
 def netinfo(kpu_net) -> list[kpu_netinfo_find]:
     """One object per layer (section 1.10); prints a line per layer."""
-    network = _network(kpu_net)
+    network = network_of(kpu_net)
     model = network.model
     if model.version != 3:
         raise KPUArgumentError("get layer num error!", argument="kpu_net",
@@ -324,9 +227,9 @@ def netinfo(kpu_net) -> list[kpu_netinfo_find]:
 def set_outputs(kpu_net, out_idx=None, width=None, height=None, channel=None, *ignored, **ignored_keywords) -> bool:
     """Tell the shape of an output of a V4 model (section 1.11); False, with a printed reason, if it does not fit."""
     values = (out_idx, width, height, channel)
-    if not _is_net(kpu_net) or not all(_is_int(v) for v in values):
+    if not is_net(kpu_net) or not all(is_int(v) for v in values):
         raise ValueError("[MAIXPY]kpu: set_outputs arg format error: set_outputs(task, int idx, int w, int h, int ch)")
-    network = _network(kpu_net)
+    network = network_of(kpu_net)
     index, *shape = (operator.index(v) for v in values)
     outputs = network.model.outputs
     if not 0 <= index < len(outputs):
@@ -343,44 +246,44 @@ def set_outputs(kpu_net, out_idx=None, width=None, height=None, channel=None, *i
 
 def set_layers(kpu_net, n) -> bool:
     """Number of layers that ``forward`` computes from now on; n <= 0: all (section 1.16)."""
-    network = _network(kpu_net)
-    if not _is_int(n):
+    network = network_of(kpu_net)
+    if not is_int(n):
         raise TypeError(f"set_layers needs an int, not {type(n).__name__}")
     count = len(network.model.layers)
     if n > count:
         print(f"err: set layers_length to {n}, but max {count}")
         return False
     if n > 0 and not network.board.strict:
-        _refuse_undumpable(network, n - 1, KPUArgumentError)
+        refuse_undumpable(network, n - 1, KPUArgumentError)
     kpu_net._layers = max(0, operator.index(n))
     return True
 
 
 def get_output(kpu_net, out_index) -> kpu_fmap:
     """Output ``out_index`` of the last run (section 1.17)."""
-    if not _is_net(kpu_net) or not _is_int(out_index):
+    if not is_net(kpu_net) or not is_int(out_index):
         raise ValueError("[MAIXPY]kpu: get_output arg format error: get_output(task, int idx)")
-    network = _network(kpu_net)
-    index = _checked_output(network, out_index, "2011" if network.model.version == 3 else "get_output err")
+    network = network_of(kpu_net)
+    index = checked_output(network, out_index, "2011" if network.model.version == 3 else "get_output err")
     if network.outputs is None and kpu_net._last is not None and index == 0:
         return kpu_fmap(np.asarray(kpu_net._last), kpu_net._last.index())
     if network.outputs is None:
         raise KPURunError("get_output err", code=2008, source=network.source,
                           hint="the net has not been run to its end yet; call forward() or run_yolo2() first")
-    return _output_map(kpu_net, index)
+    return output_map(kpu_net, index)
 
 
 def memtest() -> None:
     """Collect garbage and print the free Python heap and system heap in KB (section 1.12)."""
     gc.collect()
-    board = session.current()
+    board = current_board()
     print(f"###free gc heap memory : {board.gc_heap_bytes // 1024} KB", end="\r\n")
-    print(f"###free sys heap memory: {(session.SYSTEM_HEAP_BYTES - board.held_bytes()) // 1024} KB", end="\r\n")
+    print(f"###free sys heap memory: {(board.system_heap_bytes - board.held_bytes()) // 1024} KB", end="\r\n")
 
 
 def face_encode(features, saturate=False) -> bytearray:
     """Feature numbers (at most 512) as signed bytes (section 1.13); ``saturate`` keeps +0.25 at +127."""
-    values = list(_sequence(features, "features"))
+    values = list(sequence(features, "features"))
     if len(values) > 512:
         raise KPUArgumentError("feature dim <=200\r\n", argument="features",
                                hint=f"there are {len(values)} numbers; the limit is 512")
@@ -394,8 +297,8 @@ def face_compare(feature0, feature1) -> float:
         raise KPUArgumentError("compare feature must in same dim!\r\n", argument="feature1",
                                hint=f"the features have {len(a)} and {len(b)} bytes")
     score = arithmetic.compare_faces(a, b)
-    if np.isnan(score) and not session.current().strict:
-        session.current().warn_once("zero-feature", "face_compare: a feature is all zero, the score is taken as 50")
+    if np.isnan(score) and not current_board().strict:
+        current_board().warn_once("zero-feature", "face_compare: a feature is all zero, the score is taken as 50")
         return 50.0
     return score
 
@@ -414,7 +317,7 @@ def _signed_bytes(feature) -> np.ndarray:
 
 def deinit(kpu_net) -> bool:
     """Free a model at once; twice is harmless (section 1.15)."""
-    if not _is_net(kpu_net):
+    if not is_net(kpu_net):
         raise TypeError("[MAIXPY]kpu: kpu_net type error")
     kpu_net._deinit()
     return True
@@ -430,31 +333,6 @@ def activated(raw: np.ndarray, anchors: int) -> np.ndarray:
     return values.reshape(-1)
 
 
-def _network(net) -> Network:
-    if not _is_net(net):
-        raise TypeError("[MAIXPY]kpu: kpu_net type error")
-    net._network.require("kpu_net")
-    return net._network
-
-
-def _is_net(value) -> bool:
-    return isinstance(value, kpu_net)
-
-
-def _is_int(value) -> bool:
-    return hasattr(value, "__index__") and not isinstance(value, (bool, np.bool_))
-
-
-def _is_sequence(value) -> bool:
-    return isinstance(value, (Sequence, np.ndarray)) and not isinstance(value, (str, bytes))
-
-
-def _sequence(value, name: str):
-    if not _is_sequence(value):
-        raise TypeError(f"{name} must be a list or tuple, not {type(value).__name__}")
-    return value
-
-
 def _checked_address(address) -> int:
     if address <= 0:
         raise KPULoadError("[MAIXPY]kpu: model_addr must > 0 ", code=2001, source=operator.index(address),
@@ -465,25 +343,3 @@ def _checked_address(address) -> int:
 def _load_error(function: str, source, refused: loading.Refused) -> KPULoadError:
     return KPULoadError(f"[MAIXPY]kpu: {function} error:{refused.code}, {CODES[refused.code][1]}", code=refused.code,
                         source=source, hint=refused.hint)
-
-
-def _image_planes(network: Network, img) -> np.ndarray:
-    """AI plane of an image that passes the input rule (section 1.4)."""
-    if not isinstance(img, image.Image):
-        raise TypeError(f"[MAIXPY]kpu: the input must be an image.Image, not {type(img).__name__}")
-    if network.input_shape is None or (network.model.version == 3 and network.first_convolution() is None):
-        raise KPUArgumentError("[MAIXPY]kpu: first layer not conv layer!\r\n", argument="img",
-                               hint=f"the model from {place(network.source)} takes no image; pass a list of numbers")
-    board = network.board
-    if img.pix_ai is None:
-        if board.strict:
-            print("[MAIXPY]kpu: pix_ai is NULL!")
-            raise KPUImageError("[MAIXPY]kpu: check img format err!\r\n", expected=network.input_shape,
-                                got=(img.width(), img.height(), 0), hint="the image has no AI plane; call pix_to_ai()")
-        board.warn_once("pix_ai", "the image has no AI plane; pix_to_ai() was called for it")
-        img.pix_to_ai()
-    problem = image_problem(network, img)
-    if problem is not None:
-        print(problem[0])
-        raise problem[1]
-    return ai_planes(network, img)

@@ -10,7 +10,7 @@ BOOT_PIN = 16
 class BootKey:
     """Presses given as (frame, milliseconds); frames count from 0.
 
-    A press lasts its time on the session's clock, but at least until its level has been read or the next frame begins,
+    A press lasts its time on the board's clock, but at least until its level has been read or the next frame begins,
     so that a script which polls once per frame cannot miss it.
     """
 

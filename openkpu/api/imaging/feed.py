@@ -12,7 +12,8 @@ import numpy as np
 from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFilter
 
-from openkpu.api import image, paths
+from openkpu.api.board import paths
+from openkpu.api.imaging import image
 from openkpu.errors import InputError
 
 PICTURES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}

@@ -9,12 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from openkpu.api import features, image, loading, plates, session
-from openkpu.api.canmv_files import checked_offset, flash_part, read_model_file
+from openkpu.api import features, loading
+from openkpu.api.board.board import current_board
+from openkpu.api.canmv import plates
+from openkpu.api.canmv.files import checked_offset, flash_part, read_model_file
+from openkpu.api.canmv.plates import Plates
+from openkpu.api.canmv.yolo2 import Yolo2
 from openkpu.api.errors import KPUArgumentError, KPUImageError, KPUImageOSError, KPUModelError, KPURunError
+from openkpu.api.imaging import image
 from openkpu.api.network import Network, ai_planes, image_problem
-from openkpu.api.plates import Plates
-from openkpu.api.yolo_helper import Yolo2
 from openkpu.yolo2 import BOX_ENTRIES, region_layer
 
 _MAX_FEATURE = 256
@@ -41,7 +44,7 @@ class Act:
         """f32 softmax of a list of at least one number; strict mode raises for every list, as the firmware does."""
         if not isinstance(l, list):
             raise TypeError(f"Can't convert {type(l).__name__} to list")
-        if not l or session.current().strict:
+        if not l or current_board().strict:
             raise ValueError("list minimum size is 2")
         return features.softmax(l)
 
@@ -74,8 +77,8 @@ def normalised(values: np.ndarray, too_long: str) -> list[float]:
         raise KPUArgumentError(too_long, argument="get_feature",
                                hint=f"output 0 has {values.size} numbers; at most {_MAX_FEATURE} make a feature")
     result = features.normalise(values)
-    if np.isnan(result).any() and not values.any() and not session.current().strict:
-        session.current().warn_once("zero-output", "output 0 is all zero; its feature is taken as zeros")
+    if np.isnan(result).any() and not values.any() and not current_board().strict:
+        current_board().warn_once("zero-output", "output 0 is all zero; its feature is taken as zeros")
         result = np.zeros_like(result)
     return result.astype(float).tolist()
 
@@ -122,7 +125,7 @@ class KPU:
         if len(given) != 1:
             raise TypeError("load_kmodel takes one of a path and a flash offset")
         source = given[0]
-        strict = session.current().strict
+        strict = current_board().strict
         if source is None:
             raise ValueError("invalid path input")
         if isinstance(source, str):
@@ -147,7 +150,7 @@ class KPU:
         if anchor is None:
             raise ValueError("need input anchor")
         anchors = [float(v) for v in anchor]
-        strict = session.current().strict
+        strict = current_board().strict
         if anchor_num is None:
             anchor_num = 5 if strict else len(anchors) // 2
         threshold = 0.7 if threshold is None else threshold
@@ -186,14 +189,14 @@ class KPU:
         p = self._yolo
         channels = len(p["anchor"]) // 2 * (BOX_ENTRIES + p["classes"])
         need = channels * p["layer"][0] * p["layer"][1]
-        if need > values.size or (need != values.size and not session.current().strict):
+        if need > values.size or (need != values.size and not current_board().strict):
             raise _count_error(values.size, p)
         raw = values[:need].reshape(channels, p["layer"][1], p["layer"][0])
         return self._boxes(region_layer(raw, p["anchor"], p["threshold"], p["nms"], p["net"], p["image"], "C",
                                         p["classes"]))
 
     def _boxes(self, boxes) -> list[list]:
-        session.current().counters.detections += len(boxes)
+        current_board().counters.detections += len(boxes)
         return [[b.x, b.y, b.w, b.h, b.class_id, b.probability] for b in boxes]
 
     @staticmethod
@@ -245,7 +248,7 @@ class KPU:
         was_loaded, was_old = self._network is not None, self._old
         if was_loaded:
             self._network.release()
-            if was_old and session.current().strict:
+            if was_old and current_board().strict:
                 print("free kpu model buf succeed", end="\r\n")
         self._network = self._plates = self._yolo = None
         for child in list(self._children):
@@ -361,7 +364,7 @@ class KPU:
             raise missing_plane(_NO_PLANE, expected=network.input_shape, got=(given.width(), given.height(), 0),
                                 hint="call img.pix_to_ai() before the run")
         problem = image_problem(network, given)
-        strict_old = session.current().strict and self._old
+        strict_old = current_board().strict and self._old
         if problem is not None and not strict_old:
             _raise_image_problem(problem[1], new=not self._old)
         return ai_planes(network, given, missing_plane)
@@ -389,7 +392,7 @@ def _raise_image_problem(error: KPUImageError, *, new: bool):
 def _file_planes(network: Network, path: str) -> np.ndarray:
     width, height, channels = network.input_shape
     data = read_model_file(path)
-    if not session.current().strict and data.startswith(_PICTURE_SIGNATURES):
+    if not current_board().strict and data.startswith(_PICTURE_SIGNATURES):
         picture = image.open_picture(data, path)
         if picture.size != (width, height):
             raise KPUImageError("check img format err!", expected=(width, height, channels),
@@ -399,7 +402,7 @@ def _file_planes(network: Network, path: str) -> np.ndarray:
         planes = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
         return planes[None] if channels == 1 else np.ascontiguousarray(np.moveaxis(planes, -1, 0))
     need = width * height * channels
-    if len(data) < need or (len(data) != need and not session.current().strict):
+    if len(data) < need or (len(data) != need and not current_board().strict):
         raise KPUImageError("check img format err!", expected=(width, height, channels), got=(len(data), 1, 1),
                             hint=f"{path} is read as raw planes and has {len(data)} bytes, but the model takes {need} "
                                  f"({channels} planes of {width}x{height})")

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import ImageOps
 
-from openkpu.api import image, pixels, session
-from openkpu.api.feed import Feed, fit
+from openkpu.api.board.board import Board, current_board
+from openkpu.api.imaging import image, pixels
+from openkpu.api.imaging.feed import Feed, fit
 
 RGB565 = image.RGB565
 YUV422 = 3
@@ -31,7 +32,7 @@ DEFAULT_FRAMES = 10
 
 @dataclass
 class _Camera:
-    owner: session.Session
+    owner: Board
     feed: Feed
     pixformat: int = RGB565
     frame: tuple[int, int] = (320, 240)
@@ -47,7 +48,7 @@ _camera: _Camera | None = None
 
 
 def _opened() -> _Camera:
-    if _camera is None or _camera.owner is not session.current():
+    if _camera is None or _camera.owner is not current_board():
         raise TypeError("not found sensor -- call sensor.reset() first")
     return _camera
 
@@ -58,7 +59,7 @@ def reset(*, freq=None, set_regs=True, dual_buff=False, choice=0) -> None:
     A second reset keeps the feed's position, so that a script which resets in its loop sees new pictures.
     """
     global _camera
-    board = session.current()
+    board = current_board()
     if _camera is None or _camera.owner is not board:
         _camera = _Camera(board, Feed(board.settings.camera, repeat=board.settings.frames is not None))
     else:

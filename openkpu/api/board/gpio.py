@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from openkpu.api import session
-from openkpu.api.bootkey import BOOT_PIN
+from openkpu.api.board.board import current_board
+from openkpu.api.board.bootkey import BOOT_PIN
 
 _HIGH_SPEED = {f"GPIOHS{n}": n for n in range(32)}
 _LOW_SPEED = {f"GPIO{n}": 32 + n for n in range(8)}
@@ -31,7 +31,7 @@ for _number, _name in enumerate(("UART1_RX", "UART1_TX", "UART2_RX", "UART2_TX",
 
 
 def _pin_map() -> dict[int, int]:
-    return session.current().pins
+    return current_board().pins
 
 
 class FpioaManager:
@@ -67,7 +67,7 @@ class GPIO:
         self._level = 1 if value is None else int(bool(value))
         self._handler = None
         self._trigger = 0
-        self._board = session.current()
+        self._board = current_board()
 
     def _is_boot_key(self) -> bool:
         return self._board.pins.get(BOOT_PIN) == self._id
