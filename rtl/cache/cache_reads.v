@@ -1,0 +1,68 @@
+// Reads that have their line, or wait for it, in the order in which they were accepted.
+//
+// The oldest one leaves for the data RAM as soon as its line is there and the RAM's read port is free. Eight places: the
+// core has no more reads under way. `set_used` says whether a queued read still needs a line of a set, so that none is
+// replaced under it.
+`resetall
+`timescale 1ns / 1ps
+`default_nettype none
+
+module cache_reads #(
+    parameter LINE_BITS = 11,  // address of a line in the data RAM: set and way
+    parameter WAY_BITS = 1     // low bits of it that are the way, 0 to 2
+) (
+    input  wire                 clk,
+    input  wire                 rst,
+    input  wire                 put,        // only while `room`
+    output wire                 room,
+    input  wire [LINE_BITS-1:0] put_line,
+    input  wire [3:0]           put_note,   // whose it is, and which eight bytes
+    input  wire                 put_wait,   // for the line number put_fill
+    input  wire [3:0]           put_fill,
+    input  wire [3:0]           filled,     // lines that have come, modulo 16
+    output wire                 stuck,      // the oldest read waits for its line
+    output wire                 go,         // the oldest read can leave
+    input  wire                 gone,
+    output wire [LINE_BITS-1:0] line,
+    output wire [3:0]           note,
+    input  wire [LINE_BITS-WAY_BITS-1:0] query_set,
+    output wire                 set_used
+);
+    localparam PLACES = 8;
+    localparam WIDTH = LINE_BITS + 9;
+
+    reg [WIDTH*PLACES-1:0] places;
+    reg [PLACES-1:0] valid;
+    wire [PLACES-1:0] uses;
+    wire take = go && gone;
+    wire [PLACES-1:0] valid_left = take ? valid >> 1 : valid;
+    wire [PLACES-1:0] free = (valid_left + {{PLACES-1{1'b0}}, 1'b1}) & ~valid_left;
+
+    wire waits;
+    wire [3:0] fill;
+    assign {line, note, waits, fill} = places[0+:WIDTH];
+    wire [3:0] behind = fill - filled;  // lines that have to come first: at most eight are under way
+    wire there = !waits || behind == 4'd0 || behind > 4'd8;
+    assign go = valid[0] && there;
+    assign stuck = valid[0] && !there;
+    assign room = !valid[PLACES-1];
+
+    genvar i;
+    generate
+        for (i = 0; i < PLACES; i = i + 1) begin : place
+            assign uses[i] = valid[i] && places[WIDTH*i+9+WAY_BITS+:LINE_BITS-WAY_BITS] == query_set;
+            always @(posedge clk) begin
+                if (put && free[i]) places[WIDTH*i+:WIDTH] <= {put_line, put_note, put_wait, put_fill};
+                else if (take && i < PLACES - 1) places[WIDTH*i+:WIDTH] <= places[WIDTH*(i<PLACES-1?i+1:i)+:WIDTH];
+            end
+        end
+    endgenerate
+    assign set_used = |uses;
+
+    always @(posedge clk) begin
+        valid <= put ? valid_left | free : valid_left;
+        if (rst) valid <= {PLACES{1'b0}};
+    end
+endmodule
+
+`resetall
