@@ -11,6 +11,7 @@
 `timescale 1ns / 1ps
 `default_nettype none
 `include "kpu_plan.vh"
+`include "kpu_token.vh"
 
 module kpu_window #(
     parameter SEGS = 8,     // array segments = most pixel columns
@@ -22,7 +23,7 @@ module kpu_window #(
     // tokens and rows, in order
     input  wire                token_valid,
     output wire                token_ready,
-    input  wire [41:0]         token,
+    input  wire [`TOKEN_W-1:0] token,
     input  wire                row_valid,
     output wire                row_ready,
     input  wire [511:0]        row,
@@ -43,7 +44,7 @@ module kpu_window #(
     integer k;
 
     // Stage 1: decimate.
-    wire t_out = token[24];
+    wire t_out = token[`TOKEN_OUT];
     wire [255:0] even_bytes;
     genvar e;
     generate
@@ -53,7 +54,7 @@ module kpu_window #(
     endgenerate
 
     reg v1, out1;
-    reg [26:0] token1;
+    reg [`TOKEN_W-1:0] token1;
     reg [511:0] row1;
     reg fill_full, use_full;
 
@@ -64,15 +65,15 @@ module kpu_window #(
     assign token_ready = step1;
     assign row_ready = step1 && !t_out;
 
-    wire u_last = token1[26];
-    wire u_shift = token1[25];
-    wire u_above = token1[23];
-    wire [1:0] u_kind = token1[22:21];
-    wire [3:0] u_slot = token1[20:17];
-    wire [3:0] u_n = token1[16:13];
-    wire [1:0] u_sub = token1[12:11];
-    wire [3:0] u_slots = token1[10:7];
-    wire [6:0] u_width = token1[6:0];
+    wire u_last = token1[`TOKEN_LAST];
+    wire u_shift = token1[`TOKEN_SHIFT];
+    wire u_above = token1[`TOKEN_ABOVE];
+    wire [1:0] u_kind = token1[`TOKEN_PLACE];
+    wire [3:0] u_slot = token1[`TOKEN_LINE];
+    wire [3:0] u_n = token1[`TOKEN_COUNT];
+    wire [1:0] u_sub = token1[`TOKEN_SUB];
+    wire [3:0] u_slots = token1[`TOKEN_SLOTS];
+    wire [6:0] u_width = token1[`TOKEN_WIDTH];
 
     // A row holds up to four channels; line k takes the one in slot u_sub + k - u_slot, so lines k and k + 4 share it.
     // Only bytes that belong to the channel need to be right: 16 of four channels, 32 of two, and half of that if
@@ -98,24 +99,20 @@ module kpu_window #(
     // Depthwise strips follow each other over the same lines: the last pixel of every line is kept for the next strip.
     reg [7:0] edge_pixel [0:511];
     reg [7:0] edge1;
-    reg edge_known1;
-    reg [8:0] line1;
 
     always @(posedge clk) begin
         if (step1) begin
             v1 <= 1'b1;
             out1 <= t_out;
-            token1 <= token[26:0];
-            edge1 <= edge_pixel[token[41:33]];
-            edge_known1 <= token[32];
-            line1 <= token[41:33];
+            token1 <= token;
+            edge1 <= edge_pixel[token[`TOKEN_Y]];
             row1 <= decim ? {row[511:256], even_bytes} : row;
         end else if (step2) begin
             v1 <= 1'b0;
         end
 
         if (step2) begin
-            if (dwfast && !out1 && u_kind == 2'd0) edge_pixel[line1] <= row1[511:504];
+            if (dwfast && !out1 && u_kind == 2'd0) edge_pixel[token1[`TOKEN_Y]] <= row1[511:504];
             if (u_shift) begin
                 fill[0] <= fill[1];
                 fill[1] <= fill[2];
@@ -125,7 +122,7 @@ module kpu_window #(
             for (k = 0; k < 9; k = k + 1) begin
                 if (k[3:0] >= u_slot && k[3:0] < u_slot + u_n) begin
                     fill_absent[k] <= out1;
-                    if (u_kind == 2'd0) fill[k][519:0] <= {channel[k%4], edge_known1 ? edge1 : pad};
+                    if (u_kind == 2'd0) fill[k][519:0] <= {channel[k%4], token1[`TOKEN_EDGE] ? edge1 : pad};
                     else if (u_kind == 2'd1) fill[k][7:0] <= decim ? row1[255:248] : row1[511:504];
                     else if (decim) fill[k][8*33+:16] <= row1[15:0];
                     else fill[k][8*65+:16] <= row1[15:0];
@@ -232,7 +229,7 @@ module kpu_window #(
         end
     end
 
-    wire _unused = &{1'b0, layer, token[31:27], token1, own};
+    wire _unused = &{1'b0, layer, token1, own};
 endmodule
 
 `resetall
