@@ -150,9 +150,11 @@ module kpu_window #(
         end
     end
 
-    // Use. The pixels of a take lie in one aligned block of eight, since P * stride is at most 8 and every strip starts at
-    // a multiple of 16; taps add one byte on either side. The depthwise path takes LANES pixels from there.
-    localparam WIDE = (LANES > 8 ? LANES : 8) + 2;
+    // Use. The pixels of a take begin in an aligned block of eight, since every strip starts at a multiple of 16, and lie
+    // within REACH bytes from there: P columns, up to four pixels apart. Taps add one byte on either side. The depthwise
+    // path takes LANES pixels.
+    localparam REACH = SEGS > 2 ? 4 * SEGS : 8;
+    localparam WIDE = (LANES > REACH ? LANES : REACH) + 2;
     assign set_valid = use_full;
     wire [3:0] block = q[6:3];
 
@@ -188,8 +190,8 @@ module kpu_window #(
     integer c, n, t, u;
     reg [8*WIDE-1:0] own, seen;
     (* mem2reg *) reg [8*WIDE-1:0] near [0:2];
-    (* mem2reg *) reg [63:0] taps [0:8];  // the byte of each tap for a column at 0..7
-    reg [2:0] first;
+    (* mem2reg *) reg [8*REACH-1:0] taps [0:8];  // the byte of each tap for a column at 0..REACH-1
+    reg [4:0] first;
     reg [6:0] at, column;
     always @(posedge clk) begin
         if (take) begin
@@ -201,14 +203,20 @@ module kpu_window #(
         if (take && !dwfast) begin
             for (t = 0; t < 9; t = t + 1) begin
                 if (k3) begin
-                    taps[t] = near[t/3][8*(t%3)+:64];
+                    taps[t] = near[t/3][8*(t%3)+:8*REACH];
                 end else begin
                     own = from_block(line[t], block);
-                    taps[t] = absent[t] ? 64'd0 : own[8+:64];  // channels that do not exist count as zero
+                    taps[t] = absent[t] ? {8 * REACH{1'b0}} : own[8+:8*REACH];  // channels that do not exist count as zero
                 end
             end
             for (c = 0; c < SEGS; c = c + 1) begin
-                first = q[2:0] + (c[2:0] << lgs);
+                // Few bytes come into question for a column: where P * stride is 8 or more, q is a column of a window at
+                // a multiple of the stride; where it is less, all of the take lies in the block.
+                case (lgs)
+                    2'd0: first = {2'd0, q[2:0] + c[2:0]};
+                    2'd1: first = c < 2 ? {2'd0, q[2:0] + {c[1:0], 1'b0}} : {c[3:0], q[0]};
+                    default: first = c < 1 ? {2'd0, q[2:0]} : {c[2:0], q[1:0]};
+                endcase
                 for (t = 0; t < 9; t = t + 1) win[72*c+8*t+:8] <= taps[t][{first, 3'd0}+:8];
             end
         end
