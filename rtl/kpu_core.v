@@ -11,6 +11,8 @@
 `timescale 1ns / 1ps
 `default_nettype none
 `include "kpu_plan.vh"
+`include "kpu_job.vh"
+`include "kpu_token.vh"
 
 module kpu_core #(
     parameter SEGS = 8,            // array segments, 2, 4 or 8: most pixel columns
@@ -130,7 +132,7 @@ module kpu_core #(
         .s_axil_rdata(s_axil_rdata), .s_axil_rresp(s_axil_rresp), .irq(irq),
         .desc_valid(desc_valid), .desc_ready(desc_ready), .desc_data(desc_data), .eight_bit(eight_bit),
         .may_start(may_start), .layer_start(layer_start), .layer_done(layer_done), .layer_int(layer[`PL_INT_EN]),
-        .layer_error({bus_failed, layer[3:0]}),
+        .layer_error({bus_failed, layer[`PL_ERR]}),
         .ev_active(active), .ev_busy(busy), .ev_wait_param(active && wait_param),
         .ev_wait_feature(active && wait_feature), .ev_wait_writeback(active && wait_writeback),
         .out_valid(out_valid), .out_data(out_data), .out_pop(out_pop), .out_level(out_level), .flush_out(flush_out)
@@ -153,7 +155,7 @@ module kpu_core #(
     wire fetch_bn_bank, fetch_act_bank, fetch_sw_bank;
     reg bn_bank, act_bank, sw_bank;
     wire job_valid, job_ready, job_out_valid, job_out_ready;
-    wire [74:0] job, job_out;
+    wire [`JOB_W-1:0] job, job_out;
     kpu_fetch #(.LGPES(LGPES), .ID_W(ID_W)) fetch (
         .clk(clk), .rst(rst), .plan_valid(plan_valid && !fetched), .plan_ready(fetch_ready), .plan(plan),
         .bn_bank(fetch_bn_bank), .act_bank(fetch_act_bank), .sw_bank(fetch_sw_bank),
@@ -162,7 +164,7 @@ module kpu_core #(
         .m_axi_araddr(m_axi_araddr), .m_axi_arlen(m_axi_arlen), .m_axi_arsize(m_axi_arsize),
         .m_axi_arburst(m_axi_arburst)
     );
-    kpu_queue #(.WIDTH(75), .LGDEPTH(4)) jobs (
+    kpu_queue #(.WIDTH(`JOB_W), .LGDEPTH(4)) jobs (
         .clk(clk), .rst(rst), .s_valid(job_valid), .s_ready(job_ready), .s_data(job),
         .m_valid(job_out_valid), .m_ready(job_out_ready), .m_data(job_out)
     );
@@ -260,7 +262,7 @@ module kpu_core #(
     );
     wire ff_rd_valid, ff_rd_ready, token_valid, token_ready, wtoken_valid, wtoken_ready;
     wire [14:0] ff_rd_row;
-    wire [41:0] token, wtoken;
+    wire [`TOKEN_W-1:0] token, wtoken;
     wire row_valid, row_ready;
     wire [511:0] row;
     kpu_feature_fetch feature_fetch (
@@ -269,7 +271,7 @@ module kpu_core #(
         .s_span(ff_span), .rd_valid(ff_rd_valid), .rd_ready(ff_rd_ready), .rd_row(ff_rd_row),
         .token_valid(token_valid), .token_ready(token_ready), .token(token), .row_taken(row_valid && row_ready)
     );
-    kpu_queue #(.WIDTH(42), .LGDEPTH(4)) token_queue (
+    kpu_queue #(.WIDTH(`TOKEN_W), .LGDEPTH(4)) token_queue (
         .clk(clk), .rst(rst), .s_valid(token_valid), .s_ready(token_ready), .s_data(token),
         .m_valid(wtoken_valid), .m_ready(wtoken_ready), .m_data(wtoken)
     );

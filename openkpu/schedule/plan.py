@@ -81,8 +81,13 @@ class Plan:
         return 64 if self.dwfast else (1 << self.lgsw) >> self.lgs
 
 
-def plan(d: Descriptor, core: CoreParameters, eight_bit: bool = True) -> Plan:
-    """Plan a legal layer (``openkpu.hw.check``) for a configuration of the core."""
+def plan(d: Descriptor, core: CoreParameters, eight_bit: bool = True, lgp: int | None = None) -> Plan:
+    """Plan a legal layer (``openkpu.hw.check``) for a configuration of the core.
+
+    Parameters
+    ----------
+    lgp : log2 of the pixel columns P, one of :func:`legal_columns`; by default the cheapest, as the RTL chooses.
+    """
     lgpes, lglanes = _log2(core.SEGS * core.SEGLEN), _log2(core.SEGS * core.LPS)
     bypass, decim = bool(d.bypass_conv), bool(d.first_stride)
     k3 = d.kernel == 3 and not bypass
@@ -95,7 +100,10 @@ def plan(d: Descriptor, core: CoreParameters, eight_bit: bool = True) -> Plan:
     dwfast = by_channel and pool == 0 and lgi == lgo and not decim and not wide
     ow, oh = d.o_row_wid, d.o_col_high
 
-    lgp, lgsw, entries = _columns(d, core, k3, by_channel, decim, overlap, lgi, lgs, lgc)
+    passes = (1 if by_channel else d.i_ch_num if k3 else _ceil(d.i_ch_num, 9)) << wide
+    shape = _Shape(passes, k3, by_channel, decim, overlap, wide, lgi, lgs, lgc)
+    tries = [_columns(d, core, shape, choice) for choice in (legal_columns(d, core) if lgp is None else (lgp,))]
+    _, lgp, lgsw, entries = min(tries, key=lambda t: (t[0], -t[1]))
     strip = (1 << lgsw) >> lgs
     strips = _ceil(ow, strip)
     last_columns = ow - (strips - 1) * strip
@@ -103,7 +111,6 @@ def plan(d: Descriptor, core: CoreParameters, eight_bit: bool = True) -> Plan:
     rows, tiles = _tiles(oh, core.DEPTH // entries, overlap)
     last_rows, last_tiles = (rows, tiles) if strips == 1 else _tiles(oh, core.DEPTH // last_entries, overlap)
     repetitions = (strips - 1) * tiles + last_tiles
-    passes = (1 if by_channel else d.i_ch_num if k3 else _ceil(d.i_ch_num, 9)) << wide
     keep = not dwfast and repetitions > 1 and d.o_ch_num * passes <= core.WEIGHT_ENTRIES
     if dwfast:
         block = 1 << max(lglanes + lgi - 6, 0)
@@ -124,23 +131,61 @@ def _tiles(height: int, most: int, overlap: bool) -> tuple[int, int]:
     return _ceil(height, tiles), tiles
 
 
-def _columns(d: Descriptor, core: CoreParameters, k3: bool, by_channel: bool, decim: bool, overlap: bool,
-             lgi: int, lgs: int, lgc: int) -> tuple[int, int, int]:
-    """The cheapest number of pixel columns: (log2 P, log2 strip width, partial sums of a row of windows)."""
-    pes = core.SEGS * core.SEGLEN
-    reads = 3 if k3 else (9, 5, 3)[lgi]  # rows that one line of a pass needs
-    best = None
-    for lgp in range(1 if overlap else min(_log2(core.SEGS), 3 - lgs) + 1):
-        lgsw = 5 if decim or (overlap and lgp == 0) else 6
-        while True:
-            columns = min((1 << lgsw) >> lgs, d.o_row_wid)
-            groups = columns + (d.o_row_wid > columns) if overlap else _ceil(columns, 1 << lgp)
-            entries = groups << 2 * lgc
-            if entries << overlap <= core.DEPTH:
-                break
-            lgsw -= 1
-        blocks = 1 if by_channel else _ceil(d.o_ch_num, pes >> lgp)
-        cost = blocks * max(groups << lgc, reads)
-        if best is None or cost < best[0]:
-            best = cost, lgp, lgsw, entries
-    return best[1:]
+def legal_columns(d: Descriptor, core: CoreParameters) -> range:
+    """Log2 of the numbers of pixel columns that the array can be folded to for a layer."""
+    overlap = not d.first_stride and d.pool_type in _OVERLAPPING
+    return range(1 if overlap else _log2(core.SEGS) + 1)
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """What the cost of a number of pixel columns depends on; names as in :class:`Plan`."""
+
+    passes: int
+    k3: bool
+    single: bool
+    decim: bool
+    overlap: bool
+    wide: bool
+    lgi: int
+    lgs: int
+    lgc: int
+
+
+def _columns(d: Descriptor, core: CoreParameters, s: _Shape, lgp: int) -> tuple[int, int, int, int]:
+    """P = 2**lgp pixel columns: (cost, lgp, log2 strip width, partial sums of a row of windows).
+
+    The cost is in cycles, for one line and all passes of all blocks, over all strips: the column groups, or the AI-RAM
+    rows to read if they are more. A tile's first line, which needs more rows, is left out: they are read while
+    the pass before ends.
+    """
+    lgsw = whole = 5 if s.decim else 6
+    if s.overlap:
+        lgsw = 5
+    while True:
+        columns = min((1 << lgsw) >> s.lgs, d.o_row_wid)
+        groups = columns + (d.o_row_wid > columns) if s.overlap else _ceil(columns, 1 << lgp)
+        entries = groups << 2 * s.lgc
+        if entries << s.overlap <= core.DEPTH:
+            break
+        lgsw -= 1
+    strips = _ceil(d.o_row_wid, columns)
+    last = d.o_row_wid - (strips - 1) * columns
+    last_groups = last if s.overlap else _ceil(last, 1 << lgp)
+    blocks = 1 if s.single else _ceil(d.o_ch_num, core.SEGS * core.SEGLEN >> lgp)
+    reads = _rows_of_a_line(d, s, lgsw == whole)
+    full, rest = (max(s.passes * groups << s.lgc, reads) for groups in (groups, last_groups))
+    return blocks * ((strips - 1) * full + rest), lgp, lgsw, entries
+
+
+def _rows_of_a_line(d: Descriptor, s: _Shape, whole_words: bool) -> int:
+    """AI-RAM rows that all passes of a block read for one line behind the first."""
+    if s.k3:
+        # Windows apart from each other share no lines; at the edge of a word the neighbouring one is needed.
+        lines = 3 if s.lgs != s.lgc else 1
+        words = 2 if whole_words and d.i_row_wid > 64 else 1
+        return s.passes * lines * words
+    if s.single:
+        return s.passes
+    groups = d.i_ch_num if s.lgi == 0 else (d.i_ch_num - 1 >> s.lgi) + (s.passes >> s.wide)
+    return groups << s.wide

@@ -136,7 +136,7 @@ module kpu_seq #(
                 strip_cols <= dwfast ? 11'd64 : (11'd1 << layer[`PL_LGSW]) >> lgs;
                 left_cols <= layer[`PL_OW];
                 left_rows <= layer[`PL_OH];
-                state <= layer[`PL_ERR] != 5'd0 ? S_END : S_SIZE;
+                state <= layer[`PL_ERR] != 4'd0 ? S_END : S_SIZE;
             end
             S_SIZE: begin
                 last_strip <= strip_ends;

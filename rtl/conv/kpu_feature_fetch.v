@@ -9,6 +9,7 @@
 `timescale 1ns / 1ps
 `default_nettype none
 `include "kpu_plan.vh"
+`include "kpu_token.vh"
 
 module kpu_feature_fetch #(
     parameter LGCREDITS = 3  // log2 of the rows in flight
@@ -34,7 +35,7 @@ module kpu_feature_fetch #(
     // tokens
     output wire               token_valid,
     input  wire               token_ready,
-    output wire [41:0]        token,
+    output wire [`TOKEN_W-1:0] token,
     input  wire               row_taken   // pulse: kpu_window has used one row
 );
     wire dwfast = layer[`PL_DWFAST];
@@ -108,10 +109,18 @@ module kpu_feature_fetch #(
     wire fire = token_valid && token_ready;
     wire read = rd_valid && rd_ready;
     wire [9:0] line_read = r == 2'd0 ? y - 10'd1 : r == 2'd1 ? y : y + 10'd1;
-    assign token = {
-        line_read[8:0], edge_known && kind == 2'd0, 5'd0, set_ends, shift, out, fill_above, kind,
-        k3 ? {2'd0, r} : slot, k3 ? 4'd1 : n, dwfast ? 2'd0 : sub,
-        k3 ? 4'd0 : slots, kind == 2'd2 && lone ? 7'd1 : width};
+    assign token[`TOKEN_WIDTH] = kind == 2'd2 && lone ? 7'd1 : width;
+    assign token[`TOKEN_SLOTS] = k3 ? 4'd0 : slots;
+    assign token[`TOKEN_SUB] = dwfast ? 2'd0 : sub;
+    assign token[`TOKEN_COUNT] = k3 ? 4'd1 : n;
+    assign token[`TOKEN_LINE] = k3 ? {2'd0, r} : slot;
+    assign token[`TOKEN_PLACE] = kind;
+    assign token[`TOKEN_ABOVE] = fill_above;
+    assign token[`TOKEN_OUT] = out;
+    assign token[`TOKEN_SHIFT] = shift;
+    assign token[`TOKEN_LAST] = set_ends;
+    assign token[`TOKEN_EDGE] = edge_known && kind == 2'd0;
+    assign token[`TOKEN_Y] = line_read[8:0];
 
     wire load = prep == 2'd2 && (!run || (fire && pass_ends));
     assign s_ready = prep == 2'd0;

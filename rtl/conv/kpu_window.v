@@ -11,6 +11,7 @@
 `timescale 1ns / 1ps
 `default_nettype none
 `include "kpu_plan.vh"
+`include "kpu_token.vh"
 
 module kpu_window #(
     parameter SEGS = 8,     // array segments = most pixel columns
@@ -22,7 +23,7 @@ module kpu_window #(
     // tokens and rows, in order
     input  wire                token_valid,
     output wire                token_ready,
-    input  wire [41:0]         token,
+    input  wire [`TOKEN_W-1:0] token,
     input  wire                row_valid,
     output wire                row_ready,
     input  wire [511:0]        row,
@@ -43,7 +44,7 @@ module kpu_window #(
     integer k;
 
     // Stage 1: decimate.
-    wire t_out = token[24];
+    wire t_out = token[`TOKEN_OUT];
     wire [255:0] even_bytes;
     genvar e;
     generate
@@ -53,7 +54,7 @@ module kpu_window #(
     endgenerate
 
     reg v1, out1;
-    reg [26:0] token1;
+    reg [`TOKEN_W-1:0] token1;
     reg [511:0] row1;
     reg fill_full, use_full;
 
@@ -64,15 +65,15 @@ module kpu_window #(
     assign token_ready = step1;
     assign row_ready = step1 && !t_out;
 
-    wire u_last = token1[26];
-    wire u_shift = token1[25];
-    wire u_above = token1[23];
-    wire [1:0] u_kind = token1[22:21];
-    wire [3:0] u_slot = token1[20:17];
-    wire [3:0] u_n = token1[16:13];
-    wire [1:0] u_sub = token1[12:11];
-    wire [3:0] u_slots = token1[10:7];
-    wire [6:0] u_width = token1[6:0];
+    wire u_last = token1[`TOKEN_LAST];
+    wire u_shift = token1[`TOKEN_SHIFT];
+    wire u_above = token1[`TOKEN_ABOVE];
+    wire [1:0] u_kind = token1[`TOKEN_PLACE];
+    wire [3:0] u_slot = token1[`TOKEN_LINE];
+    wire [3:0] u_n = token1[`TOKEN_COUNT];
+    wire [1:0] u_sub = token1[`TOKEN_SUB];
+    wire [3:0] u_slots = token1[`TOKEN_SLOTS];
+    wire [6:0] u_width = token1[`TOKEN_WIDTH];
 
     // A row holds up to four channels; line k takes the one in slot u_sub + k - u_slot, so lines k and k + 4 share it.
     // Only bytes that belong to the channel need to be right: 16 of four channels, 32 of two, and half of that if
@@ -98,24 +99,20 @@ module kpu_window #(
     // Depthwise strips follow each other over the same lines: the last pixel of every line is kept for the next strip.
     reg [7:0] edge_pixel [0:511];
     reg [7:0] edge1;
-    reg edge_known1;
-    reg [8:0] line1;
 
     always @(posedge clk) begin
         if (step1) begin
             v1 <= 1'b1;
             out1 <= t_out;
-            token1 <= token[26:0];
-            edge1 <= edge_pixel[token[41:33]];
-            edge_known1 <= token[32];
-            line1 <= token[41:33];
+            token1 <= token;
+            edge1 <= edge_pixel[token[`TOKEN_Y]];
             row1 <= decim ? {row[511:256], even_bytes} : row;
         end else if (step2) begin
             v1 <= 1'b0;
         end
 
         if (step2) begin
-            if (dwfast && !out1 && u_kind == 2'd0) edge_pixel[line1] <= row1[511:504];
+            if (dwfast && !out1 && u_kind == 2'd0) edge_pixel[token1[`TOKEN_Y]] <= row1[511:504];
             if (u_shift) begin
                 fill[0] <= fill[1];
                 fill[1] <= fill[2];
@@ -125,7 +122,7 @@ module kpu_window #(
             for (k = 0; k < 9; k = k + 1) begin
                 if (k[3:0] >= u_slot && k[3:0] < u_slot + u_n) begin
                     fill_absent[k] <= out1;
-                    if (u_kind == 2'd0) fill[k][519:0] <= {channel[k%4], edge_known1 ? edge1 : pad};
+                    if (u_kind == 2'd0) fill[k][519:0] <= {channel[k%4], token1[`TOKEN_EDGE] ? edge1 : pad};
                     else if (u_kind == 2'd1) fill[k][7:0] <= decim ? row1[255:248] : row1[511:504];
                     else if (decim) fill[k][8*33+:16] <= row1[15:0];
                     else fill[k][8*65+:16] <= row1[15:0];
@@ -153,9 +150,11 @@ module kpu_window #(
         end
     end
 
-    // Use. The pixels of a take lie in one aligned block of eight, since P * stride is at most 8 and every strip starts at
-    // a multiple of 16; taps add one byte on either side. The depthwise path takes LANES pixels from there.
-    localparam WIDE = (LANES > 8 ? LANES : 8) + 2;
+    // Use. The pixels of a take begin in an aligned block of eight, since every strip starts at a multiple of 16, and lie
+    // within REACH bytes from there: P columns, up to four pixels apart. Taps add one byte on either side. The depthwise
+    // path takes LANES pixels.
+    localparam REACH = SEGS > 2 ? 4 * SEGS : 8;
+    localparam WIDE = (LANES > REACH ? LANES : REACH) + 2;
     assign set_valid = use_full;
     wire [3:0] block = q[6:3];
 
@@ -191,8 +190,8 @@ module kpu_window #(
     integer c, n, t, u;
     reg [8*WIDE-1:0] own, seen;
     (* mem2reg *) reg [8*WIDE-1:0] near [0:2];
-    (* mem2reg *) reg [63:0] taps [0:8];  // the byte of each tap for a column at 0..7
-    reg [2:0] first;
+    (* mem2reg *) reg [8*REACH-1:0] taps [0:8];  // the byte of each tap for a column at 0..REACH-1
+    reg [4:0] first;
     reg [6:0] at, column;
     always @(posedge clk) begin
         if (take) begin
@@ -204,14 +203,20 @@ module kpu_window #(
         if (take && !dwfast) begin
             for (t = 0; t < 9; t = t + 1) begin
                 if (k3) begin
-                    taps[t] = near[t/3][8*(t%3)+:64];
+                    taps[t] = near[t/3][8*(t%3)+:8*REACH];
                 end else begin
                     own = from_block(line[t], block);
-                    taps[t] = absent[t] ? 64'd0 : own[8+:64];  // channels that do not exist count as zero
+                    taps[t] = absent[t] ? {8 * REACH{1'b0}} : own[8+:8*REACH];  // channels that do not exist count as zero
                 end
             end
             for (c = 0; c < SEGS; c = c + 1) begin
-                first = q[2:0] + (c[2:0] << lgs);
+                // Few bytes come into question for a column: where P * stride is 8 or more, q is a column of a window at
+                // a multiple of the stride; where it is less, all of the take lies in the block.
+                case (lgs)
+                    2'd0: first = {2'd0, q[2:0] + c[2:0]};
+                    2'd1: first = c < 2 ? {2'd0, q[2:0] + {c[1:0], 1'b0}} : {c[3:0], q[0]};
+                    default: first = c < 1 ? {2'd0, q[2:0]} : {c[2:0], q[1:0]};
+                endcase
                 for (t = 0; t < 9; t = t + 1) win[72*c+8*t+:8] <= taps[t][{first, 3'd0}+:8];
             end
         end
@@ -232,7 +237,7 @@ module kpu_window #(
         end
     end
 
-    wire _unused = &{1'b0, layer, token[31:27], token1, own};
+    wire _unused = &{1'b0, layer, token1, own};
 endmodule
 
 `resetall

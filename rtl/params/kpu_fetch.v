@@ -2,7 +2,7 @@
 //
 // For each layer: activation table, batch-norm table, then the weights in the order in which the array uses them.
 // A layer whose weights are small enough per channel is one contiguous stream; otherwise blocks of O output
-// channels are cut into pieces of PL_GP passes, channel by channel, so that every piece fits half the weight buffer.
+// channels are cut into pieces of PL_GP passes, channel by channel, so that every piece fits a quarter of the weight buffer.
 // Layers of several tiles fetch their weights once per tile unless the buffer keeps them (PL_KEEP).
 //
 // Runs one layer ahead of the compute side. Bursts: INCR, 64 bit, at most dma_burst_size beats, never across 4 KB.
@@ -11,6 +11,7 @@
 `timescale 1ns / 1ps
 `default_nettype none
 `include "kpu_plan.vh"
+`include "kpu_job.vh"
 
 module kpu_fetch #(
     parameter LGPES = 6,   // log2 of the number of PEs
@@ -28,7 +29,7 @@ module kpu_fetch #(
     // jobs for kpu_unpack
     output wire               job_valid,
     input  wire               job_ready,
-    output wire [74:0]        job,
+    output wire [`JOB_W-1:0]  job,
     // AXI4 read address channel
     output reg                m_axi_arvalid,
     input  wire               m_axi_arready,
@@ -63,6 +64,7 @@ module kpu_fetch #(
     wire last_piece = {1'b0, rest} <= piece_max;
     wire [10:0] left_load = p[`PL_LOAD_NCH] - in_load;
     wire [10:0] left_all = oc - o;
+    wire [10:0] in_block = o - o_block;
     wire [10:0] run = !whole ? 11'd1 : left_load < left_all ? left_load : left_all;
     reg [25:0] run_bytes;
     wire [10:0] block_end = o_block + block < oc ? o_block + block : oc;
@@ -81,9 +83,20 @@ module kpu_fetch #(
 
     assign plan_ready = state == S_IDLE;
     assign job_valid = state == S_PUSH;
-    assign job = {
-        p[`PL_DWFAST] && !p[`PL_K3], p[`PL_WIDE], rep == 15'd0, offset == 15'd0, last_piece, o - o_block, o[9:0],
-        piece_bytes, sw_bank, bn_bank, act_bank, seg_addr[2:0], seg_bytes, seg_kind};
+    assign job[`JOB_KIND] = seg_kind;
+    assign job[`JOB_BYTES] = seg_bytes;
+    assign job[`JOB_SKIP] = seg_addr[2:0];
+    assign job[`JOB_ACT_BANK] = act_bank;
+    assign job[`JOB_BN_BANK] = bn_bank;
+    assign job[`JOB_SW_BANK] = sw_bank;
+    assign job[`JOB_CH_BYTES] = piece_bytes;
+    assign job[`JOB_CHANNEL] = o[9:0];
+    assign job[`JOB_SLOT] = in_block[5:0];
+    assign job[`JOB_LAST] = last_piece;
+    assign job[`JOB_FIRST] = offset == 15'd0;
+    assign job[`JOB_SUMS] = rep == 15'd0;
+    assign job[`JOB_WIDE] = p[`PL_WIDE];
+    assign job[`JOB_CENTRE] = p[`PL_DWFAST] && !p[`PL_K3];
     assign m_axi_arid = {ID_W{1'b0}};
     assign m_axi_arsize = 3'd3;
     assign m_axi_arburst = 2'd1;
@@ -99,7 +112,7 @@ module kpu_fetch #(
                 if (plan_valid) begin
                     p <= plan;
                     sw_bank <= !sw_bank;
-                    if (plan[`PL_ERR] == 5'd0) begin
+                    if (plan[`PL_ERR] == 4'd0) begin
                         if (plan[`PL_LOAD_BN]) bn_bank <= !bn_bank;
                         if (plan[`PL_LOAD_ACT]) act_bank <= !act_bank;
                         state <= S_ACT;
@@ -126,7 +139,7 @@ module kpu_fetch #(
                 seg_kind <= K_MARK;
                 seg_bytes <= 26'd0;
                 rep <= 15'd0;
-                after <= p[`PL_ERR] != 5'd0 || p[`PL_BYPASS] ? S_IDLE : S_REP;
+                after <= p[`PL_ERR] != 4'd0 || p[`PL_BYPASS] ? S_IDLE : S_REP;
                 state <= S_PUSH;
             end
             S_REP: begin
@@ -218,7 +231,7 @@ module kpu_fetch #(
         end
     end
 
-    wire _unused = &{1'b0, p, len[22:8], piece_max[15]};
+    wire _unused = &{1'b0, p, len[22:8], piece_max[15], in_block[10:6]};
 endmodule
 
 `resetall

@@ -3,6 +3,7 @@
 `timescale 1ns / 1ps
 `default_nettype none
 `include "kpu_plan.vh"
+`include "kpu_token.vh"
 
 module tb_window #(
     parameter SEGS = 4,
@@ -35,7 +36,7 @@ module tb_window #(
     output wire [LANES*72-1:0] dww
 );
     wire token_valid, token_ready, wtoken_valid, wtoken_ready, row_valid, row_ready, row_room;
-    wire [41:0] token, wtoken;
+    wire [`TOKEN_W-1:0] token, wtoken;
     wire [511:0] row;
     assign overflow = rd_rvalid && !row_room;
     kpu_feature_fetch fetch (
@@ -44,7 +45,7 @@ module tb_window #(
         .rd_valid(rd_valid), .rd_ready(rd_ready), .rd_row(rd_row), .token_valid(token_valid),
         .token_ready(token_ready), .token(token), .row_taken(row_valid && row_ready)
     );
-    kpu_queue #(.WIDTH(42), .LGDEPTH(4)) token_queue (
+    kpu_queue #(.WIDTH(`TOKEN_W), .LGDEPTH(4)) token_queue (
         .clk(clk), .rst(rst), .s_valid(token_valid), .s_ready(token_ready), .s_data(token),
         .m_valid(wtoken_valid), .m_ready(wtoken_ready), .m_data(wtoken)
     );
