@@ -21,6 +21,9 @@ module kpu_core #(
     parameter DEPTH = 128,         // partial sums per PE and bank, a power of two, 64..512
     parameter AIRAM_ROWS = 32768,  // 64-byte rows of AI RAM, up to 32768
     parameter WEIGHT_ENTRIES = 8192,  // nine-byte entries of the weight buffer, a power of two, 256..8192
+    parameter CACHE_LINES = 0,     // 0: AI RAM on the chip; else lines of its cache, rows in the memory behind m_mem
+    parameter CACHE_WAYS = 2,      // 1, 2 or 4
+    parameter [31:0] MEM_BASE = 32'd0,  // address of AI-RAM row 0 behind m_mem, a multiple of 64
     parameter ID_W = 4             // width of the AXI ids
 ) (
     input  wire            clk,
@@ -88,6 +91,36 @@ module kpu_core #(
     input  wire [63:0]     m_axi_rdata,
     input  wire [1:0]      m_axi_rresp,
     input  wire            m_axi_rlast,
+    // rows of the AI RAM in an external memory (CACHE_LINES > 0)
+    output wire            m_mem_awvalid,
+    input  wire            m_mem_awready,
+    output wire [ID_W-1:0] m_mem_awid,
+    output wire [31:0]     m_mem_awaddr,
+    output wire [7:0]      m_mem_awlen,
+    output wire [2:0]      m_mem_awsize,
+    output wire [1:0]      m_mem_awburst,
+    output wire            m_mem_wvalid,
+    input  wire            m_mem_wready,
+    output wire [63:0]     m_mem_wdata,
+    output wire [7:0]      m_mem_wstrb,
+    output wire            m_mem_wlast,
+    input  wire            m_mem_bvalid,
+    output wire            m_mem_bready,
+    input  wire [ID_W-1:0] m_mem_bid,
+    input  wire [1:0]      m_mem_bresp,
+    output wire            m_mem_arvalid,
+    input  wire            m_mem_arready,
+    output wire [ID_W-1:0] m_mem_arid,
+    output wire [31:0]     m_mem_araddr,
+    output wire [7:0]      m_mem_arlen,
+    output wire [2:0]      m_mem_arsize,
+    output wire [1:0]      m_mem_arburst,
+    input  wire            m_mem_rvalid,
+    output wire            m_mem_rready,
+    input  wire [ID_W-1:0] m_mem_rid,
+    input  wire [63:0]     m_mem_rdata,
+    input  wire [1:0]      m_mem_rresp,
+    input  wire            m_mem_rlast,
     // output stream
     output wire            m_axis_tvalid,
     input  wire            m_axis_tready,
@@ -118,10 +151,12 @@ module kpu_core #(
     wire [`PLAN_W-1:0] plan, layer;
     wire bus_error;
     reg bus_failed;
+    wire cache_flush, cache_invalidate, cache_busy, memory_error;
+    wire [3:0] ev_cache;
 
     kpu_regs #(
         .PES(SEGS * SEGLEN), .LANES(LANES), .TILE(DEPTH * SEGS), .AIRAM_ROWS(AIRAM_ROWS),
-        .WEIGHT_BYTES(WEIGHT_ENTRIES * 9)
+        .WEIGHT_BYTES(WEIGHT_ENTRIES * 9), .CACHE_LINES(CACHE_LINES)
     ) regs (
         .clk(clk), .rst(rst),
         .s_axil_awvalid(s_axil_awvalid), .s_axil_awready(s_axil_awready), .s_axil_awaddr(s_axil_awaddr),
@@ -135,6 +170,7 @@ module kpu_core #(
         .layer_error({bus_failed, layer[`PL_ERR]}),
         .ev_active(active), .ev_busy(busy), .ev_wait_param(active && wait_param),
         .ev_wait_feature(active && wait_feature), .ev_wait_writeback(active && wait_writeback),
+        .cache_flush(cache_flush), .cache_invalidate(cache_invalidate), .cache_busy(cache_busy), .ev_cache(ev_cache),
         .out_valid(out_valid), .out_data(out_data), .out_pop(out_pop), .out_level(out_level), .flush_out(flush_out)
     );
 
@@ -199,7 +235,7 @@ module kpu_core #(
         end
         // A failed read may belong to the next layer; the layer that ends first reports it.
         if (layer_done) bus_failed <= 1'b0;
-        if (bus_error) bus_failed <= 1'b1;
+        if (bus_error || memory_error) bus_failed <= 1'b1;
         if (rst) begin
             fetched <= 1'b0;
             started <= 2'd0;
@@ -262,13 +298,14 @@ module kpu_core #(
     );
     wire ff_rd_valid, ff_rd_ready, token_valid, token_ready, wtoken_valid, wtoken_ready;
     wire [14:0] ff_rd_row;
+    wire [63:0] ff_rd_need;
     wire [`TOKEN_W-1:0] token, wtoken;
     wire row_valid, row_ready;
     wire [511:0] row;
     kpu_feature_fetch feature_fetch (
         .clk(clk), .rst(rst), .layer(layer), .s_valid(ff_valid), .s_ready(ff_ready), .s_channel(ff_channel),
         .s_slots(ff_slots), .s_y(ff_y), .s_lines(ff_lines), .s_step(ff_step), .s_word(ff_word), .s_x(ff_x),
-        .s_span(ff_span), .rd_valid(ff_rd_valid), .rd_ready(ff_rd_ready), .rd_row(ff_rd_row),
+        .s_span(ff_span), .rd_valid(ff_rd_valid), .rd_ready(ff_rd_ready), .rd_row(ff_rd_row), .rd_need(ff_rd_need),
         .token_valid(token_valid), .token_ready(token_ready), .token(token), .row_taken(row_valid && row_ready)
     );
     kpu_queue #(.WIDTH(`TOKEN_W), .LGDEPTH(4)) token_queue (
@@ -472,23 +509,82 @@ module kpu_core #(
         .m_axis_tkeep(m_axis_tkeep), .m_axis_tlast(m_axis_tlast)
     );
 
-    kpu_airam #(.ROWS(AIRAM_ROWS), .WR_BYTES(PIECE), .ID_BITS(ID_W)) airam (
-        .clk(clk), .rst(rst),
-        .rd_valid(streaming ? so_rd_valid : ff_rd_valid), .rd_ready(ram_rd_ready),
-        .rd_row(streaming ? so_rd_row : ff_rd_row), .rd_lane(so_rd_lane), .rd_rvalid(ram_rvalid),
-        .rd_rdata(ram_rdata), .rd_piece(ram_piece),
-        .wr_valid(ram_wr_valid), .wr_hold(ram_wr_hold), .wr_row(ram_wr_row), .wr_be(ram_wr_be),
-        .wr_data(ram_wr_data),
-        .s_axi_awvalid(s_axi_awvalid), .s_axi_awready(s_axi_awready), .s_axi_awid(s_axi_awid),
-        .s_axi_awaddr(s_axi_awaddr), .s_axi_awlen(s_axi_awlen), .s_axi_awsize(s_axi_awsize),
-        .s_axi_awburst(s_axi_awburst), .s_axi_wvalid(s_axi_wvalid), .s_axi_wready(s_axi_wready),
-        .s_axi_wdata(s_axi_wdata), .s_axi_wstrb(s_axi_wstrb), .s_axi_wlast(s_axi_wlast),
-        .s_axi_bvalid(s_axi_bvalid), .s_axi_bready(s_axi_bready), .s_axi_bid(s_axi_bid), .s_axi_bresp(s_axi_bresp),
-        .s_axi_arvalid(s_axi_arvalid), .s_axi_arready(s_axi_arready), .s_axi_arid(s_axi_arid),
-        .s_axi_araddr(s_axi_araddr), .s_axi_arlen(s_axi_arlen), .s_axi_arsize(s_axi_arsize),
-        .s_axi_arburst(s_axi_arburst), .s_axi_rvalid(s_axi_rvalid), .s_axi_rready(s_axi_rready),
-        .s_axi_rid(s_axi_rid), .s_axi_rdata(s_axi_rdata), .s_axi_rresp(s_axi_rresp), .s_axi_rlast(s_axi_rlast)
-    );
+    generate
+        if (CACHE_LINES == 0) begin : on_chip
+            kpu_airam #(.ROWS(AIRAM_ROWS), .WR_BYTES(PIECE), .ID_BITS(ID_W)) airam (
+            .clk(clk), .rst(rst),
+            .rd_valid(streaming ? so_rd_valid : ff_rd_valid), .rd_ready(ram_rd_ready),
+            .rd_row(streaming ? so_rd_row : ff_rd_row), .rd_lane(so_rd_lane), .rd_rvalid(ram_rvalid),
+            .rd_rdata(ram_rdata), .rd_piece(ram_piece),
+            .wr_valid(ram_wr_valid), .wr_hold(ram_wr_hold), .wr_row(ram_wr_row), .wr_be(ram_wr_be),
+            .wr_data(ram_wr_data),
+            .s_axi_awvalid(s_axi_awvalid), .s_axi_awready(s_axi_awready), .s_axi_awid(s_axi_awid),
+            .s_axi_awaddr(s_axi_awaddr), .s_axi_awlen(s_axi_awlen), .s_axi_awsize(s_axi_awsize),
+            .s_axi_awburst(s_axi_awburst), .s_axi_wvalid(s_axi_wvalid), .s_axi_wready(s_axi_wready),
+            .s_axi_wdata(s_axi_wdata), .s_axi_wstrb(s_axi_wstrb), .s_axi_wlast(s_axi_wlast),
+            .s_axi_bvalid(s_axi_bvalid), .s_axi_bready(s_axi_bready), .s_axi_bid(s_axi_bid), .s_axi_bresp(s_axi_bresp),
+            .s_axi_arvalid(s_axi_arvalid), .s_axi_arready(s_axi_arready), .s_axi_arid(s_axi_arid),
+            .s_axi_araddr(s_axi_araddr), .s_axi_arlen(s_axi_arlen), .s_axi_arsize(s_axi_arsize),
+            .s_axi_arburst(s_axi_arburst), .s_axi_rvalid(s_axi_rvalid), .s_axi_rready(s_axi_rready),
+            .s_axi_rid(s_axi_rid), .s_axi_rdata(s_axi_rdata), .s_axi_rresp(s_axi_rresp), .s_axi_rlast(s_axi_rlast)
+            );
+            assign ev_cache = 4'd0;
+            assign cache_busy = 1'b0;
+            assign memory_error = 1'b0;
+            assign m_mem_awvalid = 1'b0;
+            assign m_mem_awid = {ID_W{1'b0}};
+            assign m_mem_awaddr = 32'd0;
+            assign m_mem_awlen = 8'd0;
+            assign m_mem_awsize = 3'd0;
+            assign m_mem_awburst = 2'd0;
+            assign m_mem_wvalid = 1'b0;
+            assign m_mem_wdata = 64'd0;
+            assign m_mem_wstrb = 8'd0;
+            assign m_mem_wlast = 1'b0;
+            assign m_mem_bready = 1'b0;
+            assign m_mem_arvalid = 1'b0;
+            assign m_mem_arid = {ID_W{1'b0}};
+            assign m_mem_araddr = 32'd0;
+            assign m_mem_arlen = 8'd0;
+            assign m_mem_arsize = 3'd0;
+            assign m_mem_arburst = 2'd0;
+            assign m_mem_rready = 1'b0;
+            wire unused = &{1'b0, ff_rd_need, cache_flush, cache_invalidate, m_mem_awready, m_mem_wready, m_mem_bvalid,
+                m_mem_bid, m_mem_bresp, m_mem_arready, m_mem_rvalid, m_mem_rid, m_mem_rdata, m_mem_rresp, m_mem_rlast};
+        end else begin : cached
+            kpu_cache #(
+                .ROWS(AIRAM_ROWS), .LINES(CACHE_LINES), .WAYS(CACHE_WAYS), .WR_BYTES(PIECE), .ID_BITS(ID_W), .BASE(MEM_BASE)
+            ) airam (
+            .clk(clk), .rst(rst),
+            .rd_valid(streaming ? so_rd_valid : ff_rd_valid), .rd_ready(ram_rd_ready),
+            .rd_row(streaming ? so_rd_row : ff_rd_row), .rd_lane(so_rd_lane), .rd_rvalid(ram_rvalid),
+            .rd_need(streaming ? 64'hFF << {so_rd_lane, 3'd0} : ff_rd_need),
+            .rd_rdata(ram_rdata), .rd_piece(ram_piece),
+            .wr_valid(ram_wr_valid), .wr_hold(ram_wr_hold), .wr_row(ram_wr_row), .wr_be(ram_wr_be),
+            .wr_data(ram_wr_data),
+            .flush(cache_flush), .invalidate(cache_invalidate), .busy(cache_busy), .bus_error(memory_error),
+            .ev_read(ev_cache[0]), .ev_miss(ev_cache[1]), .ev_evict(ev_cache[2]), .ev_wait(ev_cache[3]),
+            .s_axi_awvalid(s_axi_awvalid), .s_axi_awready(s_axi_awready), .s_axi_awid(s_axi_awid),
+            .s_axi_awaddr(s_axi_awaddr), .s_axi_awlen(s_axi_awlen), .s_axi_awsize(s_axi_awsize),
+            .s_axi_awburst(s_axi_awburst), .s_axi_wvalid(s_axi_wvalid), .s_axi_wready(s_axi_wready),
+            .s_axi_wdata(s_axi_wdata), .s_axi_wstrb(s_axi_wstrb), .s_axi_wlast(s_axi_wlast),
+            .s_axi_bvalid(s_axi_bvalid), .s_axi_bready(s_axi_bready), .s_axi_bid(s_axi_bid), .s_axi_bresp(s_axi_bresp),
+            .s_axi_arvalid(s_axi_arvalid), .s_axi_arready(s_axi_arready), .s_axi_arid(s_axi_arid),
+            .s_axi_araddr(s_axi_araddr), .s_axi_arlen(s_axi_arlen), .s_axi_arsize(s_axi_arsize),
+            .s_axi_arburst(s_axi_arburst), .s_axi_rvalid(s_axi_rvalid), .s_axi_rready(s_axi_rready),
+            .s_axi_rid(s_axi_rid), .s_axi_rdata(s_axi_rdata), .s_axi_rresp(s_axi_rresp), .s_axi_rlast(s_axi_rlast),
+            .m_axi_awvalid(m_mem_awvalid), .m_axi_awready(m_mem_awready), .m_axi_awid(m_mem_awid),
+            .m_axi_awaddr(m_mem_awaddr), .m_axi_awlen(m_mem_awlen), .m_axi_awsize(m_mem_awsize),
+            .m_axi_awburst(m_mem_awburst), .m_axi_wvalid(m_mem_wvalid), .m_axi_wready(m_mem_wready),
+            .m_axi_wdata(m_mem_wdata), .m_axi_wstrb(m_mem_wstrb), .m_axi_wlast(m_mem_wlast),
+            .m_axi_bvalid(m_mem_bvalid), .m_axi_bready(m_mem_bready), .m_axi_bid(m_mem_bid), .m_axi_bresp(m_mem_bresp),
+            .m_axi_arvalid(m_mem_arvalid), .m_axi_arready(m_mem_arready), .m_axi_arid(m_mem_arid),
+            .m_axi_araddr(m_mem_araddr), .m_axi_arlen(m_mem_arlen), .m_axi_arsize(m_mem_arsize),
+            .m_axi_arburst(m_mem_arburst), .m_axi_rvalid(m_mem_rvalid), .m_axi_rready(m_mem_rready),
+            .m_axi_rid(m_mem_rid), .m_axi_rdata(m_mem_rdata), .m_axi_rresp(m_mem_rresp), .m_axi_rlast(m_mem_rlast)
+            );
+        end
+    endgenerate
 
     wire _unused = &{1'b0, m_axi_rid, m_axi_rlast, row_room};
 endmodule

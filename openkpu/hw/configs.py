@@ -23,6 +23,7 @@ class CoreParameters:
     DEPTH : partial sums per processing element and bank.
     AIRAM_ROWS : 64-byte rows of AI RAM.
     WEIGHT_ENTRIES : nine-byte entries of the weight buffer.
+    CACHE_LINES : 0 for an AI RAM on the chip; else the lines of its cache, and the rows are in an external memory.
     """
 
     SEGS: int
@@ -31,10 +32,11 @@ class CoreParameters:
     DEPTH: int
     AIRAM_ROWS: int
     WEIGHT_ENTRIES: int
+    CACHE_LINES: int = 0
 
     def verilog(self) -> dict[str, int]:
-        """Parameter names and values."""
-        return asdict(self)
+        """Parameter names and values; the cache only where there is one (``kpu_soc`` has none)."""
+        return {name: value for name, value in asdict(self).items() if name != "CACHE_LINES" or value}
 
     @property
     def piece(self) -> int:
@@ -50,6 +52,7 @@ class CoreParameters:
 CORES: dict[str, CoreParameters] = {
     "full": CoreParameters(SEGS=8, SEGLEN=8, LPS=4, DEPTH=128, AIRAM_ROWS=32768, WEIGHT_ENTRIES=8192),
     "fpga": CoreParameters(SEGS=4, SEGLEN=4, LPS=2, DEPTH=128, AIRAM_ROWS=4096, WEIGHT_ENTRIES=2048),
+    "board": CoreParameters(SEGS=4, SEGLEN=4, LPS=2, DEPTH=128, AIRAM_ROWS=32768, WEIGHT_ENTRIES=8192, CACHE_LINES=2048),
     "tiny": CoreParameters(SEGS=2, SEGLEN=2, LPS=1, DEPTH=64, AIRAM_ROWS=4096, WEIGHT_ENTRIES=512),
 }
 

@@ -110,6 +110,15 @@ EXTENSIONS: tuple[Register, ...] = (
         Field("out_words", 0, 16, doc="64-bit words in the output FIFO"),
         Field("layers", 16, 8, doc="descriptors queued"),
         Field("busy", 24, 1, doc="a layer is in execution"))),
+    Register("ext_cache", 0x1060, "RW", "cache of the AI RAM, where there is one", fields=(
+        Field("flush", 0, 1, doc="1 = write all changed bytes to the external memory"),
+        Field("invalidate", 1, 1, doc="1 = forget every line, after the flush if both are set"),
+        Field("busy", 2, 1, doc="reads 1 until that is done and the memory has answered"),
+        Field("lines", 32, 16, doc="reads the 64-byte lines; 0 = the AI RAM is on the chip"))),
+    Register("ext_cache_reads", 0x1068, "R", "row reads that the cache answered since the last clear"),
+    Register("ext_cache_misses", 0x1070, "R", "of these, reads that fetched a line"),
+    Register("ext_cache_evictions", 0x1078, "R", "lines written back to the external memory"),
+    Register("ext_cache_wait", 0x1080, "R", "cycles in which the oldest read waited for its line"),
 )
 
 # Figures of each layer, so that software which keeps the queue filled still gets every layer's own: the layer with

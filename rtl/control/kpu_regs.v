@@ -17,11 +17,12 @@
 `default_nettype none
 
 module kpu_regs #(
-    parameter PES = 64,               // the first five are only reported in the extension page
+    parameter PES = 64,               // the first six are only reported in the extension page
     parameter LANES = 32,
     parameter TILE = 1024,            // pixels of the largest tile
     parameter AIRAM_ROWS = 32768,
     parameter WEIGHT_BYTES = 73728,   // of one weight buffer
+    parameter CACHE_LINES = 0,        // of the AI RAM's cache; 0: there is none
     parameter LAYERS = 16             // depth of the queue, a power of two, 2 to 16
 ) (
     input  wire        clk,
@@ -64,6 +65,11 @@ module kpu_regs #(
     input  wire        ev_wait_param,
     input  wire        ev_wait_feature,
     input  wire        ev_wait_writeback,
+
+    output reg         cache_flush,       // pulses
+    output reg         cache_invalidate,
+    input  wire        cache_busy,
+    input  wire [3:0]  ev_cache,      // counted: waiting, line written back, line fetched, row read
 
     input  wire        out_valid,     // output FIFO, first word falls through
     input  wire [63:0] out_data,
@@ -284,6 +290,28 @@ module kpu_regs #(
         end
     end
 
+    // The cache's counters, where there is one.
+    wire [255:0] cache_total;
+    wire         cache_write = wr && wr_offset == KPU_R_EXT_CACHE;
+    genvar event_number;
+    generate
+        for (event_number = 0; event_number < 4; event_number = event_number + 1) begin : cache_event
+            if (CACHE_LINES != 0) begin : counted
+                reg [63:0] count;
+                always @(posedge clk) count <= rst || clear ? 64'd0 : count + {63'd0, ev_cache[event_number]};
+                assign cache_total[64*event_number+:64] = count;
+            end else begin : absent
+                wire unused = &{1'b0, ev_cache[event_number]};
+                assign cache_total[64*event_number+:64] = 64'd0;
+            end
+        end
+    endgenerate
+
+    always @(posedge clk) begin
+        cache_flush <= cache_write && s_axil_wdata[KPU_R_EXT_CACHE_FLUSH_LSB] && !rst;
+        cache_invalidate <= cache_write && s_axil_wdata[KPU_R_EXT_CACHE_INVALIDATE_LSB] && !rst;
+    end
+
     localparam LOG_BITS = 32 * (EVENTS + 1);
 
     wire [LOG_BITS-1:0] log_entry;
@@ -325,6 +353,12 @@ module kpu_regs #(
             KPU_R_EXT_WAIT_WRITEBACK: rd_data = total[256+:64];
             KPU_R_EXT_FIFO_LEVEL:
                 rd_data = {39'd0, ev_active, {8-COUNT_BITS{1'b0}}, queued, out_level};
+            KPU_R_EXT_CACHE:
+                rd_data = {16'd0, CACHE_LINES[15:0], 29'd0, cache_busy || cache_flush || cache_invalidate, 2'd0};
+            KPU_R_EXT_CACHE_READS:    rd_data = cache_total[0+:64];
+            KPU_R_EXT_CACHE_MISSES:   rd_data = cache_total[64+:64];
+            KPU_R_EXT_CACHE_EVICTIONS: rd_data = cache_total[128+:64];
+            KPU_R_EXT_CACHE_WAIT:     rd_data = cache_total[192+:64];
             KPU_R_EXT_LOG_WORK:       rd_data = log_entry[0+:64];
             KPU_R_EXT_LOG_INPUTS:     rd_data = log_entry[64+:64];
             KPU_R_EXT_LOG_OUTPUTS:    rd_data = log_entry[128+:64];

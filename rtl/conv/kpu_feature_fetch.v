@@ -32,6 +32,7 @@ module kpu_feature_fetch #(
     output wire               rd_valid,
     input  wire               rd_ready,
     output wire [14:0]        rd_row,
+    output wire [63:0]        rd_need,    // bytes of the row that are used
     // tokens
     output wire               token_valid,
     input  wire               token_ready,
@@ -57,11 +58,13 @@ module kpu_feature_fetch #(
     reg p_left, p_right, p_edge, p_lone;
     reg [4:0] p_word;
     reg [6:0] p_width;       // pixels of the line in this word
+    reg [6:0] p_next_width;  // and in the word on the right
     wire [10:0] s_group = s_channel >> lgi;
     wire [10:0] s_line = decim ? {s_y, 1'b0} : {1'b0, s_y};
     wire [10:0] word_x = decim ? {1'b0, s_word, 5'd0} : {s_word, 6'd0};
     wire [6:0] per_word = decim ? 7'd32 : 7'd64;
     wire [10:0] width_left = layer[`PL_W] - word_x;
+    wire [10:0] width_beyond = width_left - {4'd0, per_word};
     wire [7:0] reach = {2'd0, s_x} + {1'b0, s_span} + {7'd0, layer[`PL_K3]};
     wire [14:0] group_rows = s_group * chsw;
     wire [14:0] line_rows = s_line * rowsw;
@@ -76,7 +79,7 @@ module kpu_feature_fetch #(
     reg left, right;
     reg lone;             // the word on the right has one pixel only
     reg edge_known;       // kpu_window still has the neighbour on the left from the strip before
-    reg [6:0] width;
+    reg [6:0] width, next_width;
     reg fresh;            // the next set starts anew (no lines to reuse)
     reg [1:0] r;          // 3x3: line above, at, below
     reg [1:0] kind;       // 0 centre, 1 left neighbour, 2 right neighbour
@@ -92,6 +95,16 @@ module kpu_feature_fetch #(
     wire [3:0] n_group = {1'b0, group} - {2'd0, sub};
     wire [3:0] n_left = slots - slot;
     wire [3:0] n = n_group < n_left ? n_group : n_left;
+
+    // Bytes that matter: the line's pixels in the slots of the channels that are read. The word on the left is whole.
+    wire [6:0] need_pixels = kind == 2'd2 ? next_width : width;
+    wire [7:0] need_bytes = decim ? {need_pixels, 1'b0} : {1'b0, need_pixels};
+    wire [63:0] run_of_bytes = kind == 2'd1 ? {64{1'b1}} : ~({64{1'b1}} << need_bytes);
+    wire [3:0] need_slots = dwfast ? 4'hF : k3 ? 4'h1 << sub : ~(4'hF << n) << sub;
+    assign rd_need = lgi == 2'd0 ? run_of_bytes
+        : lgi == 2'd1 ? {run_of_bytes[31:0] & {32{need_slots[1]}}, run_of_bytes[31:0] & {32{need_slots[0]}}}
+        : {run_of_bytes[15:0] & {16{need_slots[3]}}, run_of_bytes[15:0] & {16{need_slots[2]}},
+           run_of_bytes[15:0] & {16{need_slots[1]}}, run_of_bytes[15:0] & {16{need_slots[0]}}};
 
     // The last token of a row, of a set, of the pass.
     wire row_ends = out || (kind == 2'd0 ? !left && !right : kind == 2'd1 ? !right : 1'b1);
@@ -141,6 +154,7 @@ module kpu_feature_fetch #(
                 p_right <= (reach >= {1'b0, per_word}) && width_left > {4'd0, per_word};
                 p_lone <= width_left == {4'd0, per_word} + 11'd1;
                 p_width <= width_left > {4'd0, per_word} ? per_word : width_left[6:0];
+                p_next_width <= width_beyond > {4'd0, per_word} ? per_word : width_beyond[6:0];
                 prep <= 2'd1;
             end
         end else if (prep == 2'd1) begin
@@ -192,6 +206,7 @@ module kpu_feature_fetch #(
             lone <= p_lone;
             edge_known <= p_edge;
             width <= p_width;
+            next_width <= p_next_width;
             fresh <= 1'b1;
             r <= p_y == 10'd0 ? 2'd1 : 2'd0;
             kind <= 2'd0;

@@ -118,6 +118,19 @@ localparam integer KPU_R_EXT_FIFO_LEVEL_LAYERS_LSB = 16;
 localparam integer KPU_R_EXT_FIFO_LEVEL_LAYERS_W = 8;
 localparam integer KPU_R_EXT_FIFO_LEVEL_BUSY_LSB = 24;
 localparam integer KPU_R_EXT_FIFO_LEVEL_BUSY_W = 1;
+localparam [15:0] KPU_R_EXT_CACHE = 16'h1060;
+localparam integer KPU_R_EXT_CACHE_FLUSH_LSB = 0;
+localparam integer KPU_R_EXT_CACHE_FLUSH_W = 1;
+localparam integer KPU_R_EXT_CACHE_INVALIDATE_LSB = 1;
+localparam integer KPU_R_EXT_CACHE_INVALIDATE_W = 1;
+localparam integer KPU_R_EXT_CACHE_BUSY_LSB = 2;
+localparam integer KPU_R_EXT_CACHE_BUSY_W = 1;
+localparam integer KPU_R_EXT_CACHE_LINES_LSB = 32;
+localparam integer KPU_R_EXT_CACHE_LINES_W = 16;
+localparam [15:0] KPU_R_EXT_CACHE_READS = 16'h1068;
+localparam [15:0] KPU_R_EXT_CACHE_MISSES = 16'h1070;
+localparam [15:0] KPU_R_EXT_CACHE_EVICTIONS = 16'h1078;
+localparam [15:0] KPU_R_EXT_CACHE_WAIT = 16'h1080;
 
 // KPU layer log
 localparam [15:0] KPU_R_EXT_LOG_WORK = 16'h1400;

@@ -355,6 +355,7 @@ module kpu_soc #(
         .m_axi_rlast(kpu_rlast)
     );
 
+    wire [205:0] mem_unused;
     kpu_core #(
         .SEGS(SEGS),
         .SEGLEN(SEGLEN),
@@ -430,7 +431,17 @@ module kpu_soc #(
         .m_axis_tready(axis_tready),
         .m_axis_tdata(axis_tdata),
         .m_axis_tkeep(axis_tkeep),
-        .m_axis_tlast(axis_tlast)
+        .m_axis_tlast(axis_tlast),
+        // The AI RAM is on the chip: nothing is behind its memory port.
+        .m_mem_awready(1'b0), .m_mem_wready(1'b0), .m_mem_bvalid(1'b0), .m_mem_bid({ID_BITS{1'b0}}), .m_mem_bresp(2'd0),
+        .m_mem_arready(1'b0), .m_mem_rvalid(1'b0), .m_mem_rid({ID_BITS{1'b0}}), .m_mem_rdata(64'd0), .m_mem_rresp(2'd0),
+        .m_mem_rlast(1'b0), .m_mem_awvalid(mem_unused[0]), .m_mem_awid(mem_unused[1+:ID_BITS]),
+        .m_mem_awaddr(mem_unused[20+:32]), .m_mem_awlen(mem_unused[52+:8]), .m_mem_awsize(mem_unused[60+:3]),
+        .m_mem_awburst(mem_unused[63+:2]), .m_mem_wvalid(mem_unused[65]), .m_mem_wdata(mem_unused[66+:64]),
+        .m_mem_wstrb(mem_unused[130+:8]), .m_mem_wlast(mem_unused[138]), .m_mem_bready(mem_unused[139]),
+        .m_mem_arvalid(mem_unused[140]), .m_mem_arid(mem_unused[141+:ID_BITS]), .m_mem_araddr(mem_unused[160+:32]),
+        .m_mem_arlen(mem_unused[192+:8]), .m_mem_arsize(mem_unused[200+:3]), .m_mem_arburst(mem_unused[203+:2]),
+        .m_mem_rready(mem_unused[205])
     );
 
     // ---- DMA

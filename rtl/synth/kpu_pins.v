@@ -12,24 +12,30 @@ module kpu_pins #(
     parameter LPS = 2,
     parameter DEPTH = 128,
     parameter AIRAM_ROWS = 4096,
-    parameter WEIGHT_ENTRIES = 2048
+    parameter WEIGHT_ENTRIES = 2048,
+    parameter CACHE_LINES = 0
 ) (
     input  wire clk,
     input  wire load,
     input  wire in,
     output wire out_bit
 );
-    reg [337:0] shift;
+    // The memory port is behind the others: without a cache its registers have nothing to do and disappear.
+    reg [419:0] shift;
+    reg [175:0] mem_taken;
+    wire [175:0] mem_out;
     reg [280:0] taken;
     wire [280:0] out;
     assign out_bit = taken[280];
     always @(posedge clk) begin
-        shift <= {shift[336:0], in};
-        taken <= load ? out : {taken[279:0], 1'b0};
+        shift <= {shift[418:0], in};
+        mem_taken <= load ? mem_out : {mem_taken[174:0], 1'b0};
+        taken <= load ? out : {taken[279:0], mem_taken[175]};
     end
 
     kpu_core #(
-        .SEGS(SEGS), .SEGLEN(SEGLEN), .LPS(LPS), .DEPTH(DEPTH), .AIRAM_ROWS(AIRAM_ROWS), .WEIGHT_ENTRIES(WEIGHT_ENTRIES)
+        .SEGS(SEGS), .SEGLEN(SEGLEN), .LPS(LPS), .DEPTH(DEPTH), .AIRAM_ROWS(AIRAM_ROWS), .WEIGHT_ENTRIES(WEIGHT_ENTRIES),
+        .CACHE_LINES(CACHE_LINES)
     ) core (
         .clk(clk), .rst(shift[0]), .s_axil_awvalid(shift[1]), .s_axil_awaddr(shift[2+:16]),
         .s_axil_wvalid(shift[18]), .s_axil_wdata(shift[19+:64]), .s_axil_wstrb(shift[83+:8]),
@@ -49,7 +55,16 @@ module kpu_pins #(
         .s_axi_rvalid(out[84]), .s_axi_rid(out[85+:4]), .s_axi_rdata(out[89+:64]), .s_axi_rresp(out[153+:2]),
         .s_axi_rlast(out[155]), .m_axi_arvalid(out[156]), .m_axi_arid(out[157+:4]), .m_axi_araddr(out[161+:32]),
         .m_axi_arlen(out[193+:8]), .m_axi_arsize(out[201+:3]), .m_axi_arburst(out[204+:2]), .m_axi_rready(out[206]),
-        .m_axis_tvalid(out[207]), .m_axis_tdata(out[208+:64]), .m_axis_tkeep(out[272+:8]), .m_axis_tlast(out[280])
+        .m_axis_tvalid(out[207]), .m_axis_tdata(out[208+:64]), .m_axis_tkeep(out[272+:8]), .m_axis_tlast(out[280]),
+        .m_mem_awready(shift[338]), .m_mem_wready(shift[339]), .m_mem_bvalid(shift[340]), .m_mem_bid(shift[341+:4]),
+        .m_mem_bresp(shift[345+:2]), .m_mem_arready(shift[347]), .m_mem_rvalid(shift[348]), .m_mem_rid(shift[349+:4]),
+        .m_mem_rdata(shift[353+:64]), .m_mem_rresp(shift[417+:2]), .m_mem_rlast(shift[419]),
+        .m_mem_awvalid(mem_out[0]), .m_mem_awid(mem_out[1+:4]), .m_mem_awaddr(mem_out[5+:32]),
+        .m_mem_awlen(mem_out[37+:8]), .m_mem_awsize(mem_out[45+:3]), .m_mem_awburst(mem_out[48+:2]),
+        .m_mem_wvalid(mem_out[50]), .m_mem_wdata(mem_out[51+:64]), .m_mem_wstrb(mem_out[115+:8]),
+        .m_mem_wlast(mem_out[123]), .m_mem_bready(mem_out[124]), .m_mem_arvalid(mem_out[125]),
+        .m_mem_arid(mem_out[126+:4]), .m_mem_araddr(mem_out[130+:32]), .m_mem_arlen(mem_out[162+:8]),
+        .m_mem_arsize(mem_out[170+:3]), .m_mem_arburst(mem_out[173+:2]), .m_mem_rready(mem_out[175])
     );
 endmodule
 

@@ -136,6 +136,24 @@
 #define OPENKPU_EXT_FIFO_LEVEL_LAYERS_MASK 0xffu
 #define OPENKPU_EXT_FIFO_LEVEL_BUSY_LSB 24u
 #define OPENKPU_EXT_FIFO_LEVEL_BUSY_MASK 0x1u
+/* RW: cache of the AI RAM, where there is one */
+#define OPENKPU_EXT_CACHE 0x1060u
+#define OPENKPU_EXT_CACHE_FLUSH_LSB 0u
+#define OPENKPU_EXT_CACHE_FLUSH_MASK 0x1u
+#define OPENKPU_EXT_CACHE_INVALIDATE_LSB 1u
+#define OPENKPU_EXT_CACHE_INVALIDATE_MASK 0x1u
+#define OPENKPU_EXT_CACHE_BUSY_LSB 2u
+#define OPENKPU_EXT_CACHE_BUSY_MASK 0x1u
+#define OPENKPU_EXT_CACHE_LINES_LSB 32u
+#define OPENKPU_EXT_CACHE_LINES_MASK 0xffffu
+/* R: row reads that the cache answered since the last clear */
+#define OPENKPU_EXT_CACHE_READS 0x1068u
+/* R: of these, reads that fetched a line */
+#define OPENKPU_EXT_CACHE_MISSES 0x1070u
+/* R: lines written back to the external memory */
+#define OPENKPU_EXT_CACHE_EVICTIONS 0x1078u
+/* R: cycles in which the oldest read waited for its line */
+#define OPENKPU_EXT_CACHE_WAIT 0x1080u
 
 /* KPU layer log */
 /* R: from the end of the layer before it, or its own start, to its end */
