@@ -14,11 +14,12 @@ import sys
 import time
 from pathlib import Path
 
+import nncase
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-LIMIT = 60
+LIMIT = 20
 """Seconds for compiling and simulating one network."""
 
 
@@ -637,7 +638,7 @@ def make(seed, index):
     network = FAMILIES[family]([seed, index, 1], rng)
     settings = {"target": "cpu" if rng.random() < 0.1 else "k210", "quantized": rng.random() < 0.75,
                 "uint8_input": rng.random() < 0.35,
-                "method": ["no_clip", "no_clip", "l2", "kld_m2", "kld_m1", "kld_m0", "cdf"][rng.integers(3)]}
+                "method": "l2" if rng.random() < 0.03 else "no_clip"}
     settings["quantized"] &= settings["target"] == "k210"
     settings["uint8_input"] &= settings["quantized"]
     return family, network, settings
@@ -645,7 +646,6 @@ def make(seed, index):
 
 def build(folder, name, seed, index):
     """Compile, simulate and write one case."""
-    import nncase
     family, network, settings = make(seed, index)
     rng = np.random.default_rng([seed, index, 2])
     source = network.onnx()
