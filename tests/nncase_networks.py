@@ -640,7 +640,7 @@ def make(seed, index):
                 "uint8_input": rng.random() < 0.35,
                 "method": "l2" if rng.random() < 0.03 else "no_clip"}
     settings["quantized"] &= settings["target"] == "k210"
-    settings["uint8_input"] &= settings["quantized"]
+    settings["uint8_input"] &= settings["quantized"] and len(network.input_shape) == 4  # else nncase ignores it
     return family, network, settings
 
 
