@@ -18,9 +18,9 @@ import numpy as np
 from inputs import random_inputs
 
 from openkpu.cli.options import print_table, show_shape
-from openkpu.devices.flash_driver import CHIP_CLOCK_HZ, MAX_SPI_HZ, FlashDriver
 from openkpu.devices.functional import FunctionalDevice
 from openkpu.devices.soc import SocDevice, soc_config
+from openkpu.drivers.flash import CHIP_CLOCK_HZ, MAX_SPI_HZ, FlashDriver
 from openkpu.errors import OpenKPUError
 from openkpu.kmodel import load
 from openkpu.runtime import Session

@@ -18,7 +18,7 @@ from pathlib import Path  # noqa: E402
 
 from inputs import random_inputs  # noqa: E402
 
-from openkpu.devices.registry import open_device  # noqa: E402
+from openkpu.devices.backends import open_device  # noqa: E402
 from openkpu.kmodel import load  # noqa: E402
 from openkpu.runtime import Session  # noqa: E402
 

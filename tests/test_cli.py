@@ -15,7 +15,7 @@ from PIL import Image
 
 from openkpu.cli.inputs import prepare_inputs
 from openkpu.cli.main import run_cli
-from openkpu.devices.registry import open_device
+from openkpu.devices.backends import open_device
 from openkpu.errors import DeviceError, InputError, UsageError
 from openkpu.kmodel import load
 

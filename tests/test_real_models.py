@@ -9,7 +9,7 @@ import pytest
 from conformance import assert_same_output
 from shared_data import NO_SHARED, SHARED
 
-from openkpu.devices.registry import open_device
+from openkpu.devices.backends import open_device
 from openkpu.kmodel import load
 from openkpu.kmodel.model import KpuConv
 from openkpu.runtime import Session

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conformance import assert_same_output
 
-from openkpu.devices.registry import open_device
+from openkpu.devices.backends import open_device
 from openkpu.kmodel import load
 from openkpu.runtime import Session
 from rtl import open_rtl

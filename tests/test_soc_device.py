@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from soc_board import FLASH_BYTES, JEDEC, SRAM_BYTES, config, open_board
 
-from openkpu.devices.dma_driver import DmaDriver
-from openkpu.devices.flash_driver import READS, FlashDriver
 from openkpu.devices.functional import FunctionalDevice
+from openkpu.drivers.dma import DmaDriver
+from openkpu.drivers.flash import READS, FlashDriver
 from openkpu.errors import CapacityError, DeviceError, UsageError
 from openkpu.hw.check import descriptor_errors
 from openkpu.hw.dma import DmaDescriptor

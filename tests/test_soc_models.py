@@ -9,9 +9,9 @@ import pytest
 from conformance import assert_same_output
 from large_model import large_model
 
-from openkpu.devices.flash_driver import FlashDriver
 from openkpu.devices.functional import FunctionalDevice
 from openkpu.devices.soc import SocDevice, soc_config
+from openkpu.drivers.flash import FlashDriver
 from openkpu.errors import CapacityError
 from openkpu.kmodel import load, load_kfpkg, model_size
 from openkpu.runtime import Session

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from ..devices.backends import BACKENDS, open_device
 from ..devices.base import Device
-from ..devices.registry import BACKENDS, open_device
 from ..hw.configs import CORES
 from ..kmodel.model import Layer, Model
 from ..runtime import LayerResult, Session

@@ -7,13 +7,13 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from ..drivers.dma import DmaDriver
 from ..errors import DeviceError, UsageError
 from ..hw.configs import CORES, CoreParameters
 from ..hw.dma import DESCRIPTOR_BYTES, DmaDescriptor
 from ..hw.fields import AIRAM_BASE, SRAM_BASE
 from .base import KpuConfig
 from .build import library
-from .dma_driver import DmaDriver
 
 # Cycles between two looks at the keyboard: about half a second.
 SLICE_CYCLES = 100_000

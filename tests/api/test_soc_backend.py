@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from soc_board import open_board
 
-from openkpu.api import maixpy as kpu
 from openkpu.api.errors import KPULoadError
-from openkpu.devices import registry
+from openkpu.api.maixpy import kpu
+from openkpu.devices import backends
 
 from .conftest import demo_image
 
@@ -23,7 +23,7 @@ def flashed(make_board, demo_v3, tmp_path, monkeypatch):
     (tmp_path / "be.bin").write_bytes(swapped)
     make_board(f"{demo_v3}@{PLAIN:#x}")
     expected = kpu.forward(kpu.load(PLAIN), demo_image())[:]
-    monkeypatch.setattr(registry, "open_device", lambda name: open_board())
+    monkeypatch.setattr(backends, "open_device", lambda name: open_board())
     board = make_board(f"{demo_v3}@{PLAIN:#x}", f"{tmp_path}/be.bin@{SWAPPED:#x}", backend="soc")
     yield board, expected
     board.close()
