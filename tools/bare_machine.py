@@ -2,9 +2,9 @@
 
 Usage: sudo python3 tools/bare_machine.py [--suite bookworm] [--minutes 60] [COMMAND ...]
 
-Without a COMMAND the README's own commands are pasted, one after the other. Each runs in a clone of this checkout's HEAD
-as ``bash -c`` of an ordinary user, who has only what the README asks for; time and result of each are printed, and at
-the end a table. Ends with code 1 if one failed, with 3 where such a root cannot be made (not root, no debootstrap, no
+Without a COMMAND the README's own commands are pasted, one after the other. Each runs in a clone of this checkout's
+HEAD as ``bash -c`` of an ordinary user, who has only what the README asks for; time and result of each are printed, and
+at the end a table. Ends with code 1 if one failed, with 3 where such a root cannot be made (not root, no debootstrap, no
 mount): the last line says which.
 
 The root is kept in build/bare/SUITE (about 0.7 GB) and used again; the user's home is made anew each time. pip's
@@ -84,16 +84,20 @@ def prepare(root: Path) -> tuple[dict[str, str], list[Path]]:
                    "TERM": "dumb"}
     environment |= {name: value for name, value in os.environ.items()
                     if name.startswith("PIP_") or name.lower().endswith("_proxy")}
-    listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True)
-    lines = ["[global]"]
-    for line in listed.stdout.splitlines():
-        name, _, value = line.partition("=")
-        if name.startswith("global."):
-            lines.append(f"{name.removeprefix('global.')} = {value.strip(chr(39))}")
-    (root / "etc/pip.conf").write_text("\n".join(lines) + "\n")
-    named = re.findall(r"(?:file://)?(/[\w./+-]+)", listed.stdout + " ".join(environment.values()))
-    folders = {Path(*Path(name).parts[:3]) for name in named if not re.match(r"/(home|usr|bin|dev)/", name)}
-    return environment, sorted(folder for folder in folders if folder.is_dir() and not (root / "usr") == folder)
+    pip = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True,
+                         check=True).stdout
+    settings = re.findall(r"^global\.(\S+?)='(.*)'$", pip, re.M)
+    (root / "etc/pip.conf").write_text("".join(["[global]\n", *(f"{name} = {value}\n" for name, value in settings)]))
+    folders = set()
+    variables = " ".join(value for name, value in environment.items() if name.startswith("PIP_"))
+    for name in re.findall(r"(?:file://)?(/[\w./+-]+)", f"{pip} {variables}"):
+        path = Path(name)
+        if path.is_file():
+            (root / path.relative_to("/")).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, root / path.relative_to("/"))
+        elif path.is_dir() and len(path.parts) > 2:
+            folders.add(Path(*path.parts[:3]))  # an index's links may lead beside it
+    return environment, sorted(folders)
 
 
 def enter(root: Path, command: str, environment: dict[str, str], folders: list[Path], seconds: float) -> int:
@@ -102,7 +106,8 @@ def enter(root: Path, command: str, environment: dict[str, str], folders: list[P
               "mount -t tmpfs -o mode=1777 tmpfs dev/shm", "mount -t tmpfs -o mode=1777 tmpfs tmp"]
     for folder in folders:
         inside = str(folder).lstrip("/")
-        script += [f"mkdir -p {shlex.quote(inside)}", f"mount --bind -o ro {shlex.quote(str(folder))} {shlex.quote(inside)}"]
+        script += [f"mkdir -p {shlex.quote(inside)}",
+                   f"mount --bind -o ro {shlex.quote(str(folder))} {shlex.quote(inside)}"]
     shared = Path(os.environ.get("OPENKPU_SHARED") or ROOT.parent / "shared")
     if shared.is_dir():
         script += [f"mkdir -p {HOME}/shared", f"mount --bind -o ro {shlex.quote(str(shared))} {HOME}/shared"]
