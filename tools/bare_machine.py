@@ -4,8 +4,8 @@ Usage: sudo python3 tools/bare_machine.py [--suite bookworm] [--minutes 60] [COM
 
 Without a COMMAND the README's own commands are pasted, one after the other. Each runs in a clone of this checkout's
 HEAD as ``bash -c`` of an ordinary user, who has only what the README asks for; time and result of each are printed, and
-at the end a table. Ends with code 1 if one failed, with 3 where such a root cannot be made (not root, no debootstrap, no
-mount): the last line says which.
+at the end a table. Ends with code 1 if one failed, with 3 where such a root cannot be made (not root, no debootstrap,
+no mount): the last line says which.
 
 The root is kept in build/bare/SUITE (about 0.7 GB) and used again; the user's home is made anew each time. pip's
 configuration and the certificates are this machine's, so that both reach the same index; the shared test data, where
@@ -32,7 +32,7 @@ COMPONENTS = {"noble": "main,universe"}
 USER, UID = "newcomer", 1234
 HOME = f"home/{USER}"
 BUILD_MINUTES = 30
-IMPOSSIBLE = 3
+IMPOSSIBLE, TOO_LONG = 3, 124
 CERTIFICATES = Path("etc/ssl/certs/ca-certificates.crt")
 
 
@@ -67,7 +67,8 @@ def make_root(suite: str, mirror: str) -> Path:
 def prepare(root: Path) -> tuple[dict[str, str], list[Path]]:
     """A new home with the clone. Returns the user's environment and the folders of this machine that pip reads."""
     home = root / HOME
-    shutil.rmtree(home, ignore_errors=True)
+    if home.exists():
+        shutil.rmtree(home)
     home.mkdir(parents=True)
     passwd = root / "etc/passwd"
     if f"{USER}:" not in passwd.read_text():
@@ -114,9 +115,11 @@ def enter(root: Path, command: str, environment: dict[str, str], folders: list[P
     variables = " ".join(shlex.quote(f"{name}={value}") for name, value in environment.items())
     script.append(f"exec chroot --userspec={UID}:{UID} . /usr/bin/env -i {variables} "
                   f"/bin/bash -c {shlex.quote(f'cd /{HOME}/openkpu && {command}')}")
-    done = subprocess.run(["timeout", "--kill-after=10", str(int(seconds)), "unshare", "--mount", "--pid", "--fork",
-                           "--kill-child", "bash", "-c", "\n".join(script)], check=False)
-    return done.returncode
+    try:
+        return subprocess.run(["unshare", "--mount", "--pid", "--fork", "--kill-child", "bash", "-c", "\n".join(script)],
+                              check=False, timeout=seconds).returncode
+    except subprocess.TimeoutExpired:
+        return TOO_LONG
 
 
 def readme_commands() -> list[str]:
