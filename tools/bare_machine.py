@@ -64,20 +64,21 @@ def make_root(suite: str, mirror: str) -> Path:
     return root
 
 
-def prepare(root: Path) -> tuple[dict[str, str], list[Path]]:
+def prepare(root: Path, keep: bool) -> tuple[dict[str, str], list[Path]]:
     """A new home with the clone. Returns the user's environment and the folders of this machine that pip reads."""
     home = root / HOME
-    if home.exists():
+    if home.exists() and not keep:
         shutil.rmtree(home)
-    home.mkdir(parents=True)
+    home.mkdir(parents=True, exist_ok=True)
     passwd = root / "etc/passwd"
     if f"{USER}:" not in passwd.read_text():
         with passwd.open("a") as lines:
             lines.write(f"{USER}:x:{UID}:{UID}::/{HOME}:/bin/bash\n")
         with (root / "etc/group").open("a") as lines:
             lines.write(f"{USER}:x:{UID}:\n")
-    subprocess.run(["git", "clone", "-q", "--no-hardlinks", str(ROOT), str(home / "openkpu")], check=True)
-    subprocess.run(["chown", "-R", f"{UID}:{UID}", str(home)], check=True)
+    if not (home / "openkpu").exists():
+        subprocess.run(["git", "clone", "-q", "--no-hardlinks", str(ROOT), str(home / "openkpu")], check=True)
+        subprocess.run(["chown", "-R", f"{UID}:{UID}", str(home)], check=True)
     for name in ("etc/resolv.conf", "etc/hosts", CERTIFICATES):
         if (Path("/") / name).exists():
             shutil.copy(Path("/") / name, root / name)
@@ -116,8 +117,8 @@ def enter(root: Path, command: str, environment: dict[str, str], folders: list[P
     script.append(f"exec chroot --userspec={UID}:{UID} . /usr/bin/env -i {variables} "
                   f"/bin/bash -c {shlex.quote(f'cd /{HOME}/openkpu && {command}')}")
     try:
-        return subprocess.run(["unshare", "--mount", "--pid", "--fork", "--kill-child", "bash", "-c", "\n".join(script)],
-                              check=False, timeout=seconds).returncode
+        return subprocess.run(["unshare", "--mount", "--pid", "--fork", "--kill-child", "bash", "-c",
+                               "\n".join(script)], check=False, timeout=seconds).returncode
     except subprocess.TimeoutExpired:
         return TOO_LONG
 
@@ -135,11 +136,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--suite", default="bookworm", choices=MIRRORS)
     parser.add_argument("--mirror", help="where debootstrap gets the packages; the distribution's own by default")
     parser.add_argument("--minutes", type=float, default=60, help="bound of every single command")
+    parser.add_argument("--keep", action="store_true", help="go on in the home of the last run, with its clone")
     parser.add_argument("commands", nargs="*", metavar="COMMAND")
     options = parser.parse_args(arguments)
     try:
         root = make_root(options.suite, options.mirror or MIRRORS[options.suite])
-        environment, folders = prepare(root)
+        environment, folders = prepare(root, options.keep)
         if enter(root, "true", environment, folders, 60):
             raise Impossible("the root cannot be entered (unshare, mount or chroot is not allowed)")
     except Impossible as reason:
