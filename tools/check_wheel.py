@@ -27,7 +27,7 @@ COMMANDS = [
     "--version", "info shapes.kmodel", "run shapes.kmodel heldout_006.png --out functional --json functional.json",
     "run shapes.kmodel heldout_006.png --yolo2 anchors.txt --labels labels.txt --out boxes",
     "dump shapes.kmodel heldout_006.png --layer 4 --out dump", "flash build flash.bin shapes_v3.kmodel@0x300000",
-    "flash ls flash.bin", "flash extract flash.bin --out models", "completion bash",
+    "flash ls flash.bin", "flash extract flash.bin 0x300000 extracted.kmodel", "completion bash",
     "script face_find.py --camera pictures --lcd frames --frames 2 --fs demo"]
 SIMULATING = [
     "run shapes.kmodel heldout_006.png --backend rtl --out rtl --json rtl.json", "profile shapes.kmodel",
@@ -80,7 +80,8 @@ def main() -> None:
         for number, python in enumerate(options.pythons):
             own = Path(folder) / f"python-{number}"
             own.mkdir()
-            print(subprocess.run([python, "-VV"], capture_output=True, text=True, check=True).stdout.strip(), flush=True)
+            version = subprocess.run([python, "-VV"], capture_output=True, text=True, check=True).stdout.strip()
+            print(version, flush=True)
             check(python, next(dist.glob("*.whl")), options.rtl, own)
 
 
