@@ -1,8 +1,8 @@
 """Draws "one 3x3 layer, cycle by cycle" from a simulation: ``python tools/waves.py [--check]``.
 
-Runs the bench of kpu_core (``tb/core/waves.py``) in Icarus Verilog, writes timing figures as WaveJSON (docs/img/waves.json)
-and SVG (docs/img/wave-*.svg), and the table of events into docs/one-layer.md. ``--check`` writes nothing and fails when
-the committed cycles are no longer those of the simulation.
+Runs the bench of kpu_core (``tb/core/waves.py``) in Icarus Verilog, writes timing figures as WaveJSON
+(docs/img/waves.json) and SVG (docs/img/wave-*.svg), and the table of events into docs/one-layer.md. ``--check`` writes
+nothing and fails when the committed cycles are no longer those of the simulation.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Trace:
                 wave += "="
                 data.append(self.text(value))
             before = now
-        return {"name": f"{unit}: {self.name}", "wave": wave} | ({"data": data} if data else {})
+        return {"name": f"{unit.removeprefix('kpu_')}: {self.name}", "wave": wave} | ({"data": data} if data else {})
 
 
 def bus(names: str, gate: str, text: Callable[[int], str] = str) -> list[Trace]:
@@ -166,13 +166,13 @@ def events(record: Record, layer: Layer) -> list[tuple[int, str, str]]:
         (record.when("layer_start")[0], "kpu_seq", "starts the layer; kpu_fetch works on the same plan"),
         (record.when("act_we")[0], "kpu_unpack", "first word of the activation table, for kpu_post"),
         (record.when("bn_we")[0], "kpu_unpack", "first batch-norm word, for kpu_params"),
-        (record.when("pass_push")[0], "kpu_seq", "commands the first pass (input channel 0); the second two cycles later"),
+        (record.when("pass_push")[0], "kpu_seq", "commands the first pass; the second one two cycles later"),
         (bursts[-1], "kpu_fetch", f"**weight**: the burst with the kernel of output channel {channel}, input channel 0 "
          f"(bytes {byte} to {byte + 8} of the weights) is asked for"),
         (beats[first_beat + (byte + 8) // 8], "kpu_unpack", "**weight**: the last of its nine bytes arrives"),
-        (entries[channel * p.passes], "kpu_unpack", "**weight**: leaves as one nine-byte entry and enters kpu_weights' ring"),
-        (loads[channel], "kpu_weights", f"**weight**: goes to segment {segment}, PE {pe}, into the registers beside those in use"),
-        (record.when(f"seg{segment}_move")[0], "kpu_segment", "**weight**: moves into use with the whole set of its segment"),
+        (entries[channel * p.passes], "kpu_unpack", "**weight**: becomes a nine-byte entry of kpu_weights' ring"),
+        (loads[channel], "kpu_weights", f"**weight**: goes to PE {pe} of segment {segment}, beside the weights in use"),
+        (record.when(f"seg{segment}_move")[0], "kpu_segment", "**weight**: moves into use with its segment's set"),
         (reads[0], "kpu_feature_fetch", f"**pixel**: asks for row {d.image_src_addr + line + 1}, the line below output "
          f"line {line}; the two lines above it came one and two cycles before"),
         (reads[0] + 1, "kpu_airam", "**pixel**: the row arrives and waits in a queue"),
@@ -180,14 +180,14 @@ def events(record: Record, layer: Layer) -> list[tuple[int, str, str]]:
         (takes[number], "kpu_issue", f"**pixel**: takes column {column} of line {line}, input channel 0"),
         (takes[number] + 2 + segment, "kpu_segment", f"**pixel**: nine products in segment {segment} (`a_valid`), and "
          "their sum"),
-        (takes[number] + 3 + segment, "kpu_pe", f"**pixel**: adds the sum to partial sum {number} of PE {pe} (`b_valid`)"),
+        (takes[number] + 3 + segment, "kpu_pe", f"**pixel**: adds it to partial sum {number} of PE {pe} (`b_valid`)"),
         (takes[pixels + number], "kpu_issue", "**pixel**: the same column of input channel 1"),
         (record.when("block_done")[0], "kpu_issue", "the block's last pixel has been issued"),
         (drained[0], "kpu_drain", f"**pixel**: reads partial sum {number} for lane {segment * core.LPS + lane} "
          f"(segment {segment}, lane {lane} in it, phase {phase})"),
         (sent[phase * pixels + number], "kpu_post", "**pixel**: leaves the lanes as a byte"),
-        (pieces[line], "kpu_writeback", f"**pixel**: line {line} is complete for the {core.SEGS * core.LPS} channels of phase "
-         f"{phase}"),
+        (pieces[line], "kpu_writeback", f"**pixel**: line {line} is complete, for the {core.SEGS * core.LPS} "
+         f"channels of phase {phase}"),
         (written[0], "kpu_writeback", f"**pixel**: is written with its line into row {target}, bytes "
          f"{byte_range(record['ram_wr_be'][written[0]])}"),
         (record.when("ram_wr_valid")[-1], "kpu_writeback", "writes the last piece"),
@@ -228,7 +228,7 @@ def draw(record: Record) -> None:
     from schemdraw import logic
 
     schemdraw.use("svg")
-    schemdraw.config(bgcolor="white")
+    schemdraw.config(bgcolor="white", margin=0.3)
     found = figures(record)
     JSON.write_text(json.dumps(found, indent=1) + "\n")
     for name, wave in found.items():

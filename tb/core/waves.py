@@ -33,7 +33,8 @@ def layer() -> Layer:
     descriptor = make_descriptor(SHAPE, OUTPUTS, kernel_type=1)
     rng = np.random.default_rng(1)
     weights = rng.integers(1, 200, OUTPUTS * SHAPE[0] * 9, np.uint8)
-    bn = pack_fields(BN_FIELDS, norm_mul=np.full(OUTPUTS, 1 << 8), norm_add=np.zeros(OUTPUTS), norm_shift=np.full(OUTPUTS, 8))
+    bn = pack_fields(BN_FIELDS, norm_mul=np.full(OUTPUTS, 1 << 8), norm_add=np.zeros(OUTPUTS),
+                     norm_shift=np.full(OUTPUTS, 8))
     x_start = np.array([-(1 << 35), *range(15)])
     act = pack_activation(x_start, np.full(16, 1), np.full(16, 11), np.zeros(16))
     return Layer("waves", descriptor, True, weights, bn, act, rng.integers(0, 256, SHAPE, np.uint8))
