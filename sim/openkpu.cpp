@@ -20,6 +20,7 @@
 
 #include "Vkpu.h"
 #include "Vkpu___024root.h"
+#include "external_memory.h"
 #include "openkpu_regs.h"
 #include "verilated.h"
 #if defined(OPENKPU_FST)
@@ -89,6 +90,10 @@ private:
 
     std::mt19937 random;
     std::deque<Burst> bursts;
+#ifdef OPENKPU_CACHE_LINES
+    int settle();
+    ExternalMemory memory;
+#endif
     // Handshakes of the cycle that has just passed.
     bool aw_done = false, w_done = false, b_done = false, ar_done = false, r_done = false;
     bool axi_aw_done = false, axi_w_done = false, axi_b_done = false, axi_ar_done = false, axi_r_done = false;
@@ -101,7 +106,13 @@ private:
 #endif
 };
 
-openkpu::openkpu(const openkpu_config& c) : config(c), sram(c.sram_bytes), random(c.seed) {
+openkpu::openkpu(const openkpu_config& c)
+    : config(c), sram(c.sram_bytes), random(c.seed)
+#ifdef OPENKPU_CACHE_LINES
+      ,
+      memory(size_t{64} * OPENKPU_AIRAM_ROWS, c.memory_latency, c.memory_beat_tenths)
+#endif
+{
     context.randReset(config.random_state ? 2 : 0);
     context.randSeed(static_cast<int>(config.seed & 0x7fffffff) + 1);
 #ifdef OPENKPU_TRACES
@@ -117,6 +128,7 @@ openkpu::openkpu(const openkpu_config& c) : config(c), sram(c.sram_bytes), rando
     top->s_axi_awvalid = top->s_axi_wvalid = top->s_axi_arvalid = 0;
     top->s_axil_bready = top->s_axil_rready = top->s_axi_bready = top->s_axi_rready = 1;
     top->m_axi_rvalid = top->m_axi_arready = top->m_axis_tready = 0;
+    top->m_mem_awready = top->m_mem_wready = top->m_mem_bvalid = top->m_mem_arready = top->m_mem_rvalid = 0;
     top->clk = 0;
     reset();
 }
@@ -139,6 +151,10 @@ int openkpu::fail(int code, const char* format, ...) {
 void openkpu::reset() {
     bursts.clear();
     top->m_axi_rvalid = 0;
+#ifdef OPENKPU_CACHE_LINES
+    memory.reset();
+    top->m_mem_rvalid = 0;
+#endif
     top->rst = 1;
     for (uint64_t i = 0; i < kResetCycles; ++i) cycle();
     top->rst = 0;
@@ -179,6 +195,9 @@ void openkpu::cycle() {
         top->s_axi_rready = !stalls();
     }
     top->m_axis_tready = want_stream && !stalls();
+#ifdef OPENKPU_CACHE_LINES
+    memory.drive(*top, now, stalls());
+#endif
     top->clk = 0;
     top->eval();
 #ifdef OPENKPU_TRACES
@@ -205,6 +224,9 @@ void openkpu::cycle() {
     const bool fetch = top->m_axi_arvalid && top->m_axi_arready && !top->rst;
     const Burst burst{top->m_axi_araddr, top->m_axi_arlen + 1u, top->m_axi_arid, now + config.latency};
     const bool fetched = top->m_axi_rvalid && top->m_axi_rready;
+#ifdef OPENKPU_CACHE_LINES
+    if (!top->rst) memory.sample(*top, now);
+#endif
 
     top->clk = 1;
     top->eval();
@@ -212,6 +234,9 @@ void openkpu::cycle() {
     if (waves) waves->dump(2 * now + 1);
 #endif
 
+#ifdef OPENKPU_CACHE_LINES
+    memory.finish(*top);
+#endif
     if (fetch) bursts.push_back(burst);
     if (fetched) {
         top->m_axi_rvalid = 0;
@@ -330,13 +355,59 @@ int openkpu::airam_write(uint32_t offset, const uint8_t* data, size_t size) {
     return OPENKPU_OK;
 }
 
-// The RAM is built of slices of eight bytes (rtl/lib/kpu_ram.v), whose names Verilator makes of the generate block's.
+// A RAM with byte enables is built of slices of eight bytes (rtl/lib/kpu_ram.v), whose names Verilator makes of the
+// generate block's.
+#ifdef OPENKPU_CACHE_LINES
+#define SLICE(n) top->rootp->kpu_core__DOT__cached__DOT__airam__DOT__data__DOT__slice__BRA__##n##__KET____DOT__mem
+#else
+#define SLICE(n) top->rootp->kpu_core__DOT__on_chip__DOT__airam__DOT__ram__DOT__slice__BRA__##n##__KET____DOT__mem
+#endif
+#define SLICES {&SLICE(0), &SLICE(1), &SLICE(2), &SLICE(3), &SLICE(4), &SLICE(5), &SLICE(6), &SLICE(7)}
+
+#ifdef OPENKPU_CACHE_LINES
+
+// Let what the core has written reach the cache, and what is on its way the memory.
+int openkpu::settle() {
+    int quiet = 0;
+    for (uint64_t i = 0; i < kHangCycles && quiet < 64; ++i) {
+        cycle();
+        quiet = memory.idle() && !top->m_mem_awvalid && !top->m_mem_arvalid ? quiet + 1 : 0;
+    }
+    return quiet < 64 ? fail(OPENKPU_HANG, "the cache is never idle") : OPENKPU_OK;
+}
+
+// Changed bytes are in the cache's data RAM, by the masks in its tags (rtl/cache/cache_lookup.v), all others in the memory.
 int openkpu::airam_peek(uint32_t offset, uint8_t* data, size_t size) {
-#define SLICE(n) top->rootp->kpu_core__DOT__airam__DOT__ram__DOT__slice__BRA__##n##__KET____DOT__mem
+    constexpr unsigned kWays = 2, kSets = OPENKPU_CACHE_LINES / kWays, kTagBits = __builtin_ctz(OPENKPU_AIRAM_ROWS / kSets);
+    constexpr unsigned kState = kTagBits + 67;
     using Slice = std::remove_reference_t<decltype(SLICE(0))>;
-    const Slice* const slices[] = {&SLICE(0), &SLICE(1), &SLICE(2), &SLICE(3),
-                                   &SLICE(4), &SLICE(5), &SLICE(6), &SLICE(7)};
-#undef SLICE
+    const Slice* const slices[] = SLICES;
+    if (offset + size > memory.bytes.size())
+        return fail(OPENKPU_ADDRESS, "the AI RAM has only %zu rows", memory.bytes.size() / 64);
+    const int result = settle();
+    if (result != OPENKPU_OK) return result;
+    const auto& tags = top->rootp->kpu_core__DOT__cached__DOT__airam__DOT__lookup__DOT__tag_ram__DOT__slice__BRA__0__KET____DOT__mem;
+    const auto bit = [&](unsigned set, unsigned at) { return tags[set][at / 32] >> at % 32 & 1; };
+    for (size_t i = 0; i < size; ++i) {
+        const size_t at = offset + i;
+        const unsigned row = unsigned(at / 64), set = row % kSets;
+        data[i] = memory.bytes[at];
+        for (unsigned way = 0; way < kWays; ++way) {
+            unsigned tag = 0;
+            for (unsigned b = 0; b < kTagBits; ++b) tag |= bit(set, kState * way + b) << b;
+            const bool valid = bit(set, kState * way + kTagBits), changed = bit(set, kState * way + kTagBits + 3 + at % 64);
+            if (valid && tag == row / kSets && changed)
+                data[i] = static_cast<uint8_t>((*slices[at / 8 % 8])[set * kWays + way] >> (at % 8 * 8));
+        }
+    }
+    return OPENKPU_OK;
+}
+
+#else
+
+int openkpu::airam_peek(uint32_t offset, uint8_t* data, size_t size) {
+    using Slice = std::remove_reference_t<decltype(SLICE(0))>;
+    const Slice* const slices[] = SLICES;
     const size_t rows = sizeof(Slice) / sizeof(uint64_t);
     if (offset + size > rows * 64) return fail(OPENKPU_ADDRESS, "the AI RAM has only %zu rows", rows);
     for (size_t i = 0; i < size; ++i) {
@@ -345,6 +416,8 @@ int openkpu::airam_peek(uint32_t offset, uint8_t* data, size_t size) {
     }
     return OPENKPU_OK;
 }
+
+#endif
 
 int openkpu::stream(uint8_t* data, size_t size, uint64_t limit, size_t* taken) {
     *taken = 0;
@@ -398,13 +471,14 @@ int bad_address(openkpu* kpu, uint32_t address, size_t size) {
 extern "C" {
 
 void openkpu_default_config(openkpu_config* config) {
-    *config = openkpu_config{6u << 20, 20, 8, 0, 0, 1};
+    *config = openkpu_config{6u << 20, 20, 8, 0, 0, 1, 12, 24};
 }
 
 openkpu* openkpu_create(const openkpu_config* config) {
     const bool legal = config->sram_bytes && config->sram_bytes % 8 == 0 &&
                        config->sram_bytes <= OPENKPU_AIRAM_BASE - OPENKPU_SRAM_BASE && config->outstanding &&
-                       config->stall_percent <= 90;
+                       config->stall_percent <= 90 && config->memory_beat_tenths >= 10 &&
+                       config->memory_beat_tenths <= 10000 && config->memory_latency <= 10000;
     return legal ? new openkpu(*config) : nullptr;
 }
 

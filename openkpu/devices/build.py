@@ -49,6 +49,8 @@ def library(core: CoreParameters, traces: bool = False, soc_sram_bytes: int | No
     sources = _sources(top)
     parameters = core.verilog() | ({} if soc_sram_bytes is None else {"SRAM_BYTES": soc_sram_bytes})
     options = [*VERILATE, "--top-module", top, *(f"-G{name}={value}" for name, value in parameters.items())]
+    if core.CACHE_LINES and top == "kpu_core":  # how sim/openkpu.cpp looks through the cache
+        options += ["-CFLAGS", f"-DOPENKPU_CACHE_LINES={core.CACHE_LINES} -DOPENKPU_AIRAM_ROWS={core.AIRAM_ROWS}"]
     if traces:
         options.append(f"--trace-{trace_format()}")
     environment = verilator_environment()
@@ -81,6 +83,18 @@ def trace_format() -> str:
 def cache_folder() -> Path:
     """Where built simulators are kept."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "openkpu"
+
+
+def start_afresh(folder: Path) -> None:
+    """Delete what a build that failed or was killed left in a folder; everything but its ``lock``.
+
+    Makefiles take an empty file for a finished one.
+    """
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != "lock":
+            path.unlink()
 
 
 def _sources(top: str) -> list[Path]:

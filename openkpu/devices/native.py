@@ -24,7 +24,8 @@ _OK, _TIMEOUT = 0, 1
 
 class _Config(ctypes.Structure):
     _fields_ = [(name, ctypes.c_uint32) for name in
-                ("sram_bytes", "latency", "outstanding", "stall_percent", "random_state", "seed")]
+                ("sram_bytes", "latency", "outstanding", "stall_percent", "random_state", "seed",
+                 "memory_latency", "memory_beat_tenths")]
 
 
 class NativeDevice:

@@ -41,6 +41,9 @@ typedef struct {
     uint32_t stall_percent; /* cycles in which each bus channel randomly stalls, 0 to 90 (0) */
     uint32_t random_state;  /* 1: every register and memory starts with a random value (0) */
     uint32_t seed;          /* of stalls and random state */
+    /* Only in a library whose AI RAM is a cache: the memory behind it. */
+    uint32_t memory_latency;     /* cycles from a burst's address to its first beat (12) */
+    uint32_t memory_beat_tenths; /* tenths of a cycle for 8 bytes (24: 200 MB/s at 60 MHz) */
 } openkpu_config;
 
 /* The values in parentheses above. */
