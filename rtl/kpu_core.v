@@ -462,7 +462,7 @@ module kpu_core #(
         .dst_row(layer[`PL_DST]), .oc(layer[`PL_OC]), .oh(layer[`PL_OH]), .ow(layer[`PL_OW]),
         .group(3'd1 << layer[`PL_LGO]),
         .row_switch(layer[`PL_OROWSW]), .channel_switch(layer[`PL_OCHSW]), .full_add(layer[`PL_FULL_ADD]),
-        .total_m1(layer[`PL_TOTAL]),
+        .blank(layer[`PL_ERR] != 5'd0), .total_m1(layer[`PL_TOTAL]),
         .rd_valid(so_rd_valid), .rd_ready(ram_rd_ready && streaming), .rd_row(so_rd_row),
         .rd_lane(so_rd_lane), .rd_rvalid(ram_rvalid && streaming), .rd_piece(ram_piece),
         .out_valid(out_valid), .out_data(out_data), .out_pop(out_pop), .out_level(out_level),

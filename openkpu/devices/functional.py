@@ -14,6 +14,7 @@ import numpy as np
 
 from openkpu.golden.fast import run_layer
 from openkpu.golden.parameters import ParameterMemory
+from openkpu.golden.reference import stream_length
 
 from ..errors import DeviceError
 from ..hw.check import LayerError, descriptor_errors, error_bits
@@ -79,6 +80,7 @@ class FunctionalDevice:
         self._queue: deque[Descriptor] = deque()
         self._executing: _Execution | None = None
         self._output: deque[int] = deque()
+        self._zeros = 0  # words that a refused layer sends behind ``_output``
         self._layers = 0
         self._error = 0
         self._error_reasons: list[str] = []
@@ -120,11 +122,11 @@ class FunctionalDevice:
         """Take ``size`` bytes out of ``fifo_data_out`` in whole words; DeviceError when layers do not deliver them."""
         words = []
         for taken in range(-(-size // 8)):
-            while not self._output:
+            while not self._output and not self._zeros:
                 if not self._advance():
                     raise DeviceError(f"fifo_data_out ran dry after {8 * taken} of {size} bytes"
                                       f"{self._error_clause()}; push a layer with send_data_out first")
-            words.append(self._output.popleft())
+            words.append(self._pop())
         return np.array(words, "<u8").tobytes()[:size]
 
     def wait_interrupt(self, max_cycles: int) -> None:
@@ -176,9 +178,9 @@ class FunctionalDevice:
 
     def _read_register(self, offset: int) -> int:
         if offset == _OFFSET["fifo_data_out"]:
-            if not self._output:
+            if not self._output and not self._zeros:
                 self._advance()
-            return self._output.popleft() if self._output else 0
+            return self._pop()
         if offset in self._registers:
             return self._registers[offset]
         # The second read of the same register in a row is polling: time passes even if an interrupt is pending.
@@ -197,7 +199,7 @@ class FunctionalDevice:
             "ext_id": {"magic": KPU_ID_MAGIC, "version": VERSION, "has_16bit": int(config.has_16bit)},
             "ext_config": {"pes": config.pes, "lanes": config.lanes, "layer_fifo": LAYER_FIFO},
             "ext_memories": {"airam_rows": config.airam_bytes // ROW_BYTES, "weight_bytes": config.weight_bytes},
-            "ext_fifo_level": {"out_words": min(len(self._output), 0xFFFF), "layers": len(self._queue),
+            "ext_fifo_level": {"out_words": min(len(self._output) + self._zeros, 0xFFFF), "layers": len(self._queue),
                                "busy": int(self._executing is not None)},
         }
         for name, fields in values.items():
@@ -236,6 +238,13 @@ class FunctionalDevice:
             self._queue.clear()
         if not control & DMA_FLUSH_N:
             self._output.clear()
+            self._zeros = 0
+
+    def _pop(self) -> int:
+        if self._output:
+            return self._output.popleft()
+        self._zeros -= self._zeros > 0
+        return 0
 
     # Layers
 
@@ -273,13 +282,18 @@ class FunctionalDevice:
                 self._flush()
             except _BusError as error:
                 errors = [LayerError("bus_error", str(error))]
+        if errors:
+            self._zeros = stream_length(d)
+            self._flush()
         self._executing = _Execution(bool(d.int_en or errors), errors)
 
     def _advance(self) -> bool:
         """Let the running layer finish and the next one start; False if nothing can happen."""
-        if self._executing is None or len(self._output) > OUTPUT_FIFO_WORDS:
+        if self._executing is None or len(self._output) + self._zeros > OUTPUT_FIFO_WORDS:
             return False
         done, self._executing = self._executing, None
+        self._output.extend([0] * self._zeros)
+        self._zeros = 0
         if done.errors:
             if not self._error:
                 self._error = (self._layers & 0xFFFF) << 16
