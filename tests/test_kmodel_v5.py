@@ -34,8 +34,9 @@ from kmodel_writer import (
 )
 
 from openkpu.errors import ModelError
-from openkpu.kmodel import KpuConv, KpuDownload, KpuUpload, Tensor, load, model_size, ops_v5
-from openkpu.kmodel.ops_v4 import Window
+from openkpu.kmodel import KpuConv, KpuDownload, KpuUpload, Tensor, load, model_size
+from openkpu.kmodel.v4.ops import Window
+from openkpu.kmodel.v5 import ops as ops_v5
 
 F4, U1, I4, I8 = DT["f4"], DT["u1"], DT["i4"], DT["i8"]
 CLAMP = struct.pack("<2f", float("-inf"), float("inf"))
@@ -174,7 +175,7 @@ def test_tensor_function_with_a_changed_operand_byte_never_escapes_the_checks(na
 
 
 def test_every_tensor_function_of_the_newest_table_has_a_test():
-    from openkpu.kmodel.v5_functions import BUILDERS
+    from openkpu.kmodel.v5.builders import BUILDERS
     assert set(NAMES) == set(BUILDERS) - {"EQUAL"}
 
 

@@ -20,7 +20,7 @@ import sys
 import time
 from types import ModuleType
 
-from openkpu.api import boardutils, gpio, timing, unsimulated
+from openkpu.api.board import boardutils, gpio, timing, unsimulated
 
 _ALIASES = {"uio": io, "uos": os, "ujson": json, "ubinascii": binascii, "ustruct": struct, "usys": sys, "utime": time,
             "ure": re, "urandom": random, "ucollections": collections, "uhashlib": hashlib}
@@ -33,7 +33,7 @@ def _module(name: str, members: dict, doc: str) -> ModuleType:
 
 
 def _maix(name: str) -> ModuleType:
-    from openkpu.api.canmv import KPU
+    from openkpu.api.canmv.kpu import KPU
 
     members = {"GPIO": gpio.GPIO, "FPIOA": gpio.FPIOA, "utils": boardutils.utils, "freq": boardutils.freq,
                "config": boardutils.config, "FFT": unsimulated.FFT, "I2S": unsimulated.I2S,
@@ -48,9 +48,9 @@ def _unchanged(value):
 
 def modules() -> dict[str, ModuleType]:
     """The device modules by name."""
-    maixpy = importlib.import_module("openkpu.api.maixpy")
+    maixpy = importlib.import_module("openkpu.api.maixpy.kpu")
     public = {name: getattr(maixpy, name) for name in maixpy.__all__}
-    found = {name: importlib.import_module(f"openkpu.api.{name}") for name in ("image", "sensor", "lcd")}
+    found = {name: importlib.import_module(f"openkpu.api.imaging.{name}") for name in ("image", "sensor", "lcd")}
     found["KPU"] = _module("kpu", public, maixpy.__doc__)
     found["Maix"], found["maix"] = _maix("Maix"), _maix("maix")
     found["fpioa_manager"] = _module("fpioa_manager", {"fm": gpio.fm}, "Pin functions.")

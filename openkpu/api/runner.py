@@ -9,7 +9,9 @@ import traceback
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from openkpu.api import modules, paths, session, timing
+from openkpu.api import modules
+from openkpu.api.board import paths, timing
+from openkpu.api.board.board import Board, Settings, use_board
 from openkpu.api.errors import KPUArgumentError, KPUImageError, KPULoadError, KPURunError
 from openkpu.errors import OpenKPUError, UsageError
 
@@ -35,10 +37,10 @@ class Outcome:
     error: Exception | None = None
 
 
-def run_script(path: str | Path, board: session.Session) -> Outcome:
-    """Run a script with ``board`` as the current session; working folder and patched functions are restored afterwards.
+def run_script(path: str | Path, board: Board) -> Outcome:
+    """Run a script with ``board`` as the current one; working folder and patched functions are restored afterwards.
 
-    The session stays open, so that its counters can be read; close it when done.
+    The board stays open, so that its counters can be read; close it when done.
 
     Raises
     ------
@@ -51,7 +53,7 @@ def run_script(path: str | Path, board: session.Session) -> Outcome:
     except OSError as error:
         raise UsageError(f"cannot read the script {path}: {error.strerror}") from error
     board.settings = _resolved(board.settings, script.parent)
-    session.use(board)
+    use_board(board)
     timing.install()
     installed = modules.modules()
     saved_modules = {name: sys.modules.get(name) for name in installed}
@@ -76,7 +78,7 @@ def run_script(path: str | Path, board: session.Session) -> Outcome:
                 sys.modules[name] = module
 
 
-def _resolved(settings: session.Settings, script_folder: Path) -> session.Settings:
+def _resolved(settings: Settings, script_folder: Path) -> Settings:
     """Settings with absolute paths, since the script runs in another folder."""
     folders = {}
     for name, prefix in (("sd", "/sd"), ("fs", "/flash")):
@@ -91,7 +93,7 @@ def _resolved(settings: session.Settings, script_folder: Path) -> session.Settin
     return replace(settings, camera=camera, lcd=settings.lcd and Path(settings.lcd).absolute(), **folders)
 
 
-def _execute(source: bytes, script: Path, board: session.Session) -> Outcome:
+def _execute(source: bytes, script: Path, board: Board) -> Outcome:
     names = {"__name__": "__main__", "__file__": str(script), "__builtins__": __builtins__,
              "os": os, "sys": sys, "time": time}
     try:

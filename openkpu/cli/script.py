@@ -65,8 +65,8 @@ def script(file, camera, flash_items, sd, fs, lcd, lcd_last, window, frames, sca
     Endless loops end with the feed. Exit codes: 0 done, 2 wrong use, 3 bad model, 4 bad picture, 5 device failure,
     1 any other error of the script.
     """
+    from openkpu.api.board.board import Board, Settings
     from openkpu.api.runner import run_script
-    from openkpu.api.session import Session, Settings
     from openkpu.flash import Flash
 
     settings = Settings(
@@ -78,7 +78,7 @@ def script(file, camera, flash_items, sd, fs, lcd, lcd_last, window, frames, sca
     for item in flash_items:
         flash.burn_argument(item)
     remove_old_frames(settings.lcd)
-    board = Session(settings, flash)
+    board = Board(settings, flash)
     board.on_swallowed_exit = lambda: _leave(board)
     outcome = run_script(file, board)
     sys.stdout.flush()

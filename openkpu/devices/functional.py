@@ -19,6 +19,7 @@ from openkpu.golden.reference import stream_length
 from ..errors import DeviceError
 from ..hw.check import LayerError, descriptor_errors, error_bits
 from ..hw.descriptor import Descriptor
+from ..hw.device import KpuConfig
 from ..hw.fields import (
     AIRAM_BASE,
     KPU_ID_MAGIC,
@@ -29,7 +30,6 @@ from ..hw.fields import (
     WORDS,
     register,
 )
-from .base import KpuConfig
 
 LAYER_FIFO = 16
 # A layer whose output exceeds this by more words finishes only after the driver has drained the rest.
@@ -59,7 +59,7 @@ class _Execution:
 
 
 class FunctionalDevice:
-    """Implements ``openkpu.devices.base.Device`` bit for bit, without timing: cycle counters read 0.
+    """Implements ``openkpu.hw.device.Device`` bit for bit, without timing: cycle counters read 0.
 
     Parameters
     ----------

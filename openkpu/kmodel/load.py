@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ModelError
-from . import v3, v4, v5
 from .identify import identify
 from .kfpkg import load_kfpkg
 from .model import Model
 from .reader import MAX_FILE, Context
+from .v3 import loader as v3
+from .v4 import loader as v4
+from .v5 import loader as v5
 
 _FORMATS = {"v3": v3, "v4": v4, "v5": v5}
 
@@ -27,7 +29,7 @@ def load(model: str | PathLike | bytes, *, source: str | None = None, member: st
         a flash dump that start at the model are fine. Byte-swapped images are converted (``Model.byte_swapped``).
     source : name to use in messages; the path by default.
     member : which model of a package with several, as file name or flash address ("0x300000").
-    release : v5 only: take this operator table (``openkpu.kmodel.stackvm.RELEASES``) instead of the one that fits.
+    release : v5 only: take this operator table (``openkpu.kmodel.v5.stackvm.RELEASES``) instead of the one that fits.
 
     Raises
     ------

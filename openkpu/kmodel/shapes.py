@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from . import ops_v3, ops_v4
 from .model import KPU_POOL, Layer, Tensor, TensorSpec
+from .v3 import ops as ops_v3
+from .v4 import ops as ops_v4
 
 MapShape = tuple[int, int, int]
 _Known = dict[tuple[str, int], tuple[int, MapShape]]

@@ -7,9 +7,11 @@ import time
 
 import pytest
 
-from openkpu.api import boardutils, gpio, modules, session, timing
-from openkpu.api.gpio import GPIO, board_info, fm
-from openkpu.api.unsimulated import NotSimulatedError
+from openkpu.api import modules
+from openkpu.api.board import boardutils, gpio, timing
+from openkpu.api.board.board import current_board
+from openkpu.api.board.gpio import GPIO, board_info, fm
+from openkpu.api.board.unsimulated import NotSimulatedError
 
 
 @pytest.fixture
@@ -139,7 +141,7 @@ def test_utils(make_board, tmp_path):
     make_board(f"{tmp_path}/data.bin@0x1000")
     assert boardutils.utils.flash_read(0x1000, 6) == b"hello\xff"
     assert boardutils.utils.heap_free() == 6 << 20 and boardutils.utils.gc_heap_size() == 512 << 10
-    assert boardutils.utils.gc_heap_size(1 << 20) == 1 << 20 == session.current().gc_heap_bytes
+    assert boardutils.utils.gc_heap_size(1 << 20) == 1 << 20 == current_board().gc_heap_bytes
     with pytest.raises(ValueError):
         boardutils.utils.gc_heap_size(0)
 
@@ -249,7 +251,7 @@ def test_other_pins_do_not_see_the_key(key):
 
 
 def test_waiting_for_a_key_that_never_comes_ends(board, monkeypatch):
-    monkeypatch.setattr(session, "IDLE_POLL_LIMIT", 50)
+    monkeypatch.setattr("openkpu.api.board.board.IDLE_POLL_LIMIT", 50)
     pin = GPIO(GPIO.GPIOHS0, GPIO.IN)
     with pytest.raises(SystemExit):
         while pin.value():

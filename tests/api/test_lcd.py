@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from openkpu.api import lcd
-from openkpu.api.image import Image
+from openkpu.api.imaging import lcd
+from openkpu.api.imaging.image import Image
 
 COLOURS = {
     "BLACK": 0x0000, "NAVY": 0x0F00, "DARKGREEN": 0xE003, "DARKCYAN": 0xEF03, "MAROON": 0x0078, "PURPLE": 0x0F78,

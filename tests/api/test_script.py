@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from openkpu.api import runner, session
+from openkpu.api import runner
+from openkpu.api.board.board import Board, use_board
 from openkpu.cli.main import run_cli
 from openkpu.cli.script import summary
 from openkpu.errors import UsageError
@@ -39,7 +40,7 @@ def script(tmp_path, capsys):
         return code, captured.out, captured.err
 
     yield run
-    session.use(session.Session())
+    use_board(Board())
 
 
 @pytest.fixture
@@ -120,7 +121,7 @@ def test_environment_variables_set_the_defaults(script, monkeypatch):
 
 
 def test_a_loop_that_only_displays_ends(script, monkeypatch):
-    monkeypatch.setattr(session, "DISPLAY_ONLY_LIMIT", 20)
+    monkeypatch.setattr("openkpu.api.board.board.DISPLAY_ONLY_LIMIT", 20)
     code, _, err = script("import lcd, image\nlcd.init()\nwhile True:\n    lcd.display(image.Image())\n")
     assert code == 0 and "without taking a picture" in err
     _, _, err = script("import lcd, image\nlcd.init()\nwhile True: lcd.display(image.Image())", "--frames", 4)
@@ -269,7 +270,7 @@ def test_window_without_a_display_is_a_clear_error(script, monkeypatch):
     assert code == 2 and "without" in err and ("display" in err or "tkinter" in err)
 
 
-def test_run_script_of_a_library_user_keeps_the_session_open(make_board, demo_v3, tmp_path):
+def test_run_script_of_a_library_user_keeps_the_board_open(make_board, demo_v3, tmp_path):
     board = make_board(f"{demo_v3}@0x300000")
     (tmp_path / "a.py").write_text("import KPU\nnet = KPU.load(0x300000)\nprint(net)")
     outcome = runner.run_script(tmp_path / "a.py", board)

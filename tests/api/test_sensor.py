@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from openkpu.api import feed, image, pixels, sensor
+from openkpu.api.imaging import feed, image, pixels, sensor
 from openkpu.errors import InputError
 
 FRAME_SIZES = {

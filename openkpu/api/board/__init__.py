@@ -1,0 +1,1 @@
+"""The simulated board: settings, counters, files, time, pins and peripherals."""
