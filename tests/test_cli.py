@@ -172,21 +172,20 @@ def test_full_disk_ends_in_a_sentence():
     assert done.returncode == 5 and done.stderr.startswith("openkpu: cannot write") and "Traceback" not in done.stderr
 
 
-def test_closed_pipe_ends_in_a_sentence():
+def test_reader_that_goes_away_causes_no_error_message():
     read, write = os.pipe()
     os.close(read)
     done = subprocess.run([sys.executable, "-m", "openkpu", "info", str(MNIST)], stdout=write, text=True,
                           stderr=subprocess.PIPE, check=False)
     os.close(write)
-    assert done.returncode == 5 and len(done.stderr.splitlines()) == 1
+    assert done.returncode == 141 and done.stderr == ""
 
 
 def test_no_partial_file_remains_when_writing_fails(digit, tmp_path, capsys, monkeypatch):
-    def fail(file, array):
-        file.write(b"half")
+    def fail(source, target):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(np, "save", fail)
+    monkeypatch.setattr(os, "replace", fail)
     assert run_cli(["run", str(MNIST), str(digit[0]), "--out", str(tmp_path / "o")]) == 5
     assert "No space left" in message(capsys)
     assert list((tmp_path / "o").iterdir()) == []

@@ -17,8 +17,9 @@ from ..hw.configs import config_named
 from ..hw.device import Device
 from ..hw.fields import AIRAM_BASE, ROW_BYTES
 from ..kmodel import Layer, load
+from ..pictures import FITS
 from ..runtime import LayerResult, Session
-from .inputs import FITS, prepare_inputs
+from .inputs import prepare_inputs
 from .options import FILE, ProgressHook, config_option, model_argument, say
 
 

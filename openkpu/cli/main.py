@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import traceback
+from contextlib import suppress
 from typing import NoReturn
 
 import click
 
 from .. import __version__
 from ..errors import OpenKPUError
+from . import interruption
 from .compare import compare
 from .dump import dump
 from .flash import flash
 from .info import info
+from .interruption import EXIT_CODE
 from .profile import profile
 from .run import run
 from .script import script
+from .terminal import open_streams, printable
 
+READER_GONE = 141  # as a process that SIGPIPE ends
+LONGEST_MESSAGE = 2000
 EXIT_CODES = """\b
 Exit codes:
   0  done
+  1  a fault in OpenKPU itself
   2  bad usage (options, layer number, back end)
   3  bad model file
   4  bad input
   5  device failure, or a result that cannot be written
 130  interrupted
+141  whoever read the output went away
 """
 
 
@@ -48,10 +55,14 @@ for command in (*COMMANDS, *flash.commands.values()):
                                        help="Print the Python trace of an error."))
 
 
-def _fail(message: str, code: int, debug: bool) -> int:
-    if debug:
-        traceback.print_exc()
-    click.echo(f"openkpu: {message}", err=True)
+def _fail(message: str, code: int, debug: bool = False) -> int:
+    with suppress(OSError):  # standard error may be closed or full, too
+        if debug:
+            traceback.print_exc()
+        text = printable(message)
+        if len(text) > LONGEST_MESSAGE:
+            text = f"{text[:LONGEST_MESSAGE // 2]} ... {text[-LONGEST_MESSAGE // 2:]}"
+        click.echo(f"openkpu: {text}", err=True)
     return code
 
 
@@ -67,25 +78,45 @@ def run_cli(arguments: list[str]) -> int:
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.ClickException as error:
-        error.show()
-        return 2
+        return _usage(error)
     except OpenKPUError as error:
         return _fail(str(error), error.exit_code, debug)
     except (click.Abort, KeyboardInterrupt):
-        return _fail("interrupted", 130, debug)
+        return _fail("interrupted", EXIT_CODE, debug)
     except BrokenPipeError:
-        # Whatever is still buffered would raise again when the interpreter closes the stream.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _fail("the reader of the output went away before everything was printed", 5, debug)
+        _silence_output()
+        return READER_GONE
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _fail(f"cannot write the output: {error.strerror or error}; free some space and try again", 5, debug)
+        _silence_output()
+        what = f"{error.filename}: " if error.filename else "cannot write the output: "
+        return _fail(f"{what}{error.strerror or error}; free some space or choose another place, and try again", 5,
+                     debug)
+    except MemoryError:
+        return _fail("the computer has not enough memory for this; close other programs, or take a smaller input", 5,
+                     debug)
+    except Exception as error:
+        return _fail(f"a fault in OpenKPU itself ({type(error).__name__}: {error}); please report it with what --debug "
+                     "prints", 1, debug)
+
+
+def _usage(error: click.ClickException) -> int:
+    with suppress(OSError):
+        error.show()
+    return 2
+
+
+def _silence_output() -> None:
+    """Whatever is still buffered would raise again when the interpreter closes the stream."""
+    with suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
 
 
 def main() -> NoReturn:
     """Entry point of the ``openkpu`` script."""
-    # Cleans up like Ctrl-C does: no build goes on and no temporary file stays.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    open_streams()
+    interruption.install()
     sys.exit(run_cli(sys.argv[1:]))
 
 

@@ -17,15 +17,16 @@ from ..devices.backends import BACKENDS, open_device
 from ..hw.configs import CORES
 from ..hw.device import Device
 from ..kmodel.model import Layer, Model
+from ..pictures import FITS
 from ..runtime import LayerResult, Session
-from .inputs import FITS
+from .terminal import printable
 
 FILE = click.Path(path_type=Path)
 
 
 def say(text: str) -> None:
-    """Print one line of text."""
-    click.echo(text)
+    """Print text, whatever bytes of files it holds."""
+    click.echo(printable(text))
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> None:

@@ -18,11 +18,12 @@ from ..hw.device import KpuConfig
 from ..hw.fields import SRAM_BASE
 from ..kmodel import KpuConv, KpuDownload, KpuUpload, Layer, Model, load
 from ..kmodel.summary import describe
+from ..pictures import FITS
 from ..runtime import LayerResult, Session
 from ..schedule.chip import chip_cycles
 from ..schedule.cycles import LayerCycles, plan, run
 from .files import write_json, write_whole
-from .inputs import FITS, prepare_inputs
+from .inputs import prepare_inputs
 from .options import FILE, ProgressHook, config_option, model_argument, print_table, say, show_shape
 
 MULTIPLIERS = 9  # of one processing element
@@ -131,7 +132,7 @@ def profile(model: Path, address: str | None, release: str | None, inputs: tuple
     if json_file:
         write_json(json_file, {"model": str(model), "config": vars(core), "layers": profiler.rows, "totals": totals})
     if csv_file:
-        write_whole(csv_file, lambda file: file.write(_csv(profiler.rows)))
+        write_whole(csv_file, _csv(profiler.rows))
     _print(loaded, core, profiler.rows, totals)
 
 

