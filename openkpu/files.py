@@ -16,6 +16,9 @@ IDLE_SECONDS = 5.0  # nothing moves through a pipe or terminal for so long: an e
 TOTAL_SECONDS = 60.0
 CHUNK = 1 << 20
 
+# Scripts see others under these names (openkpu.api.board.paths).
+_open, _stat, _unlink = os.open, os.stat, os.unlink
+
 _unfinished: set[str] = set()
 
 
@@ -29,7 +32,7 @@ def read_file(path: str | PathLike, limit: int) -> bytes:
         seconds; ``strerror`` is the reason as a clause.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = _open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except ValueError as error:  # a NUL in the name
         raise OSError(errno.EINVAL, str(error)) from error
     try:
@@ -80,11 +83,12 @@ def write_file(path: str | PathLike, data: bytes) -> None:
     """
     target = Path(os.path.realpath(path))
     try:
-        found = os.stat(path)
+        found = _stat(path)
     except FileNotFoundError:
         found = None
     if found is None:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        if not os.path.isdir(target.parent):
+            target.parent.mkdir(parents=True, exist_ok=True)
         _replace(target, data, None)
     elif stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError(errno.EISDIR, "it is a folder")
@@ -100,7 +104,7 @@ def discard_unfinished() -> None:
     """Delete files that are being written; for a process that is about to end."""
     for name in list(_unfinished):
         with suppress(OSError):
-            os.unlink(name)
+            _unlink(name)
 
 
 def _replace(target: Path, data: bytes, former: os.stat_result | None) -> None:
@@ -108,7 +112,7 @@ def _replace(target: Path, data: bytes, former: os.stat_result | None) -> None:
     name = str(target.parent / f".{secrets.token_hex(6)}")
     _unfinished.add(name)
     try:
-        with open(name, "xb") as file:
+        with os.fdopen(_open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), "wb") as file:
             if former is not None:
                 os.fchmod(file.fileno(), stat.S_IMODE(former.st_mode))
                 with suppress(PermissionError):
@@ -117,7 +121,7 @@ def _replace(target: Path, data: bytes, former: os.stat_result | None) -> None:
         os.replace(name, target)
     finally:
         with suppress(OSError):
-            os.unlink(name)
+            _unlink(name)
         _unfinished.discard(name)
 
 
@@ -149,10 +153,10 @@ def _open_for_writing(path: str | PathLike) -> int:
     end = time.monotonic() + IDLE_SECONDS
     while True:
         try:
-            return os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_APPEND | os.O_CLOEXEC)
+            return _open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_APPEND | os.O_CLOEXEC)
         except OSError as error:
             if error.errno != errno.ENXIO:
                 raise
-            if not stat.S_ISFIFO(os.stat(path).st_mode) or time.monotonic() > end:
+            if not stat.S_ISFIFO(_stat(path).st_mode) or time.monotonic() > end:
                 raise OSError(errno.ENXIO, "nothing reads from it") from error
         time.sleep(0.05)

@@ -14,7 +14,10 @@ from openkpu.api.board import paths, timing
 from openkpu.api.board.board import Board, Settings, use_board
 from openkpu.api.errors import KPUArgumentError, KPUImageError, KPULoadError, KPURunError
 from openkpu.errors import OpenKPUError, UsageError
+from openkpu.files import read_file
 
+INTERRUPTED = 130
+MAX_SCRIPT = 16 << 20
 _EXIT_CODES = ((KPULoadError, 3), (KPUImageError, 4), (KPURunError, 5), (KPUArgumentError, 2))
 
 
@@ -49,7 +52,7 @@ def run_script(path: str | Path, board: Board) -> Outcome:
     """
     script = Path(path).resolve()
     try:
-        source = script.read_bytes()
+        source = read_file(script, MAX_SCRIPT)
     except OSError as error:
         raise UsageError(f"cannot read the script {path}: {error.strerror}") from error
     board.settings = _resolved(board.settings, script.parent)
@@ -104,7 +107,7 @@ def _execute(source: bytes, script: Path, board: Board) -> Outcome:
         code = stop.code if isinstance(stop.code, int) else 1
         return Outcome(code, f"the script called sys.exit({stop.code!r})")
     except KeyboardInterrupt:
-        return Outcome(0, "interrupted by the user")
+        return Outcome(INTERRUPTED, "interrupted by the user")
     except Exception as error:
         return Outcome(_exit_code(error), _one_line(error, script), error)
     finally:

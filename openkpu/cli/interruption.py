@@ -18,6 +18,10 @@ EXIT_CODE = 130
 PATIENCE = 1.2
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
+seen = threading.Event()
+"""Set by the signal. A command that goes on all the same, as a script that handles KeyboardInterrupt may, still ends
+with ``EXIT_CODE``."""
+
 _last_words: list[Callable[[], None]] = []
 
 
@@ -26,10 +30,15 @@ def install() -> None:
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     for number in SIGNALS:
-        signal.signal(number, signal.default_int_handler)
+        signal.signal(number, _interrupt)
     # Written to by the signal itself, even when Python does not get to run its handler.
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     threading.Thread(target=_watch, args=(reading,), daemon=True, name="interruption").start()
+
+
+def _interrupt(number: int, frame: object) -> None:
+    seen.set()
+    raise KeyboardInterrupt
 
 
 def before_the_end(words: Callable[[], None]) -> None:

@@ -117,7 +117,8 @@ def main() -> NoReturn:
     """Entry point of the ``openkpu`` script."""
     open_streams()
     interruption.install()
-    sys.exit(run_cli(sys.argv[1:]))
+    code = run_cli(sys.argv[1:])
+    sys.exit(EXIT_CODE if interruption.seen.is_set() else code)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ import click
 from openkpu.devices.backends import BACKENDS
 from openkpu.errors import OpenKPUError, UsageError
 
+from .interruption import before_the_end
+
 
 class ScriptError(OpenKPUError):
     """An exception of the script, as one sentence with the script's line."""
@@ -79,6 +81,7 @@ def script(file, camera, flash_items, sd, fs, lcd, lcd_last, window, frames, sca
         flash.burn_argument(item)
     remove_old_frames(settings.lcd)
     board = Board(settings, flash)
+    before_the_end(lambda: click.echo(summary(board, "interrupted by the user"), err=True))
     board.on_swallowed_exit = lambda: _leave(board)
     outcome = run_script(file, board)
     sys.stdout.flush()
@@ -90,7 +93,7 @@ def script(file, camera, flash_items, sd, fs, lcd, lcd_last, window, frames, sca
 
 
 def _key(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d+)(?::(\d+))?", text)
+    match = re.fullmatch(r"([0-9]{1,9})(?::([0-9]{1,9}))?", text)
     if not match:
         raise UsageError(f"--key {text}: give FRAME or FRAME:MS, such as 12:100")
     return int(match[1]), int(match[2] or 100)

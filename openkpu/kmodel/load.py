@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from os import PathLike
-from pathlib import Path
 
 import numpy as np
 
 from ..errors import ModelError
+from ..files import read_file
 from .identify import identify
 from .kfpkg import load_kfpkg
 from .model import Model
@@ -16,6 +17,8 @@ from .v3 import loader as v3
 from .v4 import loader as v4
 from .v5 import loader as v5
 
+_TOO_LARGE = (f"{{}}the file has more than {MAX_FILE >> 20} MiB, but the K210's flash holds 16 MiB; give the model file "
+              "itself")
 _FORMATS = {"v3": v3, "v4": v4, "v5": v5}
 
 
@@ -81,14 +84,13 @@ def _read(model: str | PathLike | bytes, source: str | None) -> tuple[bytes, str
     else:
         name = source or str(model)
         try:
-            with Path(model).open("rb") as file:
-                data = file.read(MAX_FILE + 1)
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise ModelError(f"{name}: cannot be read ({reason}); check the path", source=name) from error
+            data = read_file(model, MAX_FILE)
+        except OSError as error:
+            if error.errno == errno.EFBIG:
+                raise ModelError(_TOO_LARGE.format(f"{name}: "), source=name) from error
+            raise ModelError(f"{name}: cannot be read ({error.strerror}); check the path", source=name) from error
     if len(data) > MAX_FILE:
-        raise ModelError(f"{name + ': ' if name else ''}the file has more than {MAX_FILE >> 20} MiB, but the K210's "
-                         "flash holds 16 MiB; give the model file itself", source=name)
+        raise ModelError(_TOO_LARGE.format(f"{name}: " if name else ""), source=name)
     return data, name
 
 

@@ -8,7 +8,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from openkpu import files
 from openkpu.api.board.board import current_board
+
+MAX_FILE = 128 << 20
 
 _OS_FUNCTIONS = ("listdir", "chdir", "stat", "remove", "unlink", "rename", "mkdir", "rmdir", "scandir", "open")
 
@@ -39,7 +42,7 @@ def read_file(path: str) -> bytes:
     """Whole content of a device or host file; ``OSError`` names both paths."""
     mapped = map_path(path)
     try:
-        return Path(mapped).read_bytes()
+        return files.read_file(mapped, MAX_FILE)
     except OSError as error:
         where = "" if mapped == path else f" (looked for {mapped})"
         raise OSError(error.errno, f"cannot read {path}{where}: {error.strerror}") from error
