@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Files that anyone may name: reading is bounded in size and in time, writing loses nothing."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Picture files as 8-bit pictures, and pictures at another size; both bounded."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The C interface of the Verilated core (sim/include/openkpu.h), called as a C program would."""
 
 from __future__ import annotations

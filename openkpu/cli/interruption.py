@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ctrl-C and SIGTERM: answered in time, whatever the process is doing.
 
 Either signal raises KeyboardInterrupt, and the command ends with code 130, cleaning up. Code that cannot be

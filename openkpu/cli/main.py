@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 from contextlib import suppress
@@ -14,6 +15,7 @@ from .. import __version__
 from ..errors import OpenKPUError
 from . import interruption
 from .compare import compare
+from .completion import answer, completion
 from .dump import dump
 from .flash import flash
 from .info import info
@@ -23,7 +25,6 @@ from .run import run
 from .script import script
 from .terminal import open_streams, printable
 
-READER_GONE = 141  # as a process that SIGPIPE ends
 LONGEST_MESSAGE = 2000
 EXIT_CODES = """\b
 Exit codes:
@@ -34,8 +35,9 @@ Exit codes:
   4  bad input
   5  device failure, or a result that cannot be written
 130  interrupted
-141  whoever read the output went away
+141  whoever read the output went away (openkpu info MODEL | head)
 """
+PIPE_CLOSED = 128 + signal.SIGPIPE  # what a shell reports of a program that a closed pipe ends
 
 
 @click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -47,7 +49,7 @@ def cli() -> None:
     """
 
 
-COMMANDS = (info, run, dump, compare, profile, script, flash)
+COMMANDS = (info, run, dump, compare, profile, script, flash, completion)
 for command in COMMANDS:
     cli.add_command(command)
 for command in (*COMMANDS, *flash.commands.values()):
@@ -85,7 +87,7 @@ def run_cli(arguments: list[str]) -> int:
         return _fail("interrupted", EXIT_CODE, debug)
     except BrokenPipeError:
         _silence_output()
-        return READER_GONE
+        return PIPE_CLOSED
     except OSError as error:
         _silence_output()
         what = f"{error.filename}: " if error.filename else "cannot write the output: "
@@ -117,7 +119,9 @@ def main() -> NoReturn:
     """Entry point of the ``openkpu`` script."""
     open_streams()
     interruption.install()
-    code = run_cli(sys.argv[1:])
+    code = answer(cli)
+    if code is None:
+        code = run_cli(sys.argv[1:])
     sys.exit(EXIT_CODE if interruption.seen.is_set() else code)
 
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the command line prints: text that no terminal takes for a command, to streams that may be missing."""
 
 from __future__ import annotations

@@ -136,6 +136,18 @@ def _fingerprint(file: Path) -> str:
         return f"{os.fstat(data.fileno()).st_size} {hashlib.file_digest(data, 'sha256').hexdigest()}"
 
 
+def start_afresh(folder: Path) -> None:
+    """Delete what a build that failed or was killed left in a folder; everything but its ``lock``.
+
+    Makefiles take an empty file for a finished one.
+    """
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != LOCK:
+            path.unlink()
+
+
 def _sources(top: str) -> list[Path]:
     if not FILES[top].is_file():
         raise DeviceError(f"the RTL sources are not in {RTL}; the RTL back end works from a checkout of the OpenKPU "

@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import os
 import random
-import shutil
 import sys
 from collections.abc import Iterator
 from multiprocessing.connection import Client
@@ -37,7 +36,7 @@ from cocotbext.axi import (
 from ..errors import DeviceError
 from ..hw.configs import CORES
 from ..hw.sources import INCLUDE, below
-from .build import LOCK, is_sealed, seal
+from .build import is_sealed, seal, start_afresh
 
 CLOCK_NS = 10
 # No correct bus transaction takes so long; a push into a full queue may take some layers.
@@ -169,11 +168,7 @@ def main(arguments: list[str]) -> None:
     runner = get_runner(simulator)
     program = Path(folder) / PROGRAMS[simulator]
     if not is_sealed(program):
-        for left in Path(folder).iterdir():  # by a build that was killed, or whose disk was full
-            if left.is_dir():
-                shutil.rmtree(left)
-            elif left.name != LOCK:
-                left.unlink()
+        start_afresh(Path(folder))
         runner.build(sources=below(["kpu_core"]), hdl_toplevel="kpu_core", parameters=parameters, includes=[INCLUDE],
                      build_dir=folder, build_args=args, timescale=("1ns", "1ps"))
         seal(program)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs a command that must not outlive its caller: ``python guard.py COMMAND...``, by :func:`start`.
 
 The command and all that it starts are one process group. It is killed when the guard's standard input closes: because

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the two Verilated devices share: a chip behind a C interface, driven one call at a time.
 
 A call runs for at most ``SLICE_CYCLES`` clock cycles, then Python looks for signals: Ctrl-C is answered within a

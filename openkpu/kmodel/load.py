@@ -17,8 +17,8 @@ from .v3 import loader as v3
 from .v4 import loader as v4
 from .v5 import loader as v5
 
-_TOO_LARGE = (f"{{}}the file has more than {MAX_FILE >> 20} MiB, but the K210's flash holds 16 MiB; give the model file "
-              "itself")
+_TOO_LARGE = (f"{{}}the file has more than {MAX_FILE >> 20} MiB, but the K210's flash holds 16 MiB; give the model "
+              "file itself")
 _FORMATS = {"v3": v3, "v4": v4, "v5": v5}
 
 
