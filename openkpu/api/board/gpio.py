@@ -1,55 +1,16 @@
-"""Pins: ``Maix.GPIO``, ``Maix.FPIOA``, ``fpioa_manager.fm``, ``board.board_info`` (spec/driver-api.md section 3.5)."""
+"""Pins: ``Maix.GPIO`` (spec/driver-api.md section 3.5)."""
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 from openkpu.api.board.board import current_board
-from openkpu.api.board.bootkey import BOOT_PIN
+from openkpu.api.board.boards import key_pins
+from openkpu.api.board.fpioa import NUMBERS
 
-_HIGH_SPEED = {f"GPIOHS{n}": n for n in range(32)}
-_LOW_SPEED = {f"GPIO{n}": 32 + n for n in range(8)}
-
-
-class FPIOA:
-    """Pin multiplexer: which function a pin has. Functions are the ``GPIO...`` constants, or any number."""
-
-    def set_function(self, pin: int, func: int, *settings) -> None:
-        """Connect ``pin`` to ``func``."""
-        _pin_map()[int(pin)] = int(func)
-
-    def get_Pin_num(self, func: int) -> int | None:
-        """Pin connected to ``func``, or None."""
-        return next((pin for pin, used in _pin_map().items() if used == func), None)
-
-
-for _name, _number in {**_HIGH_SPEED, **_LOW_SPEED}.items():
-    setattr(FPIOA, _name, _number)
-for _number, _name in enumerate(("UART1_RX", "UART1_TX", "UART2_RX", "UART2_TX", "TIMER0_TOGGLE1", "TIMER0_TOGGLE2",
-                                 "TIMER1_TOGGLE1", "I2C0_SCLK", "I2C0_SDA", "I2S0_IN_D0", "I2S0_OUT_D1"), 64):
-    setattr(FPIOA, _name, _number)
-
-
-def _pin_map() -> dict[int, int]:
-    return current_board().pins
-
-
-class FpioaManager:
-    """``fpioa_manager.fm``: the firmware's register of pin functions."""
-
-    fpioa = FPIOA()
-
-    def register(self, pin: int, func: int, force: bool = True) -> None:
-        """Connect ``pin`` to ``func``."""
-        self.fpioa.set_function(pin, func)
-
-    def unregister(self, pin: int) -> None:
-        """Forget the pin's function."""
-        _pin_map().pop(int(pin), None)
+_NAMES = [f"GPIOHS{n}" for n in range(32)] + [f"GPIO{n}" for n in range(8)]
 
 
 class GPIO:
-    """A pin. Inputs read 1; the one connected to the boot key (pin 16) follows ``--key`` events.
+    """A pin. Inputs read 1; the one connected to the boot key (M5StickV: button A) follows ``--key`` events.
 
     Parameters
     ----------
@@ -69,8 +30,8 @@ class GPIO:
         self._trigger = 0
         self._board = current_board()
 
-    def _is_boot_key(self) -> bool:
-        return self._board.pins.get(BOOT_PIN) == self._id
+    def _is_key(self) -> bool:
+        return any(self._board.pins.get(pin) == self._id for pin in key_pins())
 
     def value(self, level: int | None = None) -> int | None:
         """Set an output, or read the pin."""
@@ -79,8 +40,12 @@ class GPIO:
             return None
         if self._mode == GPIO.OUT:
             return self._level
-        self._board.on_poll()
-        return self._board.boot_key.level() if self._is_boot_key() else 1
+        self._board.on_poll("input pins were read", "see --key")
+        return self._board.boot_key.level() if self._is_key() else 1
+
+    def toggle(self) -> None:
+        """Invert an output."""
+        self._level ^= 1
 
     def irq(self, handler, trigger: int = 3, wake: int = 0, priority: int = 7) -> None:
         """Call ``handler(pin)`` on the chosen edges, between frames."""
@@ -96,7 +61,7 @@ class GPIO:
 
     def _edge(self, level: int) -> None:
         wanted = GPIO.IRQ_RISING if level else GPIO.IRQ_FALLING
-        if self._handler is not None and self._is_boot_key() and self._trigger & wanted:
+        if self._handler is not None and self._is_key() and self._trigger & wanted:
             self._handler(self)
 
     def mode(self, mode: int | None = None) -> int:
@@ -106,11 +71,5 @@ class GPIO:
         return self._mode
 
 
-for _name, _number in {**_HIGH_SPEED, **_LOW_SPEED}.items():
-    setattr(GPIO, _name, _number)
-
-fm = FpioaManager()
-board_info = SimpleNamespace(
-    BOOT_KEY=BOOT_PIN, LED_R=13, LED_G=12, LED_B=14, WIFI_TX=6, WIFI_RX=7, WIFI_EN=8, MIC0_WS=30, MIC0_DATA=20,
-    MIC0_BCK=18, I2S_WS=33, I2S_DA=34, I2S_BCK=35, PIN15=15, PIN17=17, PIN9=9, PIN10=10,
-)
+for _name in _NAMES:
+    setattr(GPIO, _name, NUMBERS[_name])

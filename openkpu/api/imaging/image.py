@@ -418,7 +418,7 @@ class Image:
     def save(self, path: str, roi=None, quality: int = 50) -> Image:
         """Write BMP, JPEG or PNG, chosen by the extension; returns self."""
         part = Image.from_pixels(self.pixels[self._roi(roi)])
-        mapped = str(paths.map_path(path))
+        mapped = str(paths.device_path(path))
         kind = {"bmp": "BMP", "jpg": "JPEG", "jpeg": "JPEG", "png": "PNG"}.get(mapped.rpartition(".")[2].lower())
         if kind is None:
             raise ValueError(f"cannot save {path}: the name must end in .bmp, .jpg, .jpeg or .png")
@@ -487,7 +487,7 @@ def font_load(kind=UTF8, width: int = 16, height: int = 16, path=None) -> None:
     The firmware's own font file or flash address is accepted; its glyphs then come from a system font, or are boxes.
     """
     _loaded_font["cell"] = (int(width), int(height))
-    mapped = paths.map_path(path) if isinstance(path, str) else None
+    mapped = paths.device_path(path) if isinstance(path, str) else None
     _loaded_font["path"] = mapped if mapped and font.usable_font(mapped) else None
 
 
