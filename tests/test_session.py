@@ -8,8 +8,8 @@ import pytest
 from test_small_networks import FOLDER
 
 from openkpu.devices.backends import open_device
-from openkpu.devices.base import KpuConfig
 from openkpu.errors import CapacityError, DeviceError, InputError, ModelError, UsageError
+from openkpu.hw.device import KpuConfig
 from openkpu.hw.fields import EXT_LOG_BASE, EXT_LOG_ENTRIES, EXT_LOG_STRIDE, REGS_BASE, register
 from openkpu.kmodel import Layer, Model, Pool, Tensor, TensorSpec, load
 from openkpu.kmodel.model import KpuConv, KpuDownload, KpuUpload

@@ -9,12 +9,12 @@ from pathlib import Path
 import click
 import numpy as np
 
-from ..devices.base import Device
 from ..devices.build import trace_format
 from ..devices.functional import FunctionalDevice
 from ..devices.native import NativeDevice
 from ..errors import DeviceError
 from ..hw.configs import config_named
+from ..hw.device import Device
 from ..hw.fields import AIRAM_BASE, ROW_BYTES
 from ..kmodel import Layer, load
 from ..runtime import LayerResult, Session

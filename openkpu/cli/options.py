@@ -14,8 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 from ..devices.backends import BACKENDS, open_device
-from ..devices.base import Device
 from ..hw.configs import CORES
+from ..hw.device import Device
 from ..kmodel.model import Layer, Model
 from ..runtime import LayerResult, Session
 from .inputs import FITS

@@ -11,16 +11,16 @@ from typing import Any
 import click
 import numpy as np
 
-from ..devices.base import KpuConfig
 from ..devices.native import NativeDevice
 from ..hw.configs import CORES, CoreParameters, config_named
 from ..hw.descriptor import replace
+from ..hw.device import KpuConfig
 from ..hw.fields import SRAM_BASE
 from ..kmodel import KpuConv, KpuDownload, KpuUpload, Layer, Model, load
 from ..kmodel.summary import describe
-from ..perf.chip import chip_cycles
-from ..perf.cycles import LayerCycles, plan, run
 from ..runtime import LayerResult, Session
+from ..schedule.chip import chip_cycles
+from ..schedule.cycles import LayerCycles, plan, run
 from .files import write_json, write_whole
 from .inputs import FITS, prepare_inputs
 from .options import FILE, ProgressHook, config_option, model_argument, print_table, say, show_shape

@@ -19,9 +19,10 @@ from typing import Any
 
 from ..errors import DeviceError, UsageError
 from ..hw.configs import CORES
+from ..hw.device import KpuConfig
 from ..hw.fields import AIRAM_BASE, REGS_BASE, SRAM_BASE, register
-from .base import KpuConfig
-from .build import RTL, cache_folder
+from ..hw.sources import INCLUDE, below
+from .build import cache_folder
 from .verilator import verilator_environment, with_optimisation
 
 PACKAGES = ("cocotb", "cocotbext.axi")
@@ -33,7 +34,7 @@ STREAM_LIMIT = 20_000_000
 
 
 class CocotbDevice:
-    """Implements ``openkpu.devices.base.Device`` with ``kpu_core`` in Verilator or Icarus Verilog, driven by cocotb.
+    """Implements ``openkpu.hw.device.Device`` with ``kpu_core`` in Verilator or Icarus Verilog, driven by cocotb.
 
     Parameters
     ----------
@@ -199,6 +200,6 @@ def _environment(simulator: str) -> dict[str, str]:
 def _build_folder(simulator: str, config: str) -> Path:
     """Where the built simulator is kept, by content of the sources and by Python environment, whose cocotb it loads."""
     digest = hashlib.sha256(repr((simulator, CORES[config], sys.prefix)).encode())
-    for path in [Path(__file__).with_name("cocotb_server.py"), *sorted(RTL.rglob("*.v*"))]:
+    for path in [Path(__file__).with_name("cocotb_server.py"), *sorted(INCLUDE.iterdir()), *below(["kpu_core"])]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return cache_folder() / f"cocotb-{digest.hexdigest()[:20]}"

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..devices.base import Device
 from ..errors import CapacityError, DeviceError
 from ..hw.descriptor import Descriptor
+from ..hw.device import Device
 from ..hw.fields import (
     AIRAM_BASE,
     EXT_LOG,

@@ -263,7 +263,7 @@ DESCRIPTOR: tuple[Arg, ...] = (
     _arg(3, "o_col_high", 42, 9, "m1", "output height"),
     _arg(4, "kernel_type", 0, 3, doc="0 = 1x1, 1 = 3x3"),
     _arg(4, "pad_type", 3, 1, doc="accepted and ignored"),
-    _arg(4, "pool_type", 4, 4, doc="section 8"),
+    _arg(4, "pool_type", 4, 4, doc="kpu-hardware.md section 8"),
     _arg(4, "first_stride", 8, 1, doc="use only even rows and columns of the input"),
     _arg(4, "bypass_conv", 9, 1, doc="skip the convolution"),
     _arg(4, "load_para", 10, 1, doc="fetch the batch-norm table"),

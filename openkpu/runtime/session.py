@@ -13,11 +13,11 @@ from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 
-from ..devices.base import Device
 from ..drivers.kpu import Figures, KpuDriver
 from ..errors import CapacityError, DeviceError, InputError, ModelError, UsageError
 from ..hw.check import descriptor_errors
 from ..hw.descriptor import Descriptor
+from ..hw.device import Device
 from ..kmodel.model import KPU_POOL, KpuConv, KpuDownload, KpuUpload, Layer, Model, Tensor, TensorSpec
 from ..kmodel.v3.ops import AddPadding
 from .kernels import CHIP_KERNELS, KERNELS
