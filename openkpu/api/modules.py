@@ -49,7 +49,7 @@ def _renamed(name: str, source: str, names: tuple[str, ...] | None = None) -> di
 
 
 def _maix(name: str) -> dict[str, ModuleType]:
-    gpio, fpioa, utils, sound = (_import(f"board.{n}") for n in ("gpio", "fpioa", "boardutils", "sound"))
+    gpio, fpioa, utils, sound = (_import(f"peripherals.{n}") for n in ("gpio", "fpioa", "boardutils", "sound"))
     standin = _import("board.standin")
     members = {"GPIO": gpio.GPIO, "FPIOA": fpioa.FPIOA, "utils": utils.utils, "freq": utils.freq,
                "config": utils.config, "FFT": sound.FFT, "I2S": sound.I2S, "Audio": sound.Audio,
@@ -59,7 +59,7 @@ def _maix(name: str) -> dict[str, ModuleType]:
 
 
 def _pins() -> dict[str, ModuleType]:
-    fpioa, boards, gpio = _import("board.fpioa"), _import("board.boards"), _import("board.gpio")
+    fpioa, boards, gpio = _import("peripherals.fpioa"), _import("board.boards"), _import("peripherals.gpio")
     return {
         "fpioa_manager": _module("fpioa_manager", {"fm": fpioa.fm, "FPIOA": fpioa.FPIOA, "GPIO": gpio.GPIO,
                                                    "board_info": boards.board_info}, fpioa.__doc__),
@@ -73,7 +73,7 @@ def _kpu() -> dict[str, ModuleType]:
 
 
 def _sockets() -> dict[str, ModuleType]:
-    sockets = _import("board.sockets")
+    sockets = _import("peripherals.sockets")
     return {"network": sockets.network_module(), "usocket": sockets.socket_module("usocket"),
             "socket": sockets.socket_module("socket"),
             "ussl": _module("ussl", {"wrap_socket": sockets.wrap_socket, "CERT_NONE": 0, "CERT_OPTIONAL": 1,
@@ -81,8 +81,9 @@ def _sockets() -> dict[str, ModuleType]:
 
 
 def _sound() -> dict[str, ModuleType]:
-    return {**_renamed("audio", "board.sound", ("Audio",)), **_renamed("video", "board.sound", ("open", "Video")),
-            **_renamed("speech_recognizer", "board.sound", ("isolated_word", "asr"))}
+    return {**_renamed("audio", "peripherals.sound", ("Audio",)),
+            **_renamed("video", "peripherals.sound", ("open", "Video")),
+            **_renamed("speech_recognizer", "peripherals.sound", ("isolated_word", "asr"))}
 
 
 _MAKERS: list[tuple[tuple[str, ...], Callable[[], dict[str, ModuleType]]]] = [
@@ -90,7 +91,7 @@ _MAKERS: list[tuple[tuple[str, ...], Callable[[], dict[str, ModuleType]]]] = [
     (("Maix",), lambda: _maix("Maix")),
     (("maix",), lambda: _maix("maix")),
     (("fpioa_manager", "board"), _pins),
-    (("machine",), lambda: _renamed("machine", "board.machine")),
+    (("machine",), lambda: _renamed("machine", "peripherals.machine")),
     (("network", "usocket", "ussl", "socket"), _sockets),
     (("audio", "video", "speech_recognizer"), _sound),
     (("ulab", "ulab.array", "ulab.vector", "ulab.numerical", "ulab.linalg", "ulab.fft", "ulab.poly", "ulab.filter",
@@ -98,7 +99,7 @@ _MAKERS: list[tuple[tuple[str, ...], Callable[[], dict[str, ModuleType]]]] = [
     (("micropython", "uctypes", "uzlib", "uselect", "uheapq", "uerrno", "utimeq"),
      lambda: _import("board.micropython").own_modules()),
     (("touchscreen", "pmu", "modules", "font", "bootloader", "lvgl", "lvgl_helper", "nes", "ucryptolib", "btree"),
-     lambda: _import("board.extras").extra_modules()),
+     lambda: _import("peripherals.extras").extra_modules()),
     *(((name,), lambda name=name: {name: _import(f"imaging.{name}")}) for name in ("image", "sensor", "lcd")),
 ]
 

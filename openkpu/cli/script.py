@@ -118,7 +118,7 @@ def remove_old_frames(folder: Path) -> None:
 
 def summary(board, reason: str) -> str:
     """Frames, detections, cycles per frame and where the pictures are, one line each."""
-    from openkpu.api.board.uart import bytes_sent
+    from openkpu.api.peripherals.uart import bytes_sent
 
     counters, folder = board.counters, board.settings.lcd
     pictures = sorted(folder.glob("frame_*.png"))

@@ -8,12 +8,13 @@ import time
 import pytest
 
 from openkpu.api import modules
-from openkpu.api.board import boardutils, timing
+from openkpu.api.board import timing
 from openkpu.api.board.board import current_board
 from openkpu.api.board.boards import board_info
-from openkpu.api.board.fpioa import FPIOA, fm
-from openkpu.api.board.gpio import GPIO
 from openkpu.api.board.standin import NotSimulatedError
+from openkpu.api.peripherals import boardutils
+from openkpu.api.peripherals.fpioa import FPIOA, fm
+from openkpu.api.peripherals.gpio import GPIO
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""MicroPython's own modules: ``micropython``, ``uctypes``, ``uzlib``, ``uselect``, ``uheapq``, ``uerrno``, ``_thread``."""
+"""MicroPython's own modules: ``micropython``, ``uctypes``, ``uzlib``, ``uselect``, ``uheapq``, ``uerrno``."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class Settings:
     board : str
         Name in ``openkpu.api.board.boards.BOARDS``: pin names and size of the screen.
     uart : tuple of str
-        ``[UARTn=]TARGET``: what is connected to the serial ports (see ``openkpu.api.board.uart``).
+        ``[UARTn=]TARGET``: what is connected to the serial ports (see ``openkpu.api.peripherals.uart``).
     network : bool
         Whether sockets reach other computers than this one.
     time_limit : float
@@ -75,7 +75,8 @@ class Settings:
                    "camera_rotation": (0, 90, 180, 270), "board": BOARD_NAMES}
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
-                raise UsageError(f"{name} is {getattr(self, name)!r}, but must be one of {', '.join(map(str, allowed))}")
+                raise UsageError(f"{name} is {getattr(self, name)!r}, but must be one of "
+                                 f"{', '.join(map(str, allowed))}")
         if self.frames is not None and self.frames < 1:
             raise UsageError(f"frames is {self.frames}, but must be at least 1")
         if self.time_limit < 0:

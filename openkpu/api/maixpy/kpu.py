@@ -35,8 +35,8 @@ from openkpu.api.network import where as place
 from openkpu.yolo2 import BOX_ENTRIES, region_layer
 
 __all__ = ["classifier", "deinit", "face_compare", "face_encode", "fmap", "fmap_free", "forward", "get_output",
-           "init_yolo2", "init_yolo3", "load", "load_flash", "memtest", "netinfo", "run_yolo2", "run_yolo3", "set_layers",
-           "set_outputs"]
+           "init_yolo2", "init_yolo3", "load", "load_flash", "memtest", "netinfo", "run_yolo2", "run_yolo3",
+           "set_layers", "set_outputs"]
 
 _EXTENSIONS = (".kmodel", ".smodel", ".emodel")
 _MAX_ANCHORS_STRICT = 127

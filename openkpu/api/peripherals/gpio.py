@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from openkpu.api.board.board import current_board
 from openkpu.api.board.boards import key_pins
-from openkpu.api.board.fpioa import NUMBERS
+from openkpu.api.peripherals.fpioa import NUMBERS
 
 _NAMES = [f"GPIOHS{n}" for n in range(32)] + [f"GPIO{n}" for n in range(8)]
 

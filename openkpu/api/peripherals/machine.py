@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 
 from openkpu.api.board.board import CHIP_CLOCK_HZ, current_board
-from openkpu.api.board.buses import I2C, SPI
-from openkpu.api.board.gpio import GPIO
 from openkpu.api.board.standin import accepting, note
-from openkpu.api.board.timers import PWM, Timer
-from openkpu.api.board.uart import UART
+from openkpu.api.peripherals.buses import I2C, SPI
+from openkpu.api.peripherals.gpio import GPIO
+from openkpu.api.peripherals.timers import PWM, Timer
+from openkpu.api.peripherals.uart import UART
 
 __all__ = ["I2C", "PWM", "RTC", "SPI", "UART", "WDT", "ADC", "Pin", "SDCard", "Timer", "cpu_freq", "disable_irq",
            "enable_irq", "freq", "idle", "mem8", "mem16", "mem32", "reset", "reset_cause", "unique_id"]
