@@ -135,20 +135,16 @@ class Lowering:
                 self.draft.spaces[self._buffers[key]].pinned = True
         return self._buffers[key]
 
-    def _interval(self, value: Value) -> tuple[str, int, int]:
-        root, channel = self.program.root(value.name)
-        return root.name, channel, channel + (value.shape[1] if len(value.shape) > 1 else 1)
-
     def _note(self, reads: dict[str, list[tuple[int, int]]], name: str) -> None:
-        root, low, high = self._interval(self.program[name])
+        root, low, high = self.program.interval(name)
         reads.setdefault(root, []).append((low, high))
 
     def _reads(self, reads: dict[str, list[tuple[int, int]]], value: Value) -> bool:
-        root, low, high = self._interval(value)
+        root, low, high = self.program.interval(value.name)
         return any(a < high and low < b for a, b in reads.get(root, []))
 
     def _wrote(self, value: Value, copy: int | None) -> None:
-        root, low, high = self._interval(value)
+        root, low, high = self.program.interval(value.name)
         self._pieces.setdefault(root, []).append(_Piece(value.name, low, high, copy))
 
     def _copy_number(self, value: Value) -> int:
@@ -160,7 +156,7 @@ class Lowering:
     def _kpu_step(self, step: KpuStep) -> None:
         source, target = self.program[step.input], self.program[step.output]
         read, write = self._copy_number(source), self._copy_number(target)
-        root, low, high = self._interval(source)
+        root, low, high = self.program.interval(source.name)
         for piece in self._pieces.get(root, []):
             if piece.low < high and low < piece.high and piece.copy != read:
                 value = self.program[piece.name]
