@@ -14,6 +14,8 @@ from openkpu.api.imaging.feed import Feed, fit
 RGB565 = image.RGB565
 YUV422 = 3
 GRAYSCALE = image.GRAYSCALE
+JPEG = image.JPEG
+BAYER = 6
 
 FRAME_SIZES = {
     "QQCIF": (88, 72), "QCIF": (176, 144), "CIF": (352, 288), "QQSIF": (88, 60), "QSIF": (176, 120), "SIF": (352, 240),
@@ -222,7 +224,8 @@ def _accepted(name: str):
 
 _SETTINGS = ("shutdown", "flush", "sleep", "set_contrast", "set_brightness", "set_saturation", "set_gainceiling",
              "set_quality", "set_colorbar", "set_auto_gain", "set_auto_exposure", "set_auto_whitebal", "set_jb_quality",
-             "set_lens_correction", "set_special_effect", "set_framerate", "__write_reg", "set_gain_db")
+             "set_lens_correction", "set_special_effect", "set_framerate", "set_sharpness", "set_gain_db", "ioctl",
+             "__write_reg")
 globals().update({name: _accepted(name) for name in _SETTINGS})
 
 
