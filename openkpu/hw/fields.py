@@ -88,7 +88,7 @@ EXTENSIONS: tuple[Register, ...] = (
         Field("layer_fifo", 48, 8, doc="descriptors that can be queued"))),
     Register("ext_memories", 0x1010, "R", "sizes of the memories", fields=(
         Field("airam_rows", 0, 32, doc="64-byte rows of AI RAM"),
-        Field("weight_bytes", 32, 32, doc="bytes of one weight buffer"))),
+        Field("weight_bytes", 32, 32, doc="bytes of the weight buffer; a load may have so many"))),
     Register("ext_control", 0x1018, "W", "counters and single layers", fields=(
         Field("clear", 0, 1, doc="clear all counters and the error status"),
         Field("stepping", 1, 1, doc="1 = queued layers fetch their parameters and wait for a step; kept until 0"),

@@ -128,7 +128,7 @@ def test_install_makes_them_importable(board, monkeypatch):
         monkeypatch.setitem(sys.modules, name, sys.modules.get(name))
     import openkpu.api
     openkpu.api.install()
-    import KPU as kpu  # noqa: N811 - as scripts write it
+    import KPU as kpu
     from Maix import FPIOA, GPIO, utils
     from maix import KPU
     assert kpu.load and KPU.load_kmodel and FPIOA and GPIO and utils

@@ -20,7 +20,7 @@ from openkpu.api.maixpy.objects import kpu_net
 _ROUNDS = 100
 
 
-class classifier:  # noqa: N801 - the firmware's type name
+class classifier:
     """Nearest-prototype classifier on a net's output 0.
 
     Parameters

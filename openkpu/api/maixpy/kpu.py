@@ -109,7 +109,7 @@ def _check_streaming(dual: int, batch: int, speed: int) -> None:
                                hint=f"it must be 1 to {_MAX_SPI_HZ} Hz")
 
 
-def init_yolo2(kpu_net, threshold=None, nms_value=None, anchor_number=None, anchor=None, dma=-1, *,  # noqa: PLR0913
+def init_yolo2(kpu_net, threshold=None, nms_value=None, anchor_number=None, anchor=None, dma=-1, *,
                anchor_num=None) -> bool:
     """Set the YOLO v2 parameters of a net (section 1.5).
 

@@ -26,7 +26,7 @@ class _Number(int):
         return int(self)
 
 
-class kpu_netinfo_find:  # noqa: N801 - the firmware's type name
+class kpu_netinfo_find:
     """One layer; every member works called and uncalled: ``index type wi hi chi wo ho cho dw kernel_type pool_type
     para_size``."""
 
