@@ -24,7 +24,7 @@ def open_log(board: Board, name: str):
     folder = log_folder(board)
     if folder is None:
         return None
-    file = open(folder / name, "wb")  # noqa: SIM115 - lives as long as the board
+    file = open(folder / name, "wb")
     board.closers.append(file.close)
     return file
 

@@ -283,7 +283,7 @@ class Filters:
         values = self.pixels[np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)]
         return self._put(np.where(inside, values, np.array(0, self.pixels.dtype)))
 
-    def flood_fill(self, x, y=None, seed_threshold=0.05, floating_threshold=0.05, color=-1, invert=False,  # noqa: PLR0913
+    def flood_fill(self, x, y=None, seed_threshold=0.05, floating_threshold=0.05, color=-1, invert=False,
                    clear_background=False, mask=None):
         """Fill from a pixel over neighbours that differ from it by less than the thresholds (0...1 of the range)."""
         if isinstance(x, (tuple, list)):

@@ -49,7 +49,7 @@ class Finders:
 
     # --- blobs and lines of a colour ------------------------------------------------------------------------------
 
-    def find_blobs(self, thresholds, invert=False, roi=None, x_stride=2, y_stride=1, area_threshold=10,  # noqa: PLR0913
+    def find_blobs(self, thresholds, invert=False, roi=None, x_stride=2, y_stride=1, area_threshold=10,
                    pixels_threshold=10, merge=False, margin=0, threshold_cb=None, merge_cb=None, **other) -> list[Blob]:
         """Connected patches that fit a threshold, from top to bottom.
 
@@ -77,7 +77,7 @@ class Finders:
         found.sort(key=lambda b: (b[1], b[0]))
         return _merged(found, int(margin), merge_cb) if merge else found
 
-    def get_regression(self, thresholds, invert=False, roi=None, x_stride=2, y_stride=1, area_threshold=10,  # noqa: PLR0913
+    def get_regression(self, thresholds, invert=False, roi=None, x_stride=2, y_stride=1, area_threshold=10,
                        pixels_threshold=10, robust=False, **other) -> Line | None:
         """The line of least squares through all pixels that fit a threshold, or None."""
         part, left, top = self._part(roi)
@@ -123,7 +123,7 @@ class Finders:
 
     # --- shapes ---------------------------------------------------------------------------------------------------
 
-    def find_circles(self, roi=None, x_stride=2, y_stride=1, threshold=2000, x_margin=10, y_margin=10,  # noqa: PLR0913
+    def find_circles(self, roi=None, x_stride=2, y_stride=1, threshold=2000, x_margin=10, y_margin=10,
                      r_margin=10, r_min=2, r_max=None, r_step=2, **other) -> list[Circle]:
         """Circles by the Hough transform; magnitudes differ from OpenMV's."""
         cv = opencv("find_circles")

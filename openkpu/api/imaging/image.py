@@ -558,7 +558,7 @@ def grayscale_to_rgb(gray) -> tuple[int, int, int]:
     return (int(gray),) * 3
 
 
-def HaarCascade(*args, **keywords):  # noqa: N802 - the firmware's name
+def HaarCascade(*args, **keywords):
     """Raises ``NotSimulatedError``."""
     refuse("image.HaarCascade", "use a KPU model, or find_blobs")
 

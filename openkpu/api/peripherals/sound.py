@@ -116,7 +116,7 @@ class FFT:
         return [int(np.hypot(real, imaginary)) for real, imaginary in bins]
 
 
-class MIC_ARRAY:  # noqa: N801 - the firmware's name
+class MIC_ARRAY:
     """The microphone array: silence from everywhere."""
 
     @staticmethod
@@ -172,6 +172,6 @@ class Video:
         """Accepted."""
 
 
-open = Video  # noqa: A001 - ``video.open``, the firmware's name
+open = Video
 isolated_word = accepting("speech_recognizer.isolated_word", "it never recognises a word")
 asr = accepting("speech_recognizer.asr", "it never recognises a word")

@@ -30,11 +30,11 @@ class Timer:
     MODE_ONE_SHOT, MODE_PERIODIC, MODE_PWM = 0, 1, 2
     UNIT_S, UNIT_MS, UNIT_US, UNIT_NS = 0, 1, 2, 3
 
-    def __init__(self, id=0, channel=0, mode=0, period=1000, unit=1, callback=None, arg=None, start=True,  # noqa: PLR0913
+    def __init__(self, id=0, channel=0, mode=0, period=1000, unit=1, callback=None, arg=None, start=True,
                  priority=1, div=0):
         self.init(id, channel, mode, period, unit, callback, arg, start, priority, div)
 
-    def init(self, id=0, channel=0, mode=0, period=1000, unit=1, callback=None, arg=None, start=True,  # noqa: PLR0913
+    def init(self, id=0, channel=0, mode=0, period=1000, unit=1, callback=None, arg=None, start=True,
              priority=1, div=0) -> None:
         """Set everything anew; parameters as for the class."""
         if id not in (0, 1, 2) or channel not in (0, 1, 2, 3):

@@ -196,7 +196,7 @@ class UART:
     PARITY_NONE, PARITY_ODD, PARITY_EVEN = 0, 1, 2
     STOP_1, STOP_1_5, STOP_2 = 1, 1.5, 2
 
-    def __init__(self, id=0, baudrate=115200, bits=8, parity=None, stop=1, timeout=1000,  # noqa: PLR0913
+    def __init__(self, id=0, baudrate=115200, bits=8, parity=None, stop=1, timeout=1000,
                  read_buf_len=4096, ide=False, from_ide=True, **other):
         if id not in _NAMES:
             raise ValueError(f"UART {id!r} does not exist: use UART.UART1, UART2, UART3 or UARTHS")
@@ -208,7 +208,7 @@ class UART:
         self._line: _Line = lines[key]
         self.init(baudrate, bits, parity, stop, timeout, read_buf_len)
 
-    def init(self, baudrate=115200, bits=8, parity=None, stop=1, timeout=1000, read_buf_len=4096,  # noqa: PLR0913
+    def init(self, baudrate=115200, bits=8, parity=None, stop=1, timeout=1000, read_buf_len=4096,
              **other) -> None:
         """Set the parameters anew."""
         self._baudrate, self._bits, self._parity, self._stop = baudrate, bits, parity, stop
