@@ -27,7 +27,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = "python3,python3-venv,make,g++,perl,git,ca-certificates"
 MIRRORS = {"bookworm": "http://deb.debian.org/debian", "trixie": "http://deb.debian.org/debian",
-           "noble": "http://archive.ubuntu.com/ubuntu"}
+           "sid": "http://deb.debian.org/debian", "noble": "http://archive.ubuntu.com/ubuntu"}
 COMPONENTS = {"noble": "main,universe"}
 USER, UID = "newcomer", 1234
 HOME = f"home/{USER}"

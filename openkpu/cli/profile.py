@@ -156,5 +156,5 @@ def _print(model: Model, core: KpuConfig, rows: list[dict[str, Any]], totals: di
 
 
 def _numbers(row: dict[str, Any]) -> tuple[str, ...]:
-    return (f"{row['effective_macs'] / 1e6:.2f}", f"{row['cycles']:,}", f"{row['utilisation_percent']:.1f}", row["limit"],
-            f"{row['chip_ratio']:.1f}")
+    return (f"{row['effective_macs'] / 1e6:.2f}", f"{row['cycles']:,}", f"{row['utilisation_percent']:.1f}",
+            row["limit"], f"{row['chip_ratio']:.1f}")
