@@ -41,13 +41,20 @@ def host(program):
     return [s for s in program.steps if hasattr(s, "op")]
 
 
+FORMATS = ("v4", "v5")
+
+
+def check(program, random, versions=FORMATS):
+    x = random.rng.integers(0, 256, program[program.inputs[0]].shape, np.uint8)
+    for version in versions:
+        assert_same(program, {program.inputs[0]: x}, run(compile_program(program, version), [x]))
+
+
 @SETTINGS
 @given(st.data())
 def test_kpu_layers_and_parts(data):
     random = Random(lambda low, high: data.draw(st.integers(low, high)), host=False)
-    program = random.program(data.draw(st.integers(0, 8)))
-    x = random.rng.integers(0, 256, program[program.inputs[0]].shape, np.uint8)
-    assert_same(program, {program.inputs[0]: x}, run(compile_program(program), [x]))
+    check(random.program(data.draw(st.integers(0, 8))), random)
 
 
 @pytest.mark.parametrize("op", sorted(HOST))
@@ -57,5 +64,4 @@ def test_host_operator(op, data):
     random = Random(lambda low, high: data.draw(st.integers(low, high)), operators=(op,), size=12)
     program = random.program(data.draw(st.integers(1, 3)))
     note("\n".join(f"{s.name}: {s.inputs} -> {s.outputs} {getattr(s, 'attributes', '')}" for s in program.steps))
-    x = random.rng.integers(0, 256, program[program.inputs[0]].shape, np.uint8)
-    assert_same(program, {program.inputs[0]: x}, run(compile_program(program), [x]))
+    check(program, random)

@@ -40,7 +40,7 @@ slice              any dtype; ``begin``, ``end``, ``step`` of every dimension, a
 pad                any dtype; ``pads`` ((before, after), ...) of every dimension, negative ones crop; constant ``value``
 resize             float32 or uint8 (N, C, H, W); ``mode`` nearest or bilinear; flags as in ONNX: neither means
                    "asymmetric", nearest rounds down (with align_corners: half up)
-unary              ``kind``: abs ceil cos exp floor log neg rsqrt sin square sqrt tanh sigmoid round
+unary              ``kind``: abs ceil cos exp floor log neg rsqrt sin square sqrt tanh sigmoid
 binary             ``kind``: add sub mul div min max, broadcasting as in numpy
 clamp              to ``low``..``high``
 softmax            along ``axis``
@@ -53,8 +53,7 @@ conv2d_transpose   input, constant weights (I, O/groups, KH, KW), constant bias 
 =================  ====================================================================================================
 """
 
-UNARY = ("abs", "ceil", "cos", "exp", "floor", "log", "neg", "rsqrt", "sin", "square", "sqrt", "tanh", "sigmoid",
-         "round")
+UNARY = ("abs", "ceil", "cos", "exp", "floor", "log", "neg", "rsqrt", "sin", "square", "sqrt", "tanh", "sigmoid")
 BINARY = ("add", "sub", "mul", "div", "min", "max")
 REDUCE = ("mean", "min", "max", "sum")
 
