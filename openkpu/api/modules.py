@@ -98,8 +98,8 @@ _MAKERS: list[tuple[tuple[str, ...], Callable[[], dict[str, ModuleType]]]] = [
       "ulab.compare", "ulab.user", "ulab.numpy"), lambda: _import("board.ulab").ulab_modules()),
     (("micropython", "uctypes", "uzlib", "uselect", "uheapq", "uerrno", "utimeq"),
      lambda: _import("board.micropython").own_modules()),
-    (("touchscreen", "pmu", "modules", "font", "bootloader", "lvgl", "lvgl_helper", "nes", "ucryptolib", "btree"),
-     lambda: _import("peripherals.extras").extra_modules()),
+    (("touchscreen", "pmu", "modules", "font", "bootloader", "lvgl", "lvgl_helper", "nes", "ucryptolib", "btree",
+      "network_esp32", "network_esp8285", "network_wiznet5k"), lambda: _import("peripherals.extras").extra_modules()),
     *(((name,), lambda name=name: {name: _import(f"imaging.{name}")}) for name in ("image", "sensor", "lcd")),
 ]
 
@@ -111,7 +111,7 @@ MODULES: dict[str, Callable[[], dict[str, ModuleType]]] = {
 
 
 REPLACEABLE = {"fpioa_manager", "board", "pmu", "modules", "font", "bootloader", "touchscreen", "speech_recognizer",
-               "socket", "utimeq"}
+               "socket", "utimeq", "network_esp32", "network_esp8285", "network_wiznet5k"}
 """Modules that are Python on the board too, or that not every firmware has: a file of the script's own goes first."""
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from openkpu.api import modules
 from openkpu.api.board import paths
 from openkpu.api.board.board import Board, Settings, use_board
+from openkpu.api.board.micropython import script_builtins
 from openkpu.api.board.watch import Watch
 from openkpu.api.errors import KPUArgumentError, KPUImageError, KPULoadError, KPURunError
 from openkpu.errors import OpenKPUError, UsageError
@@ -97,7 +98,7 @@ def _absolute_target(text: str) -> str:
 
 
 def _execute(source: bytes, script: Path, board: Board) -> Outcome:
-    names = {"__name__": "__main__", "__file__": str(script), "__builtins__": __builtins__,
+    names = {"__name__": "__main__", "__file__": str(script), "__builtins__": script_builtins(),
              "os": os, "sys": sys, "time": time}
     try:
         with Watch(board) as watch:

@@ -32,7 +32,6 @@ class Watch:
     def __init__(self, board: Board):
         self._board = board
         self._stop = threading.Event()
-        self._workers: dict[int, None] = {}
         self._saved_starts: list = []
         self._pending = _PENDING_CALL(self._timers_due)
         self._asked = False
@@ -61,14 +60,14 @@ class Watch:
         for name, function in self._saved_starts:
             setattr(_thread, name, function)
         deadline = time.monotonic() + _AGAIN_AFTER
-        while self._workers and time.monotonic() < deadline:
-            for thread in list(self._workers):
+        while self._board.workers and time.monotonic() < deadline:
+            for thread in list(self._board.workers):
                 _interrupt(thread)
             (self._board.host_sleep or time.sleep)(_PERIOD)
 
     def wait_for_threads(self) -> None:
         """The main program is over; its threads go on until they, or the run, end."""
-        while self._workers:
+        while self._board.workers:
             self._board.sleep(_PERIOD)
 
     def _starter(self, start):
@@ -81,11 +80,11 @@ class Watch:
 
     def _from_script(self) -> bool:
         me = threading.get_ident()
-        return me == self._board.script_thread or me in self._workers
+        return me == self._board.script_thread or me in self._board.workers
 
     def _work(self, function, args, keywords) -> None:
         me = threading.get_ident()
-        self._workers[me] = None
+        self._board.workers[me] = None
         try:
             function(*args, **keywords)
         except SystemExit:
@@ -94,7 +93,7 @@ class Watch:
             self._board.background_error = self._board.background_error or error
             traceback.print_exc()
         finally:
-            self._workers.pop(me, None)
+            self._board.workers.pop(me, None)
 
     def _run(self) -> None:
         while not self._stop.wait(_TIMER_PERIOD if self._board.timers else _PERIOD):
@@ -116,7 +115,7 @@ class Watch:
         if now - self._ended_at > _GIVE_UP_AFTER and board.on_swallowed_exit is not None:
             board.on_swallowed_exit()
         board.last_exit = now
-        for thread in (board.script_thread, *self._workers):
+        for thread in (board.script_thread, *self._board.workers):
             _interrupt(thread)
 
     def _timers_due(self, _) -> int:
