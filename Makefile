@@ -1,4 +1,4 @@
-# Targets: demo examples test nncase-ops check-rtl lint synth-check fpga-estimate bench-functional bench-api bench-cycles bench-sim bench-flash check-flash icarus venv clean.
+# Targets: demo examples test nncase-ops check-rtl lint synth-check fpga-estimate bench-functional bench-api bench-cycles bench-sim bench-flash check-flash docs icarus venv clean.
 # Everything is installed into .venv on first use.
 
 PYTHON ?= python3
@@ -10,12 +10,13 @@ TOOLS := $(VENV)/.tools
 SIMULATOR := $(VENV)/.simulator
 LINT_TOOLS := $(VENV)/.lint-tools
 SYNTH_TOOLS := $(VENV)/.synth-tools
+DOCS_TOOLS := $(VENV)/.docs-tools
 SHELL := /bin/bash
 
 # One BLAS thread per test process: several of them share the cores already.
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help venv demo examples icarus test nncase-ops check-rtl lint synth-check fpga-estimate bench-functional bench-api bench-cycles bench-sim bench-flash check-flash clean
+.PHONY: help venv demo examples icarus test nncase-ops check-rtl lint synth-check fpga-estimate bench-functional bench-api bench-cycles bench-sim bench-flash check-flash docs clean
 .DEFAULT_GOAL := help
 
 help:
@@ -49,6 +50,10 @@ $(LINT_TOOLS): $(TOOLS)
 
 $(SYNTH_TOOLS): $(INSTALLED)
 	$(PY) -m pip install -q --disable-pip-version-check -e '.[synth]'
+	@touch $@
+
+$(DOCS_TOOLS): $(INSTALLED)
+	$(PY) -m pip install -q --disable-pip-version-check -e '.[docs]'
 	@touch $@
 
 # Icarus Verilog needs root to install; the tests that use it are skipped by name without it.
@@ -124,6 +129,10 @@ fpga-estimate: $(SYNTH_TOOLS)
 # Whole models burnt into, streamed from and larger than the memories of the SoC with the full core (takes minutes).
 check-flash: $(TOOLS)
 	$(PY) -m pytest -m slow --durations=0 -rs tests/test_soc_models.py
+
+# The documentation as a site in build/site; any warning fails. Pages need no network: open build/site/index.html.
+docs: $(DOCS_TOOLS)
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
 
 bench-functional: $(INSTALLED)
 	$(PY) bench/functional.py
