@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _thread
 import ctypes
+import itertools
 import threading
 import time
 import traceback
@@ -34,6 +35,7 @@ class Watch:
         self._stop = threading.Event()
         self._saved_starts: list = []
         self._pending = _PENDING_CALL(self._timers_due)
+        self._tickets = itertools.count(1)
         self._asked = False
         self._ended_at: float | None = None
 
@@ -61,7 +63,7 @@ class Watch:
             setattr(_thread, name, function)
         deadline = time.monotonic() + _AGAIN_AFTER
         while self._board.workers and time.monotonic() < deadline:
-            for thread in list(self._board.workers):
+            for thread in [w for w in list(self._board.workers) if w > 0]:
                 _interrupt(thread)
             (self._board.host_sleep or time.sleep)(_PERIOD)
 
@@ -74,7 +76,13 @@ class Watch:
         def start_new_thread(function, args=(), kwargs=None, /):
             if threading.current_thread() is self._thread or not self._from_script():
                 return start(function, args, kwargs or {})
-            return start(self._work, (function, args, kwargs or {}))
+            ticket = -next(self._tickets)
+            self._board.workers[ticket] = None  # until the thread runs and has its own number
+            try:
+                return start(self._work, (ticket, function, args, kwargs or {}))
+            except BaseException:
+                del self._board.workers[ticket]
+                raise
 
         return start_new_thread
 
@@ -82,9 +90,10 @@ class Watch:
         me = threading.get_ident()
         return me == self._board.script_thread or me in self._board.workers
 
-    def _work(self, function, args, keywords) -> None:
+    def _work(self, ticket, function, args, keywords) -> None:
         me = threading.get_ident()
         self._board.workers[me] = None
+        del self._board.workers[ticket]
         try:
             function(*args, **keywords)
         except SystemExit:
@@ -115,7 +124,7 @@ class Watch:
         if now - self._ended_at > _GIVE_UP_AFTER and board.on_swallowed_exit is not None:
             board.on_swallowed_exit()
         board.last_exit = now
-        for thread in (board.script_thread, *self._board.workers):
+        for thread in (board.script_thread, *[w for w in list(board.workers) if w > 0]):
             _interrupt(thread)
 
     def _timers_due(self, _) -> int:
