@@ -7,6 +7,7 @@ imported when a script first imports the module.
 
 from __future__ import annotations
 
+import array
 import binascii
 import collections
 import contextlib
@@ -28,7 +29,8 @@ from types import ModuleType
 from openkpu.api.board import paths, timing
 
 _ALIASES = {"uio": io, "uos": os, "ujson": json, "ubinascii": binascii, "ustruct": struct, "usys": sys, "utime": time,
-            "ure": re, "urandom": random, "ucollections": collections, "uhashlib": hashlib}
+            "ure": re, "urandom": random, "ucollections": collections, "uhashlib": hashlib,
+            "uarray": array}
 
 
 def _import(name: str) -> ModuleType:

@@ -15,6 +15,7 @@ from openkpu.api import modules
 from openkpu.api.board import paths
 from openkpu.api.board.board import Board, Settings, use_board
 from openkpu.api.board.micropython import script_builtins
+from openkpu.api.board.source import compile_script, decoded
 from openkpu.api.board.watch import Watch
 from openkpu.api.errors import KPUArgumentError, KPUImageError, KPULoadError, KPURunError
 from openkpu.errors import OpenKPUError, UsageError
@@ -102,7 +103,7 @@ def _execute(source: bytes, script: Path, board: Board) -> Outcome:
              "os": os, "sys": sys, "time": time}
     try:
         with Watch(board) as watch:
-            exec(compile(source, str(script), "exec", dont_inherit=True), names)
+            exec(compile_script(source, str(script)), names)
             watch.wait_for_threads()
     except BaseException as error:
         return _outcome(error, source, script, board)
@@ -158,7 +159,7 @@ def _through_finally(error: BaseException, source: bytes, script: Path) -> Itera
 
 def _finally_blocks(source: bytes) -> list[range]:
     try:
-        tree = ast.parse(source)
+        tree = ast.parse(decoded(source))
     except (SyntaxError, ValueError):
         return []
     return [range(node.finalbody[0].lineno, node.finalbody[-1].end_lineno + 1)

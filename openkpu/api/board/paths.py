@@ -25,6 +25,7 @@ from pathlib import Path
 
 from openkpu.api.board.board import current_board
 from openkpu.api.board.micropython import script_builtins
+from openkpu.api.board.source import compile_script
 
 PREFIXES = ("/flash", "/sd")
 _PATH_FUNCTIONS = ("listdir", "chdir", "stat", "remove", "unlink", "rename", "mkdir", "makedirs", "rmdir", "scandir",
@@ -306,6 +307,9 @@ def _device_finder(entry: str):
 
 class _DeviceLoader(importlib.machinery.SourceFileLoader):
     """Imports a script's own modules; nothing is written beside them."""
+
+    def source_to_code(self, data, path, *, _optimize=-1):
+        return compile_script(bytes(data), os.fsdecode(path))
 
     def exec_module(self, module) -> None:
         module.__dict__["__builtins__"] = script_builtins()

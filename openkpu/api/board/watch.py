@@ -45,6 +45,8 @@ class Watch:
         self._saved_starts = [(name, getattr(_thread, name)) for name in ("start_new_thread", "start_new")]
         for name, function in self._saved_starts:
             setattr(_thread, name, self._starter(function))
+        self._saved_starts.append(("stack_size", _thread.stack_size))
+        _thread.stack_size = _stack_size
         self._thread = threading.Thread(target=self._run, name="script watch", daemon=True)
         self._thread.start()
         return self
@@ -79,7 +81,7 @@ class Watch:
             ticket = -next(self._tickets)
             self._board.workers[ticket] = None  # until the thread runs and has its own number
             try:
-                return start(self._work, (ticket, function, args, kwargs or {}))
+                return start(self._work, (ticket, function, tuple(args), kwargs or {}))
             except BaseException:
                 del self._board.workers[ticket]
                 raise
@@ -138,6 +140,11 @@ class Watch:
             self._board.background_error = self._board.background_error or error
             traceback.print_exc()
         return 0
+
+
+def _stack_size(size: int = 0) -> int:
+    """Accepted: the host's threads have stacks of the host's size."""
+    return 0
 
 
 def _interrupt(thread: int) -> None:

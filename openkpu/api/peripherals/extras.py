@@ -56,6 +56,18 @@ class _Wifi(Accepting):
         return super().__getattr__(method)
 
 
+def _thermal(name: str, width: int, height: int) -> type:
+    """A thermal camera in front of something even."""
+    def picture(*args, **keywords):
+        from openkpu.api.imaging.image import Image
+
+        return Image(size=(width, height)).to_grayscale()
+
+    return accepting(f"modules.{name}", "everything it sees has the same temperature", {
+        "width": width, "height": height, "temperature": lambda *args: [2500] * (width * height),
+        "min_max": (2500, 2500, (0, 0), (0, 0)), "to_image": picture})
+
+
 def _power(name: str) -> type:
     return accepting(f"pmu.{name}", "the battery is full and buttons are not pressed", _POWER)
 
@@ -70,6 +82,7 @@ def extra_modules() -> dict[str, ModuleType]:
         "pmu": AcceptingModule("pmu", "Power management: the battery is full.",
                        **{name: _power(name) for name in ("axp192", "axp173", "axp202")}),
         "modules": AcceptingModule("modules", "Drivers of the vendors' add-on modules, whatever their names.",
+                                   htpa=_thermal("htpa", 32, 32), amg88xx=_thermal("amg88xx", 8, 8),
                                    ws2812=accepting("modules.ws2812", "no LED lights up", _LEDS)),
         **{f"network_{chip}": _module(f"network_{chip}", "The vendor's network helper.", wifi=_Wifi())
            for chip in ("esp32", "esp8285", "wiznet5k")},
