@@ -12,7 +12,6 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 MAX_FILE = 128 << 20
 MAX_PIXELS = 64 << 20
 NOT_RUN = {"EPS"}  # a program that Ghostscript would have to run
-FITS = ("stretch", "fit", "crop")
 
 
 def decode(data: bytes) -> Image.Image:

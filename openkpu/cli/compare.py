@@ -17,10 +17,10 @@ from ..hw.configs import config_named
 from ..hw.device import Device
 from ..hw.fields import AIRAM_BASE, ROW_BYTES
 from ..kmodel import Layer, Model
-from ..pictures import FITS
 from ..runtime import LayerResult, Session
 from .inputs import prepare_inputs
-from .options import FILE, ProgressHook, config_option, model_argument, say
+from .options import FILE, FITS, config_option, model_argument, say
+from .progress import ProgressHook
 
 
 @dataclass(frozen=True)

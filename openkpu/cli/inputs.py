@@ -16,7 +16,6 @@ from ..pictures import MAX_FILE, decode, fitted
 
 MAX_ARRAY = 256 << 20
 
-
 @dataclass(frozen=True)
 class Prepared:
     """A model input made from a file.

@@ -18,7 +18,6 @@ from .files import read_text, write_array, write_json, write_picture
 from .inputs import Prepared, prepare_inputs
 from .options import (
     FILE,
-    ProgressHook,
     input_arguments,
     model_argument,
     open_session,
@@ -26,6 +25,7 @@ from .options import (
     say,
     show_shape,
 )
+from .progress import ProgressHook
 from .terminal import printable
 
 TOP = 5
