@@ -1,0 +1,115 @@
+"""What range of each map its 256 codes cover."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..mapping.network import KpuLayer, Network
+from .calibrate import Statistics
+from .scales import Sharing
+
+CLIPS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6)
+
+
+@dataclass(frozen=True, eq=False)
+class Codes:
+    """real = (code - zero) * scale[channel]."""
+
+    scale: np.ndarray
+    zero: int
+
+    @property
+    def uniform(self) -> bool:
+        return bool((self.scale == self.scale[0]).all())
+
+
+def margin(pictures: int) -> float:
+    """How much further than the largest value seen in so many pictures the codes reach.
+
+    The expected maximum of one more picture exceeds that of n by about a 1/n-th of the spread of their maxima.
+    """
+    return 1 + 0.5 / pictures
+
+
+def limited(step: KpuLayer) -> float:
+    """The largest value that a function can give; infinite for most."""
+    if step.slopes is not None:
+        return np.inf
+    clamped = step.function.clamped if step.function.steps else None
+    return clamped[2] if clamped else np.inf
+
+
+def homogeneous(step: KpuLayer) -> bool:
+    """True if the layer's function commutes with a scale, so that each channel may have its own."""
+    if step.slopes is not None or not step.function.steps:
+        return True
+    clamped = step.function.clamped
+    return step.function.slopes is not None or (clamped is not None and clamped[1] == 0)
+
+
+def choose(net: Network, stats: Statistics, sharing: Sharing, fixed: dict[str, Codes],
+           importance: dict[str, np.ndarray]) -> dict[str, Codes]:
+    """Codes of every map; ``fixed`` ones are given."""
+    makers = {step.output: step for step in net.kpu()}
+    pictures = len(next(iter(stats.low.values())))
+    low, high = {}, {}
+    total = sum(net.shapes[m][1] for m in net.maps)
+    weight = np.zeros(total)
+    class_low, class_high = np.zeros(total), np.zeros(total)
+    for name in net.maps:
+        step = makers.get(name)
+        if (step is not None and step.exact) or name in fixed:
+            continue
+        lo, hi = _range(stats, name, step, pictures)
+        low[name], high[name] = lo, hi
+        roots = [sharing.scale.find(sharing.first[name] + c) for c in range(net.shapes[name][1])]
+        np.minimum.at(class_low, roots, lo)
+        np.maximum.at(class_high, roots, hi)
+        np.add.at(weight, roots, importance.get(name, np.ones(len(roots))))
+    result = dict(fixed)
+    sets: dict[int, list[str]] = {}
+    for name in net.maps:
+        sets.setdefault(sharing.zero.find(sharing.number[name]), []).append(name)
+    for names in sets.values():
+        given = [fixed[n] for n in names if n in fixed]
+        roots = sorted({sharing.scale.find(sharing.first[n] + c) for n in names for c in range(net.shapes[n][1])})
+        zero = given[0].zero if given else _zero(class_low[roots], class_high[roots], weight[roots])
+        for name in names:
+            if name in result:
+                continue
+            index = [sharing.scale.find(sharing.first[name] + c) for c in range(net.shapes[name][1])]
+            scale = _scale(class_low[index], class_high[index], zero)
+            if given and (makers.get(name) is not None and makers[name].exact):
+                scale = given[0].scale[:1].repeat(len(index)) if given[0].uniform else scale
+            result[name] = Codes(scale, zero)
+    return result
+
+
+def _range(stats: Statistics, name: str, step: KpuLayer | None, pictures: int) -> tuple[np.ndarray, np.ndarray]:
+    lo, hi = stats.low[name].min(axis=0), stats.high[name].max(axis=0)
+    grow = margin(pictures)
+    lo, hi = np.minimum(lo * grow, 0), np.maximum(hi * grow, 0)
+    if step is not None:
+        hi = np.minimum(hi, limited(step))
+        # A channel that the pictures hardly excited may still matter in another one.
+        floor = 0.02 * max(hi.max(), -lo.min(), 1e-9)
+        hi = np.where(np.maximum(hi, -lo) < floor, floor, hi)
+    return lo, hi
+
+
+def _scale(low: np.ndarray, high: np.ndarray, zero: int) -> np.ndarray:
+    up = high / (255 - zero) if zero < 255 else np.where(high > 0, np.inf, 0)
+    down = -low / zero if zero else np.where(low < -1e-6 * np.maximum(high, 1e-12), np.inf, 0)
+    return np.maximum(np.maximum(up, down), 1e-12)
+
+
+def _zero(low: np.ndarray, high: np.ndarray, weight: np.ndarray) -> int:
+    """The zero point of least expected error over channels that have it in common."""
+    if (low >= 0).all():
+        return 0
+    if (high <= 0).all():
+        return 255
+    best = min(range(1, 255), key=lambda z: float((weight * _scale(low, high, z) ** 2).sum()))
+    return best
