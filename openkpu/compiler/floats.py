@@ -58,6 +58,8 @@ def pool(x: np.ndarray, kind: str, kernel: tuple[int, int], stride: tuple[int, i
         extra = [0, 0]
     full = pads[0], pads[1], pads[2] + extra[0], pads[3] + extra[1]
     if kind == "max":
+        if x.dtype.kind != "f":
+            return pool(x.astype(np.float32), kind, kernel, stride, pads, count_pad, size).astype(x.dtype)
         return columns(x, kernel, stride, (1, 1), full, -np.inf).max(axis=(2, 3))
     total = columns(x, kernel, stride, (1, 1), full).sum(axis=(2, 3))
     inside = np.ones((1, 1, *x.shape[2:]), x.dtype)

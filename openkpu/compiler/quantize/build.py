@@ -14,11 +14,14 @@ from ..mapping import evaluate
 from ..mapping.network import HostOp, KpuLayer, Network
 from ..program import HostStep, KpuStep, Program, Value
 from . import integer, ranges, segments
-from .calibrate import Statistics
+from .calibrate import LayerStatistics, Statistics
+from .classes import classes, cluster
 from .ranges import Codes
 from .scales import Sharing, keeps_codes, share
-from .weights import Fit, corrected, moments, round_weights, steps
+from .weights import Fit, fitted
 
+SLOPES = 5
+"""Different slopes of a PReLU that one activation table holds: three segments each."""
 MUL_LIMIT = 1 << 21
 """Batch-norm multipliers stay below, as every compiler's do."""
 
@@ -47,11 +50,8 @@ class Quantizer:
     def __init__(self, net: Network, stats: Statistics, settings: Settings):
         self.net, self.stats, self.settings = net, stats, settings
         self.sharing: Sharing = share(net)
-        for step in net.kpu():
-            if not step.exact and not ranges.homogeneous(step):
-                first = self.sharing.first[step.output]
-                self.sharing.scale.join(range(first, first + net.shapes[step.output][1]))
-        self.codes = ranges.choose(net, stats, self.sharing, settings.input_codes, self.importance())
+        self.worth = self.importance()
+        self.codes = ranges.choose(net, stats, self.sharing, settings.input_codes, self.worth)
         self.values: dict[str, Value] = {}
         self.steps: list[KpuStep | HostStep] = []
         self.held: dict[str, list[np.ndarray]] = {}
@@ -170,14 +170,14 @@ class Quantizer:
         if rest.any():
             per_input = whole.reshape(count, per, -1).sum(axis=2)
             bias = bias - size * (per_input @ rest)
-        table, unit = self.table(step, out, stats)
+        table, unit, middle = self.table(step, out, stats)
         factor = size / unit
         shift = np.clip(np.floor(np.log2(MUL_LIMIT / np.maximum(np.abs(factor), 1e-30))), 0, 15).astype(np.int64)
         mul = np.rint(factor * 2.0**shift).astype(np.int64)
         if (np.abs(mul) >= 1 << 23).any():
             raise CompileError(f"node '{step.origin}' multiplies by more than the batch norm's 24 bits hold; scale its "
                                "weights down")
-        add = np.rint(bias / unit).astype(np.int64)
+        add = np.rint(bias / unit).astype(np.int64) + middle
         if (np.abs(add) >= 1 << 31).any():
             raise CompileError(f"node '{step.origin}' has a bias that is too large for its range; train it again")
         return self.step(step, whole.reshape(step.weights.shape), common, mul, shift, add, table, common, top)
@@ -189,55 +189,46 @@ class Quantizer:
         k = step.kernel
         patches = [_patches(a, zero, k, pixels) for a in x]  # (C, k*k, pixels) each
         inputs = np.concatenate(patches, axis=2)
-        samples = inputs.shape[2]
         if step.depthwise:
-            whole, size = np.empty(w.shape, np.int64), np.empty(len(w))
-            bias = np.empty(len(w))
-            for c in range(len(w)):
-                whole[c: c + 1], size[c: c + 1], bias[c: c + 1] = self.rows(
-                    w[c: c + 1], inputs[c], target[c: c + 1], step.bias[c: c + 1], samples, top, fit)
-            return whole, size, bias
-        return self.rows(w, inputs.reshape(-1, samples), target, step.bias, samples, top, fit)
+            whole, size, bias = fitted(w[:, None], inputs, target[:, None], step.bias[:, None], top, fit)
+            return whole[:, 0], size[:, 0], bias[:, 0]
+        inputs = inputs.reshape(1, -1, inputs.shape[2])
+        whole, size, bias = fitted(w[None], inputs, target[None], step.bias[None], top, fit)
+        return whole[0], size[0], bias[0]
 
-    def rows(self, w: np.ndarray, inputs: np.ndarray, target: np.ndarray, bias: np.ndarray, samples: int, top: int,
-             fit: Fit) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        h, g, mean_x, mean_y = moments(inputs, target)
-        if not (h.any() and w.any()):
-            size = np.maximum(np.abs(w).max(axis=1), 1e-30) / top
-            return np.rint(w / size[:, None]).astype(np.int64), size, bias.astype(np.float64)
-        better = corrected(w, h, g, samples, fit) if fit.ridge < 1e6 else w
-        limit = self.sum_limit(better, top)
-        size = np.maximum(steps(better, top, h), limit)
-        whole = round_weights(better, size, top, h, fit)
-        return whole, size, mean_y - (whole * size[:, None]) @ mean_x
-
-    @staticmethod
-    def sum_limit(w: np.ndarray, top: int) -> np.ndarray:
-        """The smallest steps with which no sum can leave the 36 bits of section 5.2."""
-        if top < 1000:
-            return np.zeros(len(w))
-        return np.abs(w).sum(axis=1) * 255 / 2.0**34
-
-    def table(self, step: KpuLayer, out: Codes, stats: Any) -> tuple[segments.Table, np.ndarray]:
-        """(activation table, real value of one v per channel)."""
+    def table(self, step: KpuLayer, out: Codes, stats: LayerStatistics) -> tuple[segments.Table, np.ndarray, np.ndarray]:
+        """(activation table, real value of one v per channel, v of zero per channel)."""
+        middle = np.zeros(len(step.weights), np.int64)
         if step.slopes is not None:
-            left, right = step.slopes
-            if len(set(left)) > 1:
-                raise CompileError(f"node '{step.origin}' has a slope per channel")
-            return segments.lines(float(left[0]), float(right[0]), out.zero, 16), out.scale / 2.0**16
+            return self.slopes(step, out)
         f = step.function
-        if not f.steps:
-            return segments.lines(1, 1, out.zero, 16), out.scale / 2.0**16
-        if ranges.homogeneous(step):
-            left, right = f.slopes or (0.0, f.clamped[0])  # type: ignore[index]
-            return segments.lines(left, right, out.zero, 16), out.scale / 2.0**16
-        grow = ranges.margin(len(stats.low))
-        low, high = float(np.min(stats.low)) * grow, float(np.max(stats.high)) * grow
-        low, high = min(low, -1e-3), max(high, 1e-3)
-        unit = max(-low, high) / 2.0**24
-        samples = np.concatenate([t.ravel()[:: max(1, t.size // 20000)] for t in stats.targets])
-        rows, _ = segments.fit(f, unit, float(out.scale[0]), out.zero, low, high, samples)
-        return segments.table(rows), np.full(len(step.weights), unit)
+        if not f.steps or ranges.homogeneous(step):
+            left, right = (f.slopes or (0.0, f.clamped[0])) if f.steps else (1.0, 1.0)  # type: ignore[index]
+            return segments.lines(left, right, out.zero, 16), out.scale / 2.0**16, middle
+        index = np.unique(out.scale, return_inverse=True)[1]
+        parts = classes(stats, index, ranges.margin(len(stats.low)))
+        worth = self.worth.get(step.output, np.ones(len(index)))
+        curves = [c.curve(f, float(out.scale[c.channels[0]]), out.zero) for c in parts]
+        table, middles, _ = segments.combine(
+            curves, [float(worth[c.channels].sum() * out.scale[c.channels[0]] ** 2) for c in parts])
+        unit = np.empty(len(index))
+        for c, m in zip(parts, middles, strict=True):
+            unit[c.channels], middle[c.channels] = c.unit, m
+        return table, unit, middle
+
+    def slopes(self, step: KpuLayer, out: Codes) -> tuple[segments.Table, np.ndarray, np.ndarray]:
+        """PReLU: the lines of up to five slopes, each in a region of its own."""
+        left, right = step.slopes  # type: ignore[misc]
+        index = cluster(left, SLOPES)
+        count = int(index.max()) + 1
+        bits = 12
+        rows: list[tuple[int, float, int]] = []
+        middles = segments.middles(count)
+        for k, m in enumerate(middles):
+            part = segments.line_rows(float(left[index == k].mean()), float(right[0]), out.zero, bits)
+            rows += [(start + m if start != segments.BOTTOM else (m - segments.REGION // 2 if k else start), slope, bias)
+                     for start, slope, bias in part]
+        return segments.table(rows), out.scale / 2.0**bits, np.array(middles, np.int64)[index]
 
     def step(self, layer: KpuLayer, whole: np.ndarray, zero: int, mul: np.ndarray, shift: np.ndarray, add: np.ndarray,
              table: segments.Table, pad: int, top: int) -> KpuStep:
@@ -397,13 +388,13 @@ class Quantizer:
 
 
 def _patches(x: np.ndarray, zero: np.ndarray, k: int, pixels: np.ndarray) -> np.ndarray:
-    """(C, k*k, pixels) float64 inputs of the windows around some pixels, zero points taken out, zeros outside."""
+    """(C, k*k, pixels) float32 inputs of the windows around some pixels, zero points taken out, zeros outside."""
     centred = x[0].astype(np.float32) - zero.astype(np.float32)[:, None, None]
     c, h, w = centred.shape
     if k == 1:
-        return centred.reshape(c, 1, -1)[:, :, pixels].astype(np.float64)
+        return centred.reshape(c, 1, -1)[:, :, pixels].copy()
     padded = np.pad(centred, ((0, 0), (1, 1), (1, 1)))
     y, xs = pixels // w, pixels % w
-    return np.stack([padded[:, y + ky, xs + kx] for ky in range(3) for kx in range(3)], axis=1).astype(np.float64)
+    return np.stack([padded[:, y + ky, xs + kx] for ky in range(3) for kx in range(3)], axis=1)
 
 

@@ -52,6 +52,7 @@ def homogeneous(step: KpuLayer) -> bool:
 def choose(net: Network, stats: Statistics, sharing: Sharing, fixed: dict[str, Codes],
            importance: dict[str, np.ndarray]) -> dict[str, Codes]:
     """Codes of every map; ``fixed`` ones are given."""
+    from .classes import divide
     makers = {step.output: step for step in net.kpu()}
     pictures = len(next(iter(stats.low.values())))
     low, high = {}, {}
@@ -64,6 +65,13 @@ def choose(net: Network, stats: Statistics, sharing: Sharing, fixed: dict[str, C
             continue
         lo, hi = _range(stats, name, step, pictures)
         low[name], high[name] = lo, hi
+        if step is not None and not homogeneous(step):
+            index = divide(step, stats.layers[name], lo, hi, importance.get(name, np.ones(len(lo))), margin(pictures),
+                           _zero, _scale)
+            for k in np.unique(index):
+                sharing.scale.join(sharing.first[name] + c for c in np.flatnonzero(index == k))
+    for name in low:
+        lo, hi = low[name], high[name]
         roots = [sharing.scale.find(sharing.first[name] + c) for c in range(net.shapes[name][1])]
         np.minimum.at(class_low, roots, lo)
         np.maximum.at(class_high, roots, hi)

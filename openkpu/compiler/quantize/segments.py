@@ -16,7 +16,10 @@ from ..functions import Function
 SEGMENTS = 16
 BOTTOM = -(1 << 35)
 TOP = (1 << 35) - 1
-CANDIDATES = 192
+CANDIDATES = 112
+GRID = 1024
+REGION = 1 << 28
+"""Distance between regions of v; sums stay within a 64th of it, so that none reaches its neighbour's."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,44 +75,91 @@ def _fixed(slope: float) -> tuple[int, int]:
 
 def lines(left: float, right: float, zero: int, bits: int) -> Table:
     """left * v below zero and right * v above, for v in codes * 2^bits; exact."""
+    return table(line_rows(left, right, zero, bits))
+
+
+def line_rows(left: float, right: float, zero: int, bits: int) -> list[tuple[int, float, int]]:
+    """The rows of :func:`lines`."""
     unit = 2.0**-bits
     if left == right:
         start = _start(-zero / right / unit) if right else 0
-        return table([(BOTTOM, 0.0, 0), (start, right * unit, 0)])
+        return [(BOTTOM, 0.0, 0), (start, right * unit, 0)]
     rows = [(BOTTOM, 0.0, zero if left <= 0 else 0)]
     if left > 0 and zero:
         rows.append((_start(-zero / left / unit), left * unit, 0))
     elif left < 0:
         rows = [(BOTTOM, 0.0, 255), (_start((255 - zero) / left / unit), left * unit, 255)]
     rows.append((0, right * unit, zero))
-    return table(rows)
+    return rows
 
 
 def _start(v: float) -> int:
     return int(np.clip(np.rint(v), BOTTOM + 1, TOP))
 
 
-def fit(function: Function, unit: float, scale: float, zero: int, low: float, high: float,
-        samples: np.ndarray, segments: int = SEGMENTS) -> tuple[list[tuple[int, float, int]], float]:
-    """Rows for round(function(v * unit) / scale) + zero, v * unit in low..high, and their mean squared error in codes.
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """A function's codes over its range, and the best segments for every number of them.
+
+    Attributes
+    ----------
+    errors : errors[n - 1], mean squared error in codes with n segments, clipping included.
+    edge : code left of the range.
+    """
+
+    errors: np.ndarray
+    edge: int
+    _search: _Search
+    _unit: float
+
+    def rows(self, count: int) -> list[tuple[int, float, int]]:
+        """(start, slope in codes per v, bias) of at most ``count`` segments."""
+        return [(int(np.rint(x / self._unit)), slope * self._unit, bias) for x, slope, bias in self._search.rows(count)]
+
+
+def curve(function: Function, unit: float, scale: float, zero: int, low: float, high: float, samples: np.ndarray,
+          most: int = SEGMENTS - 1) -> Curve:
+    """round(function(v * unit) / scale) + zero for v * unit in low..high.
 
     Parameters
     ----------
     samples : arguments as they occur; their histogram, mixed with a tenth of an even one, weighs the errors.
     """
-    grid = np.linspace(low, high, 2048)
-    weight = np.histogram(samples, bins=2048, range=(low, high))[0].astype(np.float64)
-    weight = 0.9 * weight / max(weight.sum(), 1) + 0.1 / 2048
-    want = np.clip(function(grid) / scale + zero, 0, 255)
-    knots = _candidates(grid, want, weight)
-    rows, error = _search(grid, want, weight, knots, segments - 1)
-    first = int(np.rint(want[0]))
-    left = function(np.array([low - 1e-3 * (high - low)]))[0]
-    edge = int(np.clip(np.rint(left / scale + zero), 0, 255))
-    result: list[tuple[int, float, int]] = [(BOTTOM, 0.0, edge if edge in (0, 255) else first)]
-    for x, slope, bias in rows:
-        result.append((int(np.rint(x / unit)), slope * unit, bias))
-    return result, error
+    grid = np.linspace(low, high, GRID)
+    weight = np.histogram(samples, bins=GRID, range=(low, high))[0].astype(np.float64)
+    weight = 0.9 * weight / max(weight.sum(), 1) + 0.1 / GRID
+    exact = function(grid) / scale + zero
+    want = np.clip(exact, 0, 255)
+    search = _Search(grid, want, weight, _candidates(grid, want, weight), most)
+    clipped = float((weight * (exact - want) ** 2).sum())
+    left = float(function(np.array([low - 1e-3 * (high - low)]))[0]) / scale + zero
+    edge = int(np.clip(np.rint(left), 0, 255))
+    return Curve(search.errors + clipped, edge if edge in (0, 255) else int(np.rint(want[0])), search, unit)
+
+
+def middles(count: int) -> list[int]:
+    """v in the middle of each region."""
+    return [round((i - (count - 1) / 2) * REGION) for i in range(count)]
+
+
+def combine(curves: list[Curve], weights: list[float]) -> tuple[Table, list[int], float]:
+    """One table for several functions, each in a region of v of its own: (table, middle of each region, error).
+
+    The segments go where they save most; ``weights`` are the worth of a squared code of each function.
+    """
+    counts = [1] * len(curves)
+    for _ in range(SEGMENTS - 2 * len(curves)):
+        gains = [w * (c.errors[n - 1] - c.errors[n]) if n < len(c.errors) else -1.0
+                 for c, w, n in zip(curves, weights, counts, strict=True)]
+        counts[int(np.argmax(gains))] += 1
+    middles_ = middles(len(curves))
+    rows: list[tuple[int, float, int]] = []
+    error = 0.0
+    for c, w, n, middle in zip(curves, weights, counts, middles_, strict=True):
+        rows.append((middle - REGION // 2 if rows else BOTTOM, 0.0, c.edge))
+        rows += [(start + middle, slope, bias) for start, slope, bias in c.rows(n)]
+        error += w * float(c.errors[n - 1])
+    return table(rows), middles_, error
 
 
 def _candidates(grid: np.ndarray, want: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -123,50 +173,54 @@ def _candidates(grid: np.ndarray, want: np.ndarray, weight: np.ndarray) -> np.nd
     return np.unique(np.concatenate([[0], even, pick]))
 
 
-def _search(grid: np.ndarray, want: np.ndarray, weight: np.ndarray, knots: np.ndarray,
-            most: int) -> tuple[list[tuple[float, float, int]], float]:
-    """At most ``most`` segments from the first knot to the grid's end."""
-    ends = np.append(knots[1:], len(grid))
-    prefix = {}
-    for name, column in {"w": weight, "x": weight * grid, "xx": weight * grid**2, "y": weight * want,
-                         "xy": weight * grid * want, "yy": weight * want**2}.items():
-        prefix[name] = np.concatenate([[0], np.cumsum(column)])
-    n = len(knots)
-    cost = np.full((n, n), np.inf)
-    slopes, biases = np.zeros((n, n)), np.zeros((n, n), int)
-    for i, a in enumerate(knots):
-        x0 = grid[a]
-        part = {k: p[ends[i:]] - p[a] for k, p in prefix.items()}
-        dx = part["x"] - x0 * part["w"]
-        dxx = np.maximum(part["xx"] - 2 * x0 * part["x"] + x0 * x0 * part["w"], 1e-30)
-        best = np.full(n - i, np.inf)
-        for bias in {int(np.floor(want[a])), int(np.ceil(want[a])), int(np.rint(want[a]))}:
-            bias = min(max(bias, 0), 255)
-            dxy = part["xy"] - x0 * part["y"] - bias * dx
-            dyy = part["yy"] - 2 * bias * part["y"] + bias * bias * part["w"]
-            slope = np.maximum(dxy / dxx, 0)  # falling lines are rounded badly by the hardware (section 7.2)
-            error = np.maximum(dyy - 2 * slope * dxy + slope * slope * dxx, 0)
-            better = error < best
-            best = np.where(better, error, best)
-            slopes[i, i:] = np.where(better, slope, slopes[i, i:])
-            biases[i, i:] = np.where(better, bias, biases[i, i:])
-        cost[i, i:] = best
-    total = cost[0].copy()
-    back = np.zeros((most, n), int)
-    for k in range(1, most):
-        options = total[:-1, None] + cost[1:, :]
-        choice = options.argmin(axis=0)
-        extended = options[choice, np.arange(n)]
-        better = extended < total - 1e-15
-        back[k] = np.where(better, choice + 1, -1)
-        total = np.where(better, extended, total)
-    j, k, rows = n - 1, most - 1, []
-    while True:
-        while k > 0 and back[k, j] < 0:
-            k -= 1
-        i = back[k, j] if k > 0 else 0
-        rows.append((float(grid[knots[i]]), float(slopes[i, j]), int(biases[i, j])))
-        if i == 0:
-            break
-        j, k = i - 1, k - 1
-    return rows[::-1], float(total[-1])
+class _Search:
+    """At most ``most`` segments from the first knot to the grid's end, of least squared error."""
+
+    def __init__(self, grid: np.ndarray, want: np.ndarray, weight: np.ndarray, knots: np.ndarray, most: int):
+        self.grid, self.knots = grid, knots
+        ends = np.append(knots[1:], len(grid))
+        prefix = {name: np.concatenate([[0], np.cumsum(column)]) for name, column in {
+            "w": weight, "x": weight * grid, "xx": weight * grid**2, "y": weight * want, "xy": weight * grid * want,
+            "yy": weight * want**2}.items()}
+        n = len(knots)
+        cost = np.full((n, n), np.inf)
+        self.slopes, self.biases = np.zeros((n, n)), np.zeros((n, n), int)
+        for i, a in enumerate(knots):
+            x0 = grid[a]
+            part = {k: p[ends[i:]] - p[a] for k, p in prefix.items()}
+            dx = part["x"] - x0 * part["w"]
+            dxx = np.maximum(part["xx"] - 2 * x0 * part["x"] + x0 * x0 * part["w"], 1e-30)
+            best = np.full(n - i, np.inf)
+            for bias in {int(np.floor(want[a])), int(np.ceil(want[a]))}:
+                dxy = part["xy"] - x0 * part["y"] - bias * dx
+                dyy = part["yy"] - 2 * bias * part["y"] + bias * bias * part["w"]
+                slope = np.maximum(dxy / dxx, 0)  # falling lines are rounded badly by the hardware (section 7.2)
+                error = np.maximum(dyy - 2 * slope * dxy + slope * slope * dxx, 0)
+                better = error < best
+                best = np.where(better, error, best)
+                self.slopes[i, i:] = np.where(better, slope, self.slopes[i, i:])
+                self.biases[i, i:] = np.where(better, bias, self.biases[i, i:])
+            cost[i, i:] = best
+        total = cost[0].copy()
+        self.back = np.full((most, n), -1)
+        errors = [total[-1]]
+        for k in range(1, most):
+            options = total[:-1, None] + cost[1:, :]
+            choice = options.argmin(axis=0)
+            extended = options[choice, np.arange(n)]
+            better = extended < total - 1e-15
+            self.back[k] = np.where(better, choice + 1, -1)
+            total = np.where(better, extended, total)
+            errors.append(total[-1])
+        self.errors = np.array(errors)
+
+    def rows(self, count: int) -> list[tuple[float, float, int]]:
+        j, k, found = len(self.knots) - 1, count - 1, []
+        while True:
+            while k > 0 and self.back[k, j] < 0:
+                k -= 1
+            i = int(self.back[k, j]) if k > 0 else 0
+            found.append((float(self.grid[self.knots[i]]), float(self.slopes[i, j]), int(self.biases[i, j])))
+            if i == 0:
+                return found[::-1]
+            j, k = i - 1, k - 1
