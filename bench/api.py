@@ -13,16 +13,17 @@ import os
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
-import argparse  # noqa: E402
-import sys  # noqa: E402
-import time  # noqa: E402
-from pathlib import Path  # noqa: E402
+import argparse
+import sys
+import time
+from pathlib import Path
 
-from PIL import Image  # noqa: E402
+from PIL import Image
 
-from openkpu.api import lcd, sensor, session  # noqa: E402
-from openkpu.api import maixpy as kpu  # noqa: E402
-from openkpu.devices.backends import open_device  # noqa: E402
+from openkpu.api.board.board import Board, Settings, use_board
+from openkpu.api.imaging import lcd, sensor
+from openkpu.api.maixpy import kpu
+from openkpu.devices.backends import open_device
 
 DEMO = Path(__file__).resolve().parents[1] / "examples" / "demo"
 LIMIT = 0.10
@@ -54,7 +55,7 @@ class TimedDevice:
 def measure(backend: str, frames: int) -> tuple[float, float]:
     """(seconds per frame, seconds per frame inside the device) of the best frame."""
     picture = Image.open(DEMO / "pictures" / "heldout_006.png").convert("RGB")
-    board = session.use(session.Session(session.Settings(camera=lambda _: picture)))
+    board = use_board(Board(Settings(camera=lambda _: picture)))
     device = TimedDevice(open_device(backend))
     board._device = device
     anchors = [float(v) for v in (DEMO / "anchors.txt").read_text().split(",")]

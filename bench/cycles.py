@@ -22,8 +22,8 @@ from openkpu.devices.native import NativeDevice
 from openkpu.errors import OpenKPUError
 from openkpu.hw.configs import CORES
 from openkpu.kmodel import Model, load
-from openkpu.perf.chip import chip_cycles
 from openkpu.runtime import Session
+from openkpu.schedule.chip import chip_cycles
 
 SHARED = Path(os.environ.get("OPENKPU_SHARED") or Path(__file__).resolve().parents[2] / "shared")
 MODELS = SHARED / "kmodels"

@@ -330,7 +330,7 @@ int openkpu::airam_write(uint32_t offset, const uint8_t* data, size_t size) {
     return OPENKPU_OK;
 }
 
-// The RAM is built of slices of eight bytes (rtl/kpu_ram.v), whose names Verilator makes of the generate block's.
+// The RAM is built of slices of eight bytes (rtl/lib/kpu_ram.v), whose names Verilator makes of the generate block's.
 int openkpu::airam_peek(uint32_t offset, uint8_t* data, size_t size) {
 #define SLICE(n) top->rootp->kpu_core__DOT__airam__DOT__ram__DOT__slice__BRA__##n##__KET____DOT__mem
     using Slice = std::remove_reference_t<decltype(SLICE(0))>;

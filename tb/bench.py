@@ -1,4 +1,4 @@
-"""Builds and runs one cocotb bench; shared by every ``tb/<block>/test_<block>.py``.
+"""Builds and runs one cocotb bench; shared by every ``tb/<folder>/test_<module>.py``, whose folders are the RTL's.
 
 A bench's module holds the ``cocotb.test`` functions, which run inside the simulator, and one pytest function that calls
 ``run_bench`` with its own dotted name. Simulators are built once per content of their sources, parameters and options.
@@ -11,17 +11,19 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 
+from openkpu.devices.build import start_afresh
+from openkpu.devices.libpython import libpython_environment
 from openkpu.devices.verilator import verilator_environment, with_optimisation
 from openkpu.errors import DeviceError
 from openkpu.hw.configs import CORES
+from openkpu.hw.sources import INCLUDE, below
 
 ROOT = Path(__file__).resolve().parents[1]
-RTL = ROOT / "rtl"
 BUILD = ROOT / "build" / "tb"
 SIMULATORS = ("icarus", "verilator")
 # Every configuration on Icarus, and one on Verilator, which compiles for longer than the short benches run.
@@ -30,7 +32,7 @@ CONFIGURATIONS = [("icarus", name) for name in CORES] + [("verilator", "full")]
 RANDOM_STATE = ["--x-initial", "unique", "--x-assign", "unique"]
 
 
-def run_bench(simulator: str, toplevel: str, module: str, sources: Iterable[Path], *,
+def run_bench(simulator: str, toplevel: str, module: str, sources: Iterable[Path] = (), *,
               parameters: dict[str, object] | None = None, build_args: Iterable[str] = (), optimise: str = "-O1",
               environment: dict[str, str] | None = None, test_filter: str | None = None,
               seed: int | None = None) -> None:
@@ -39,7 +41,8 @@ def run_bench(simulator: str, toplevel: str, module: str, sources: Iterable[Path
     Parameters
     ----------
     simulator : "icarus" or "verilator"; the calling test is skipped by name when it is not installed.
-    sources : Verilog files, and C++ files for Verilator. ``rtl/include`` is searched for includes.
+    sources : the bench's own Verilog files, and C++ files for Verilator. The RTL's files that they or ``toplevel``
+        need are found, and ``rtl/include`` is searched for includes.
     parameters : of ``toplevel``.
     build_args : further options of the simulator's compiler.
     optimise : option of the C++ compiler; "-O1" builds quickly, "-O3" pays for long runs.
@@ -52,21 +55,20 @@ def run_bench(simulator: str, toplevel: str, module: str, sources: Iterable[Path
     """
     from cocotb_tools.runner import get_results, get_runner
 
-    sources = [Path(source) for source in sources]
+    own = [Path(source) for source in sources]
+    sources = [*below([path for path in own if path.suffix == ".v"] or [toplevel]), *own]
     seed = int(os.environ.get("COCOTB_RANDOM_SEED", seed if seed is not None else int.from_bytes(os.urandom(3))))
     args = list(build_args)
     environment = {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]), **(environment or {})}
     plusargs = []
     if simulator == "verilator":
-        try:
-            os.environ.update(with_optimisation(verilator_environment(), optimise))
-        except DeviceError as error:
-            pytest.skip(str(error))
+        os.environ.update(_or_skip(lambda: with_optimisation(verilator_environment(), optimise)))
         args += ["-Wno-fatal", "--timing", "-LDFLAGS", "-rdynamic", *RANDOM_STATE]
         args += [str(source) for source in sources if source.suffix == ".cpp"]
         plusargs = ["+verilator+rand+reset+2", f"+verilator+seed+{seed or 1}"]
     elif not shutil.which("iverilog"):
         pytest.skip("Icarus Verilog is not installed; install it with: sudo apt-get install iverilog")
+    os.environ.update(_or_skip(libpython_environment))
     waves = bool(int(os.environ.get("WAVES", "0")))
     verilog = [source for source in sources if source.suffix != ".cpp"]
     key = _content_key(simulator, toplevel, sources, parameters, args, optimise, waves)
@@ -76,8 +78,9 @@ def run_bench(simulator: str, toplevel: str, module: str, sources: Iterable[Path
     with (build / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (build / "built").exists():
+            start_afresh(build)
             runner.build(sources=verilog, hdl_toplevel=toplevel, parameters=parameters or {}, waves=waves,
-                         includes=[RTL / "include"], build_dir=build, build_args=args, timescale=("1ns", "1ps"))
+                         includes=[INCLUDE], build_dir=build, build_args=args, timescale=("1ns", "1ps"))
             (build / "built").touch()
     # Its own folder for each run: pytest-xdist may run the same build twice at a time.
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=build))
@@ -95,9 +98,16 @@ def run_bench(simulator: str, toplevel: str, module: str, sources: Iterable[Path
     assert count, f"no test of {module} matches {test_filter}"
 
 
+def _or_skip(environment: Callable[[], dict[str, str]]) -> dict[str, str]:
+    try:
+        return environment()
+    except DeviceError as error:  # a tool is missing; the message names it
+        pytest.skip(str(error))
+
+
 def _content_key(simulator: str, toplevel: str, sources: list[Path], *options: object) -> str:
     digest = hashlib.sha256(repr((simulator, toplevel, options)).encode())
     headers = {header for path in sources if path.suffix == ".cpp" for header in path.parent.glob("*.h")}
-    for path in [*sources, *sorted(headers), *sorted((RTL / "include").iterdir())]:
+    for path in [*sources, *sorted(headers), *sorted(INCLUDE.iterdir())]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]

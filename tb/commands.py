@@ -9,8 +9,8 @@ from itertools import islice
 
 from openkpu.golden.layers import LARGEST_LOAD, make_descriptor
 from openkpu.hw.configs import CoreParameters
-from openkpu.perf.cycles import Block, blocks
-from openkpu.perf.plan import RIGHT_PIXEL_POOL, Plan, plan
+from openkpu.schedule.cycles import Block, blocks
+from openkpu.schedule.plan import RIGHT_PIXEL_POOL, Plan, plan
 
 FEATURE_FIELDS = ("channel", "slots", "y", "lines", "step", "word", "x", "span")
 ISSUE_FIELDS = ("lines", "groups", "x", "first", "last", "high", "load", "free")

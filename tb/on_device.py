@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from openkpu.devices.base import Device
 from openkpu.golden.layers import Layer
+from openkpu.hw.device import Device
 from openkpu.hw.fields import AIRAM_BASE, REGS_BASE, ROW_BYTES, register
 
 ALL_INTERRUPTS = 7

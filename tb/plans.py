@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from openkpu.perf.plan import Plan
-from tb.bench import RTL
+from openkpu.hw.sources import INCLUDE
+from openkpu.schedule.plan import Plan
 
 # field: (most significant bit, least significant bit)
 BITS = {name: (int(high), int(low)) for name, high, low in
-        re.findall(r"`define PL_(\w+)\s+(\d+):(\d+)", (RTL / "include/kpu_plan.vh").read_text())}
+        re.findall(r"`define PL_(\w+)\s+(\d+):(\d+)", (INCLUDE / "kpu_plan.vh").read_text())}
 PLAN_BITS = 1 + max(high for high, _ in BITS.values())
 
 

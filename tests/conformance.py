@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from openkpu.kmodel import ops_v3 as v3
-from openkpu.kmodel import ops_v4 as v4
-from openkpu.kmodel import ops_v5 as v5
 from openkpu.kmodel.model import KpuConv, KpuDownload, KpuUpload, Model
+from openkpu.kmodel.v3 import ops as v3
+from openkpu.kmodel.v4 import ops as v4
+from openkpu.kmodel.v5 import ops as v5
 
 # Operators whose float results do not depend on the order of a summation: anything made of them must be equal.
 EXACT = (KpuConv, KpuUpload, KpuDownload, v3.Quantize, v3.Dequantize, v3.ChannelwiseDequantize, v3.AddPadding,

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from openkpu.devices.base import KpuConfig
 from openkpu.devices.soc import SocDevice
 from openkpu.hw.configs import CORES
+from openkpu.hw.device import KpuConfig
 from rtl import skip_without_tools
 
 SRAM_BYTES = 256 << 10

@@ -1,5 +1,5 @@
 """Every synthetic model of the loader tests, by name; ``python tests/synthetic_models.py DIR`` writes them as files,
-for instance for ``python -m openkpu.kmodel.fuzz DIR``."""
+for instance for ``python tools/fuzz_kmodel.py DIR``."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 import pytest
 
 from openkpu.golden.layers import make_descriptor
-from openkpu.perf.chip import chip_cycles
+from openkpu.schedule.chip import chip_cycles
 
 
 @pytest.mark.parametrize("shape, channels, fields, milliseconds", [

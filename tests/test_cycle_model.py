@@ -14,8 +14,8 @@ from openkpu.hw.configs import CORES
 from openkpu.hw.descriptor import Descriptor, replace
 from openkpu.hw.fields import EXT_LOG_BASE, EXT_LOG_STRIDE, REGS_BASE, SRAM_BASE, WORD_NAMES
 from openkpu.kmodel import load
-from openkpu.perf.cycles import LayerCycles, blocks, line_rows, plan, run
 from openkpu.runtime import Session
+from openkpu.schedule.cycles import LayerCycles, blocks, line_rows, plan, run
 from rtl import open_rtl
 from tb.on_device import address, check_layer
 

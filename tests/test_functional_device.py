@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openkpu.devices.base import KpuConfig
 from openkpu.devices.functional import LAYER_FIFO, OUTPUT_FIFO_WORDS, FunctionalDevice
 from openkpu.errors import DeviceError
 from openkpu.golden.layers import Layer, draw_layer, load_raw_layer, make_descriptor, random_layer
 from openkpu.hw.check import descriptor_errors
+from openkpu.hw.device import KpuConfig
 from openkpu.hw.fields import AIRAM_BASE, DESCRIPTOR, REGS_BASE, ROW_BYTES, SRAM_BASE, register
 
 RAW_LAYERS = Path(__file__).parent / "data" / "raw_layers"

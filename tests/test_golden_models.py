@@ -10,12 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from openkpu.devices.base import KpuConfig
 from openkpu.golden import fast, reference
 from openkpu.golden.layers import layers, load_raw_layer, make_descriptor, memory_reader, random_layer, raw_layers
 from openkpu.golden.parameters import ParameterMemory, pack_activation, pack_fields
 from openkpu.hw.check import descriptor_errors
 from openkpu.hw.descriptor import Descriptor
+from openkpu.hw.device import KpuConfig
 from openkpu.hw.fields import BN_FIELDS
 
 RAW_LAYERS = Path(__file__).parent / "data" / "raw_layers"

@@ -11,7 +11,8 @@ import pytest
 from synthetic_models import synthetic_models
 
 from openkpu.errors import ModelError
-from openkpu.kmodel import fuzz, load, load_kfpkg, model_size
+from openkpu.kmodel import load, load_kfpkg, model_size
+from tools import fuzz_kmodel as fuzz
 
 SMALL = Path(__file__).parent / "data" / "nncase_small"
 SYNTHETIC = synthetic_models()

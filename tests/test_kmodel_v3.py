@@ -10,7 +10,8 @@ import pytest
 from kmodel_writer import descriptor, v3_conv, v3_fc, v3_file
 
 from openkpu.errors import ModelError
-from openkpu.kmodel import KpuConv, KpuUpload, Tensor, load, model_size, ops_v3
+from openkpu.kmodel import KpuConv, KpuUpload, Tensor, load, model_size
+from openkpu.kmodel.v3 import ops as ops_v3
 
 
 def words(*values: int | float) -> bytes:

@@ -10,7 +10,8 @@ import pytest
 from kmodel_writer import CLAMP, CONST, F32, KPU, MAIN, U8, descriptor, mr, shape4, v4_file, v4_kpu_conv
 
 from openkpu.errors import ModelError
-from openkpu.kmodel import KpuConv, KpuUpload, Tensor, load, model_size, ops_v4
+from openkpu.kmodel import KpuConv, KpuUpload, Tensor, load, model_size
+from openkpu.kmodel.v4 import ops as ops_v4
 
 INF = float("inf")
 

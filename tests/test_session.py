@@ -8,13 +8,16 @@ import pytest
 from test_small_networks import FOLDER
 
 from openkpu.devices.backends import open_device
-from openkpu.devices.base import KpuConfig
 from openkpu.errors import CapacityError, DeviceError, InputError, ModelError, UsageError
+from openkpu.hw.device import KpuConfig
 from openkpu.hw.fields import EXT_LOG_BASE, EXT_LOG_ENTRIES, EXT_LOG_STRIDE, REGS_BASE, register
-from openkpu.kmodel import Layer, Model, Pool, Tensor, TensorSpec, load, ops_v3, ops_v4, ops_v5
+from openkpu.kmodel import Layer, Model, Pool, Tensor, TensorSpec, load
 from openkpu.kmodel.model import KpuConv, KpuDownload, KpuUpload
+from openkpu.kmodel.v3 import ops as ops_v3
+from openkpu.kmodel.v4 import ops as ops_v4
+from openkpu.kmodel.v5 import ops as ops_v5
 from openkpu.runtime import Session
-from openkpu.runtime.registry import KERNELS
+from openkpu.runtime.kernels.table import KERNELS
 
 RESIDUAL = FOLDER / "131_resblock2.kmodel"
 CONCAT = FOLDER / "132_concat2.kmodel"

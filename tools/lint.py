@@ -9,15 +9,14 @@ import os
 import subprocess
 import sys
 import sysconfig
-from pathlib import Path
 
 import pyslang
 
 from openkpu.devices.verilator import verilator_environment
 from openkpu.hw.configs import CORES
+from openkpu.hw.sources import FILES, ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
-SOURCES = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "rtl").rglob("*.v"))]
+SOURCES = [str(path.relative_to(ROOT)) for path in FILES.values()]
 TOP = "kpu_soc"  # holds every module
 SCRIPTS = {"PATH": os.pathsep.join((sysconfig.get_path("scripts"), os.environ["PATH"]))}
 

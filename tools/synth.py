@@ -23,10 +23,10 @@ from pathlib import Path
 from rich.console import Console
 
 from openkpu.hw.configs import CORES
+from openkpu.hw.sources import FILES, ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 BUILD = Path("build/synth")  # relative: the tools see nothing outside the folder they start in
-SOURCES = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "rtl").rglob("*.v"))]
+SOURCES = [str(path.relative_to(ROOT)) for path in FILES.values()]
 WHEELS = Path(sysconfig.get_path("scripts"))
 FREQUENCY = 50  # MHz asked for on the ECP5
 REPORT_SECONDS = 60  # without a terminal: time between two lines of progress

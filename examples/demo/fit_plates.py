@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from openkpu.api.image import Image as DeviceImage
-from openkpu.api.plates import HEADS, Plates
+from openkpu.api.canmv.plates import HEADS, Plates
+from openkpu.api.imaging.image import Image as DeviceImage
 from openkpu.devices.backends import open_device
 from openkpu.kmodel import load
 from openkpu.runtime import Session

@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from openkpu.kmodel import KpuConv, KpuDownload, KpuUpload, Model, load
-from openkpu.kmodel.ops_v5 import Dequantize
+from openkpu.kmodel.v5.ops import Dequantize
 
 K210_CONV, DEQUANTIZE = 10240, 12
 MAIN_MEM_OUT = 1

@@ -2,7 +2,8 @@
 
 ``install()`` makes the modules importable under the names a device script uses (``import KPU``, ``from maix import
 KPU``, ``import sensor, image, lcd``); ``openkpu script FILE.py`` does that, maps ``/sd`` and ``/flash`` and runs the
-file. Settings (camera feed, flash image, compatibility, back end) live in one object, ``openkpu.api.session.Session``.
+file. Settings (camera feed, flash image, compatibility, back end) live in one object,
+``openkpu.api.board.board.Board``.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from openkpu.api import paths, session
+from openkpu.api.board import paths
+from openkpu.api.board.board import current_board
 from openkpu.api.network import Network, where
 from openkpu.drivers.flash import MAX_SPI_HZ, FlashDriver
 from openkpu.errors import DeviceError, ModelError
@@ -39,7 +40,7 @@ def read_path(path: str) -> bytes:
 
 def read_flash(offset: int) -> bytes:
     """The flash from ``offset`` to its end; ``Refused`` 2001 outside the flash."""
-    board = session.current()
+    board = current_board()
     if offset >= FLASH_BYTES:
         raise Refused(2001, f"address {offset:#x} lies behind the flash, which ends at {FLASH_BYTES:#x}; "
                             f"{describe(board.flash)}")
@@ -54,7 +55,7 @@ def read_flash(offset: int) -> bytes:
 def spi_clock(wanted: int) -> int:
     """Set the simulated flash's clock and return the one obtained; without a simulated flash the one wanted."""
     try:
-        chip = session.current().flash_controller
+        chip = current_board().flash_controller
         if chip is None:
             return wanted
         chip.configure(chip.lanes, min(max(wanted, 1), MAX_SPI_HZ))
@@ -120,7 +121,7 @@ def parse(data: bytes, source: int | str, *, versions: tuple[int, ...] = (3, 4),
 
 def _refuse_foreign(found: Identity, source: int | str, versions: tuple[int, ...]) -> None:
     name, kind = where(source), found.kind
-    elsewhere = f"; {describe(session.current().flash)}" if isinstance(source, int) else ""
+    elsewhere = f"; {describe(current_board().flash)}" if isinstance(source, int) else ""
     if kind in ("erased", "zeros") and elsewhere:
         raise Refused(2002, f"nothing is burnt at {name}{elsewhere}")
     if kind == "zip":
@@ -152,12 +153,12 @@ def _refuse_empty_layer(data: bytes, name: str, found: Identity) -> None:
 
 def admit(model: Model, source: int | str, resident_bytes: int | None = None) -> Network:
     """A network for the model if memory (and, in strict mode, a slot) is left; else ``Refused`` 2006 or 2009."""
-    board = session.current()
+    board = current_board()
     need = model.size + model.main_memory if resident_bytes is None else resident_bytes
-    free = session.SYSTEM_HEAP_BYTES - board.held_bytes()
+    free = board.system_heap_bytes - board.held_bytes()
     if need > free:
         raise Refused(2006, f"{where(source)} needs {need} bytes (model {model.size}, main memory {model.main_memory}) "
-                            f"of which {free} are free ({session.SYSTEM_HEAP_BYTES} in all); deinit others first, "
+                            f"of which {free} are free ({board.system_heap_bytes} in all); deinit others first, "
                             "or use load_flash")
     live = len(board.nets)
     if board.strict and live >= MAX_MODELS:

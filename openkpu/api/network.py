@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from openkpu.api import session
+from openkpu.api.board.board import current_board
 from openkpu.api.errors import CODES, KPUArgumentError, KPUImageError, KPURunError
-from openkpu.api.image import GRAYSCALE, Image
+from openkpu.api.imaging.image import GRAYSCALE, Image
 from openkpu.errors import CapacityError, DeviceError, OpenKPUError
 from openkpu.kmodel.model import KpuConv, Model
 from openkpu.runtime.session import Session as RuntimeSession
@@ -25,7 +25,7 @@ class Streaming:
 
 
 class Network:
-    """A model on the session's device.
+    """A model on the board's device.
 
     ``streaming`` is set by ``load_flash``: on a back end with a flash controller the weights then stay in flash.
 
@@ -37,7 +37,7 @@ class Network:
     """
 
     def __init__(self, model: Model, source: int | str, resident_bytes: int | None = None):
-        self.board = session.current()
+        self.board = current_board()
         self.model: Model | None = model
         self.source = source
         self.heap_bytes = model.size + model.main_memory if resident_bytes is None else resident_bytes
@@ -104,6 +104,10 @@ class Network:
         return self._run(array.reshape(spec.shape).astype(spec.dtype), end_layer)
 
     def _run(self, array: np.ndarray, end_layer: int | None) -> list[np.ndarray]:
+        with self.board.uninterrupted():
+            return self._run_alone(array, end_layer)
+
+    def _run_alone(self, array: np.ndarray, end_layer: int | None) -> list[np.ndarray]:
         try:
             if self._runtime is None:
                 self._runtime = self._place()

@@ -1,5 +1,5 @@
 """Back ends behind the one Device interface."""
 
-from .base import Device, KpuConfig
+from ..hw.device import Device, KpuConfig
 
 __all__ = ["Device", "KpuConfig"]

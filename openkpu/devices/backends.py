@@ -6,7 +6,7 @@ from collections.abc import Callable
 from importlib import import_module
 
 from ..errors import UsageError
-from .base import Device, KpuConfig
+from ..hw.device import Device, KpuConfig
 
 # name -> (module, factory taking a KpuConfig, one line of help). Modules are imported on use: a simulator that is not
 # installed must not cost anything, nor get in the way of the others.

@@ -18,10 +18,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ..errors import DeviceError
 from ..hw.configs import CORES, CoreParameters
+from ..hw.sources import FILES, INCLUDE, ROOT, RTL, below
 from .verilator import verilator_environment
 
-ROOT = Path(__file__).resolve().parents[2]
-RTL = ROOT / "rtl"
 SIM = ROOT / "sim"
 LIBRARY = "libopenkpu.so"
 # Measured on the full configuration (docs/simulation.md).
@@ -84,23 +83,24 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "openkpu"
 
 
+def start_afresh(folder: Path) -> None:
+    """Delete what a build that failed or was killed left in a folder; everything but its ``lock``.
+
+    Makefiles take an empty file for a finished one.
+    """
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != "lock":
+            path.unlink()
+
+
 def _sources(top: str) -> list[Path]:
-    if not (RTL / f"{top}.v").is_file():
+    if not FILES[top].is_file():
         raise DeviceError(f"the RTL sources are not in {RTL}; the RTL back end works from a checkout of the OpenKPU "
                           "repository, installed with: pip install -e .")
     programs = [SIM / name for name in PROGRAMS[top]]
-    return [*programs, *sorted(SIM.rglob("*.h")), *sorted(RTL.rglob("*.vh")), *_modules(top)]
-
-
-def _modules(top: str) -> list[Path]:
-    """The files of a module and of all below it, so that a change elsewhere builds nothing anew."""
-    files = {path.stem: path for path in RTL.rglob("*.v")}
-    found, pending = set(), {top}
-    while pending:
-        name = pending.pop()
-        found.add(name)
-        pending |= (files.keys() & set(re.findall(r"\w+", files[name].read_text()))) - found
-    return sorted(files[name] for name in found)
+    return [*programs, *sorted(SIM.rglob("*.h")), *sorted(INCLUDE.glob("*.vh")), *below([top])]
 
 
 def _key(sources: list[Path], options: list[str], environment: dict[str, str]) -> str:
@@ -117,7 +117,7 @@ def _build(top: str, sources: list[Path], options: list[str], environment: dict[
     if traces:
         flags.append(f"-DOPENKPU_{trace_format().upper()}")
     verilate = ["verilator", *options, *(f"-I{path}" for path in folders), "-CFLAGS", " ".join(flags), "-LDFLAGS",
-                "-shared", "-Mdir", str(objects), "-o", LIBRARY, str(RTL / f"{top}.v"),
+                "-shared", "-Mdir", str(objects), "-o", LIBRARY, str(FILES[top]),
                 *(str(SIM / name) for name in PROGRAMS[top])]
     make = ["make", "-j", str(os.cpu_count() or 1), "-C", str(objects), "-f", "Vkpu.mk",
             f"OPT_FAST={OPTIMISE}", f"OPT_GLOBAL={OPTIMISE}", *environment.get("MAKEFLAGS", "").split()]

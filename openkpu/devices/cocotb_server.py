@@ -35,7 +35,8 @@ from cocotbext.axi import (
 
 from ..errors import DeviceError
 from ..hw.configs import CORES
-from .build import RTL
+from ..hw.sources import INCLUDE, below
+from .build import start_afresh
 
 CLOCK_NS = 10
 # No correct bus transaction takes so long; a push into a full queue may take some layers.
@@ -165,8 +166,8 @@ def main(arguments: list[str]) -> None:
     parameters = CORES[config].verilog()
     runner = get_runner(simulator)
     if not (Path(folder) / "built").exists():
-        sources = sorted(path for path in RTL.rglob("*.v") if path.parent.name != "dma" and "soc" not in path.name)
-        runner.build(sources=sources, hdl_toplevel="kpu_core", parameters=parameters, includes=[RTL / "include"],
+        start_afresh(Path(folder))
+        runner.build(sources=below(["kpu_core"]), hdl_toplevel="kpu_core", parameters=parameters, includes=[INCLUDE],
                      build_dir=folder, build_args=args, timescale=("1ns", "1ps"))
         (Path(folder) / "built").touch()
     os.environ["OPENKPU_STALL"] = stall

@@ -18,6 +18,7 @@ from openkpu.golden.parameters import ParameterMemory
 from ..errors import DeviceError
 from ..hw.check import LayerError, descriptor_errors, error_bits
 from ..hw.descriptor import Descriptor
+from ..hw.device import KpuConfig
 from ..hw.fields import (
     AIRAM_BASE,
     KPU_ID_MAGIC,
@@ -28,7 +29,6 @@ from ..hw.fields import (
     WORDS,
     register,
 )
-from .base import KpuConfig
 
 LAYER_FIFO = 16
 # A layer whose output exceeds this by more words finishes only after the driver has drained the rest.
@@ -58,7 +58,7 @@ class _Execution:
 
 
 class FunctionalDevice:
-    """Implements ``openkpu.devices.base.Device`` bit for bit, without timing: cycle counters read 0.
+    """Implements ``openkpu.hw.device.Device`` bit for bit, without timing: cycle counters read 0.
 
     Parameters
     ----------

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ..errors import DeviceError, UsageError
 from ..hw.configs import CORES
+from ..hw.device import KpuConfig
 from ..hw.fields import REGS_BASE, register
-from .base import KpuConfig
 from .build import library
 
 # Cycles between two looks at the keyboard and the clock: about a quarter of a second.
@@ -28,7 +28,7 @@ class _Config(ctypes.Structure):
 
 
 class NativeDevice:
-    """Implements ``openkpu.devices.base.Device`` with the RTL in the configuration ``config.name``.
+    """Implements ``openkpu.hw.device.Device`` with the RTL in the configuration ``config.name``.
 
     Parameters
     ----------

@@ -10,9 +10,9 @@ from pathlib import Path
 from ..drivers.dma import DmaDriver
 from ..errors import DeviceError, UsageError
 from ..hw.configs import CORES, CoreParameters
+from ..hw.device import KpuConfig
 from ..hw.dma import DESCRIPTOR_BYTES, DmaDescriptor
 from ..hw.fields import AIRAM_BASE, SRAM_BASE
-from .base import KpuConfig
 from .build import library
 
 # Cycles between two looks at the keyboard: about half a second.
@@ -35,7 +35,7 @@ class _Config(ctypes.Structure):
 
 
 class SocDevice:
-    """Implements ``openkpu.devices.base.Device`` with the whole SoC; every access goes through its host port.
+    """Implements ``openkpu.hw.device.Device`` with the whole SoC; every access goes through its host port.
 
     Maps go between the host and the AI RAM by way of a buffer at the end of the SRAM, moved by DMA channel 2; streams
     come by channel 1. ``config.sram_bytes`` does not count that buffer. Channel 0 is free.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..devices.base import Device
 from ..errors import DeviceError
+from ..hw.device import Device
 from ..hw.dma import DESCRIPTOR_BYTES, DmaDescriptor, chain
 from ..hw.fields import (
     DMA_CHANNEL_BASE,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..devices.base import Device
 from ..errors import DeviceError
+from ..hw.device import Device
 from ..hw.fields import (
     FLASH_OPS,
     FLASH_PAGE_BYTES,

@@ -38,8 +38,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ..devices.base import KpuConfig
 from .descriptor import Descriptor
+from .device import KpuConfig
 from .fields import ROW_BYTES, register
 from .layout import MapLayout
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from ..devices.base import KpuConfig
 from ..errors import UsageError
+from .device import KpuConfig
 from .fields import ROW_BYTES
 
 ENTRY_BYTES = 9  # one entry of the weight buffer: nine 8-bit weights

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from . import ops_v3, ops_v4
 from .model import KPU_POOL, Layer, Tensor, TensorSpec
 
 MapShape = tuple[int, int, int]
@@ -25,18 +24,18 @@ def _lookup(known: _Known, tensor: Tensor) -> MapShape | None:
 
 
 def _shape_of(layer: Layer, out: Tensor, known: _Known) -> MapShape | None:
-    if isinstance(layer, (ops_v3.Concat, ops_v4.Concat)):
-        parts = [_lookup(known, p) for p in layer.parts]
+    if layer.MAP == "concat":
+        parts = [_lookup(known, p) for p in layer.inputs]
         if None in parts or len({p[1:] for p in parts if p}) != 1 or (len(out.shape) == 2 and out.shape[0] != 1):
             return None
         return (sum(p[0] for p in parts if p), *parts[0][1:])  # type: ignore[index]
-    if isinstance(layer, ops_v3.TensorflowFlatten):
+    if layer.MAP == "none":
         return None
     if len(out.shape) == 3:
         return out.shape
     if len(out.shape) == 4:
         return out.shape[1:] if out.shape[0] == 1 else None
-    if isinstance(layer, ops_v3.ChannelwiseDequantize) or len(out.shape) == 1:
+    if layer.MAP == "input" or len(out.shape) == 1:
         same = [t for t in layer.inputs if t.count == out.count]
         return _lookup(known, same[0]) if len(same) == 1 else None
     return None

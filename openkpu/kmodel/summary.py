@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from ..hw.fields import AIRAM_BYTES, POOL_NAMES, ROW_BYTES
-from . import ops_v3, ops_v4, ops_v5
 from .model import KPU_POOL, KpuConv, Layer, Model, Tensor, TensorSpec
 from .shapes import output_maps
+from .v3 import ops as ops_v3
+from .v4 import ops as ops_v4
+from .v5 import ops as ops_v5
 
 RAM_LIMIT = int(5.9 * (1 << 20))
 """Bytes of general RAM that the vendors' firmware leaves for model and main memory together."""

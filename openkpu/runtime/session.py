@@ -13,15 +13,14 @@ from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 
-from ..devices.base import Device
+from ..drivers.kpu import Figures, KpuDriver
 from ..errors import CapacityError, DeviceError, InputError, ModelError, UsageError
 from ..hw.check import descriptor_errors
 from ..hw.descriptor import Descriptor
+from ..hw.device import Device
 from ..kmodel.model import KPU_POOL, KpuConv, KpuDownload, KpuUpload, Layer, Model, Tensor, TensorSpec
-from ..kmodel.ops_v3 import AddPadding
-from . import kernels_v3, kernels_v4, kernels_v5  # noqa: F401 (they register their kernels)
-from .driver import Figures, KpuDriver
-from .registry import CHIP_KERNELS, KERNELS
+from ..kmodel.v3.ops import AddPadding
+from .kernels import CHIP_KERNELS, KERNELS
 
 
 @dataclass(frozen=True)

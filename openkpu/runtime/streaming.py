@@ -14,15 +14,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..devices.base import Device
 from ..drivers.dma import DmaDriver
 from ..drivers.flash import FlashDriver
+from ..drivers.kpu import ALL_INTERRUPTS, CLEAR, ONLY_CALC_DONE, KpuDriver, cycle_limit
 from ..errors import CapacityError, DeviceError, UsageError
 from ..hw.descriptor import Descriptor
+from ..hw.device import Device
 from ..hw.dma import DESCRIPTOR_BYTES, DmaDescriptor
 from ..hw.fields import REGS_BASE, SRAM_BASE, WORDS, register
 from ..kmodel.model import KpuConv, Model
-from .driver import ALL_INTERRUPTS, CLEAR, ONLY_CALC_DONE, KpuDriver, cycle_limit
 from .session import Hook, LayerResult, Session
 
 CHANNEL = 0

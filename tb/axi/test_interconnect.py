@@ -24,7 +24,7 @@ from cocotbext.axi import (
 )
 
 from openkpu.hw.fields import AIRAM_BASE, FLASH_WINDOW_BASE, REGS_BASE, SRAM_BASE
-from tb.bench import RTL, run_bench
+from tb.bench import run_bench
 from tb.registers import pauses
 
 SRAM_BYTES = 0x10000
@@ -193,8 +193,5 @@ async def a_reset_in_the_middle_of_traffic_leaves_it_working(dut):
 
 @pytest.mark.parametrize("simulator", ["icarus", "verilator"])
 def test_interconnect(simulator):
-    run_bench(simulator, "tb_interconnect", "tb.axi.test_interconnect", [
-        RTL / "kpu_ram.v", RTL / "kpu_queue.v", *(RTL / "axi" / f"{name}.v" for name in (
-            "axi_burst_next", "axi_sram", "axi_arbiter", "axi_decode", "axi_xbar_read", "axi_xbar_write",
-            "axi_decerr", "axi_interconnect", "axi_to_axil")),
-        Path(__file__).with_name("tb_interconnect.v")])
+    run_bench(simulator, "tb_interconnect", "tb.axi.test_interconnect",
+              [Path(__file__).with_name("tb_interconnect.v")])

@@ -29,7 +29,7 @@ from openkpu.hw.check import descriptor_errors, error_bits
 from openkpu.hw.configs import CORES
 from openkpu.hw.descriptor import replace
 from openkpu.hw.fields import EXTENSIONS, REGISTERS, ROW_BYTES, SRAM_BASE
-from tb.bench import RTL, run_bench
+from tb.bench import run_bench
 from tb.registers import Registers, pauses
 
 NAME = os.environ.get("KPU_CONFIG", "tiny")
@@ -241,12 +241,7 @@ async def reset_in_the_middle_of_a_layer_leaves_a_working_core(dut):
         await b.run(b.layer())
 
 
-SOURCES = [
-    *(path for path in sorted(RTL.glob("kpu_*.v")) if path.stem != "kpu_soc"), *sorted((RTL / "conv").glob("*.v")),
-    *(RTL / "axi" / f"{name}.v" for name in ("axi_burst_next", "axil_endpoint", "ram_fifo"))]
-
-
 @pytest.mark.parametrize("simulator, name", [("icarus", "tiny"), *(("verilator", name) for name in CORES)])
 def test_kpu_core(simulator, name):
-    run_bench(simulator, "kpu_core", "tb.core.test_core", SOURCES, parameters=CORES[name].verilog(),
+    run_bench(simulator, "kpu_core", "tb.core.test_core", parameters=CORES[name].verilog(),
               environment={"KPU_CONFIG": name, "KPU_LAYERS": "2" if simulator == "icarus" else "12"})

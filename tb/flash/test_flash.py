@@ -18,7 +18,7 @@ from cocotb.utils import get_sim_time
 from cocotbext.axi import AxiBurstType, AxiLiteBus, AxiLiteMaster, AxiMasterRead, AxiReadBus, AxiResp
 
 from openkpu.hw.fields import FLASH_OPS, FLASH_PAGE_BYTES, FLASH_REGISTERS, FLASH_SECTOR_BYTES
-from tb.bench import RTL, run_bench
+from tb.bench import run_bench
 from tb.flash_on_pins import flash_on, flash_sources
 from tb.registers import Registers, pauses
 
@@ -399,9 +399,6 @@ async def a_power_cut_at_any_change_on_the_pins_harms_the_burnt_sector_only(dut)
 
 @pytest.mark.parametrize("simulator", ["icarus", "verilator"])
 def test_spi_flash(simulator):
-    run_bench(simulator, "tb_flash", "tb.flash.test_flash", [
-        RTL / "kpu_ram.v", RTL / "axi/ram_fifo.v", RTL / "axi/axil_endpoint.v",
-        *(RTL / "dma" / f"{name}.v" for name in
-          ("spi_phy", "spi_sequencer", "flash_window", "flash_command", "spi_flash")),
-        *flash_sources(simulator), Path(__file__).with_name("tb_flash.v")],
-        parameters={"MEM_DEPTH": SIZE, "DUMMY": DUMMY})
+    run_bench(simulator, "tb_flash", "tb.flash.test_flash",
+              [*flash_sources(simulator), Path(__file__).with_name("tb_flash.v")],
+              parameters={"MEM_DEPTH": SIZE, "DUMMY": DUMMY})

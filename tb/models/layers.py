@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from openkpu.devices.base import KpuConfig
 from openkpu.hw.descriptor import Descriptor
+from openkpu.hw.device import KpuConfig
 from openkpu.hw.fields import ACT_TABLE_BYTES, DESCRIPTOR, POOLS, ROW_BYTES, SRAM_BASE
 from openkpu.hw.layout import MapLayout
 

@@ -14,9 +14,9 @@ from openkpu.golden.layers import make_descriptor
 from openkpu.golden.reference import wrap36
 from openkpu.hw.configs import CORES
 from openkpu.hw.descriptor import replace
-from openkpu.perf.cycles import blocks
-from openkpu.perf.plan import Plan, plan
-from tb.bench import CONFIGURATIONS, RTL, run_bench
+from openkpu.schedule.cycles import blocks
+from openkpu.schedule.plan import Plan, plan
+from tb.bench import CONFIGURATIONS, run_bench
 from tb.clocked import ClockedBench
 from tb.commands import block_command, random_plan
 from tb.plans import fields, pack
@@ -197,6 +197,6 @@ async def reset_in_the_middle_of_a_layer(dut):
 @pytest.mark.parametrize("simulator, name", CONFIGURATIONS)
 def test_kpu_params(simulator, name):
     core = CORES[name]
-    run_bench(simulator, "kpu_params", "tb.params.test_params", [RTL / "kpu_params.v", RTL / "kpu_ram.v"],
+    run_bench(simulator, "kpu_params", "tb.params.test_params",
               parameters={"SEGS": core.SEGS, "SEGLEN": core.SEGLEN, "LPS": core.LPS},
               environment={"KPU_CONFIG": name})

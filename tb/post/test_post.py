@@ -15,7 +15,7 @@ from cocotb.triggers import FallingEdge, RisingEdge
 from openkpu.golden.parameters import pack_activation
 from openkpu.golden.reference import Segment, activate, batch_norm, pool, wrap36
 from openkpu.hw.configs import CORES
-from tb.bench import CONFIGURATIONS, RTL, run_bench
+from tb.bench import CONFIGURATIONS, run_bench
 from tb.clocked import ClockedBench
 from tb.plans import pack
 
@@ -265,5 +265,5 @@ async def reset_in_the_middle_of_a_layer(dut):
 
 @pytest.mark.parametrize("simulator, name", CONFIGURATIONS)
 def test_kpu_post(simulator, name):
-    run_bench(simulator, "kpu_post", "tb.post.test_post", [RTL / "kpu_post.v", RTL / "kpu_lane.v", RTL / "kpu_ram.v"],
+    run_bench(simulator, "kpu_post", "tb.post.test_post",
               parameters={"SEGS": CORES[name].SEGS, "LPS": CORES[name].LPS}, environment={"KPU_CONFIG": name})

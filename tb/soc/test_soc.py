@@ -38,7 +38,7 @@ from openkpu.hw.fields import (
     SRAM_BASE,
     WORDS,
 )
-from tb.bench import RTL, run_bench
+from tb.bench import run_bench
 from tb.flash_on_pins import flash_on, flash_sources
 from tb.registers import Registers, pauses
 
@@ -358,11 +358,9 @@ async def a_reset_while_everything_runs_leaves_a_working_system(dut):
 
 @pytest.mark.parametrize("simulator", ["icarus", "verilator"])
 def test_soc(simulator):
-    here = Path(__file__).parent
     core = replace(CORES["tiny"], AIRAM_ROWS=AIRAM_ROWS)
-    run_bench(simulator, "tb_soc", "tb.soc.test_soc", [
-        *sorted(path for path in RTL.rglob("*.v") if path.parent.name != "synth"), *flash_sources(simulator),
-        here / "tb_soc.v"],
-        parameters={"MEM_DEPTH": FLASH_BYTES, "DUMMY": DUMMY, "SRAM_BYTES": SRAM_BYTES, **core.verilog()},
-        # Icarus takes two minutes for all of them; what has to do with the flash needs its other model.
-        test_filter="layers_stream|burns_a_page|flash_errors" if simulator == "icarus" else None)
+    run_bench(simulator, "tb_soc", "tb.soc.test_soc",
+              [*flash_sources(simulator), Path(__file__).with_name("tb_soc.v")],
+              parameters={"MEM_DEPTH": FLASH_BYTES, "DUMMY": DUMMY, "SRAM_BYTES": SRAM_BYTES, **core.verilog()},
+              # Icarus takes two minutes for all of them; what has to do with the flash needs its other model.
+              test_filter="layers_stream|burns_a_page|flash_errors" if simulator == "icarus" else None)

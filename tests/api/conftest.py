@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from openkpu.api import session
-from openkpu.api.image import Image
+from openkpu.api.board.board import Board, Settings, use_board
+from openkpu.api.imaging.image import Image
 from openkpu.flash import Flash
 from openkpu.kmodel import load
 
@@ -20,7 +20,7 @@ SHARED = Path(os.environ.get("OPENKPU_SHARED", REPO.parent / "shared"))
 
 @pytest.fixture
 def make_board(tmp_path):
-    """Function that makes the current session from settings; screen and /sd lie in the test's folder."""
+    """Function that makes the current board from settings; screen and /sd lie in the test's folder."""
     gc.collect()  # finalisers of other tests' networks print, and must not do so into this test's output
     def make(*burn, **settings):
         settings.setdefault("lcd", tmp_path / "lcd")
@@ -29,10 +29,10 @@ def make_board(tmp_path):
         flash = Flash()
         for item in burn:
             flash.burn_argument(str(item))
-        return session.use(session.Session(session.Settings(**settings), flash))
+        return use_board(Board(Settings(**settings), flash))
 
     yield make
-    session.use(session.Session())
+    use_board(Board())
 
 
 @pytest.fixture

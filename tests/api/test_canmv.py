@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from openkpu.api import image, session
-from openkpu.api.canmv import KPU
+from openkpu.api.canmv.kpu import KPU
+from openkpu.api.canmv.plates import HEADS
 from openkpu.api.errors import KPUArgumentError, KPUImageError, KPULoadError, KPURunError
-from openkpu.api.plates import HEADS
+from openkpu.api.imaging import image
 from openkpu.yolo2 import region_layer
 
 from .conftest import ANCHORS, DEMO, demo_image, shared_file
@@ -149,8 +149,8 @@ def test_load_kmodel_of_erased_flash(board):
         KPU().load_kmodel(0x300000, 1000)
 
 
-def test_load_kmodel_without_memory(board, demo_v3, monkeypatch):
-    monkeypatch.setattr(session, "SYSTEM_HEAP_BYTES", 1000)
+def test_load_kmodel_without_memory(board, demo_v3):
+    board.system_heap_bytes = 1000
     with pytest.raises(MemoryError, match="^model buffer memory allocation failed.*1000"):
         KPU().load_kmodel(str(demo_v3))
 
@@ -552,8 +552,8 @@ def test_load_tolerates_trailing_bytes_with_a_warning(board, demo_v3, tmp_path, 
     assert "8 bytes behind the model" in capsys.readouterr().err
 
 
-def test_load_without_memory(board, demo_v3, monkeypatch):
-    monkeypatch.setattr(session, "SYSTEM_HEAP_BYTES", 1000)
+def test_load_without_memory(board, demo_v3):
+    board.system_heap_bytes = 1000
     with pytest.raises(MemoryError):
         KPU().load(str(demo_v3))
 
@@ -797,7 +797,7 @@ def test_lpr_load_errors(board, arguments, message):
 
 
 def test_weights_are_little_endian_floats_head_by_head(board):
-    from openkpu.api.plates import Plates
+    from openkpu.api.canmv.plates import Plates
 
     length, values = 2, []
     for head, n in enumerate(HEADS):

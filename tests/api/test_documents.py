@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from openkpu.api import session
-from openkpu.api.canmv import KPU
-from openkpu.api.image import Image
+from openkpu.api.board.board import Board, use_board
+from openkpu.api.canmv.kpu import KPU
+from openkpu.api.imaging.image import Image
 from openkpu.api.runner import run_script
 
 from .conftest import backends, shared_file
@@ -68,7 +68,7 @@ def run(make_board, tmp_path, capsys):
         return board, capsys.readouterr().out, frames
 
     yield run
-    session.use(session.Session())
+    use_board(Board())
 
 
 def test_feature_map_routine_shows_a_mosaic_of_sixteen_maps(run, backend):
@@ -223,6 +223,6 @@ def test_canmv_run_with_output_lists(detector, backend):
     assert len(values) == 10 * 8 * 54 and all(type(v) is float for v in values)
     if backend != "functional":
         with_golden = KPU()
-        session.use(session.Session())
+        use_board(Board())
         with_golden.load_kmodel(str(shared_file("kmodels/v3_yolo_face_detect.kmodel")))
         assert with_golden.run_with_output(canvas, getlist=True) == values

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from openkpu.api import session
-from openkpu.api.plates import HEADS
+from openkpu.api.board.board import Board, use_board
+from openkpu.api.canmv.plates import HEADS
 from openkpu.cli.main import run_cli
 from openkpu.kmodel import load
 
@@ -30,7 +30,7 @@ def example(tmp_path, capsys):
         return captured.out, captured.err, frames
 
     yield run
-    session.use(session.Session())
+    use_board(Board())
 
 
 def test_the_v3_demo_model_is_made_from_the_v5_one(demo_v3):
@@ -99,7 +99,7 @@ def test_licence_plate(example, tmp_path):
 
 
 def test_plate_weights_reproduce_what_they_were_fitted_on():
-    from openkpu.api.plates import Plates
+    from openkpu.api.canmv.plates import Plates
 
     spec = importlib.util.spec_from_file_location("fit_plates", DEMO / "fit_plates.py")
     fit_plates = importlib.util.module_from_spec(spec)

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from openkpu import flash
-from openkpu.api import paths, session
+from openkpu.api.board import paths
+from openkpu.api.board.board import Settings, from_environment
 from openkpu.errors import ModelError, UsageError
 from openkpu.flash import FLASH_BYTES, Flash
 
@@ -174,16 +175,16 @@ def test_reading_a_missing_device_file_names_both_paths(board, tmp_path):
                                          ("clock", "sun")])
 def test_settings_choices(name, value):
     with pytest.raises(UsageError, match=name):
-        session.Settings(**{name: value})
+        Settings(**{name: value})
 
 
 def test_settings_frames():
     with pytest.raises(UsageError, match="frames"):
-        session.Settings(frames=0)
+        Settings(frames=0)
 
 
 def test_settings_from_the_environment(tmp_path, demo_v3):
-    found = session.from_environment({
+    found = from_environment({
         "K210_COMPAT": "strict", "K210_FORWARD3": "out_index", "K210_CAMERA": "x.png", "K210_SD": str(tmp_path),
         "K210_FLASH": f"{demo_v3}@0x300000"})
     assert found.strict and found.settings.forward3 == "out_index" and found.settings.sd == tmp_path

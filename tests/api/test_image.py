@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from openkpu.api import image, pixels, sensor
-from openkpu.api.image import Image
+from openkpu.api.imaging import image, pixels, sensor
+from openkpu.api.imaging.image import Image
 
 RED = 0x00F8
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openkpu.api import maixpy as kpu
-from openkpu.api.fmap import kpu_fmap
-from openkpu.api.image import Image
+from openkpu.api.imaging.image import Image
+from openkpu.api.maixpy import kpu
+from openkpu.api.maixpy.fmap import kpu_fmap
 
 from .conftest import demo_image
 

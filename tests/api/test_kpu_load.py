@@ -8,9 +8,9 @@ import zipfile
 import numpy as np
 import pytest
 
-from openkpu.api import errors, session
-from openkpu.api import maixpy as kpu
+from openkpu.api import errors
 from openkpu.api.errors import KPUArgumentError, KPULoadError, KPURunError
+from openkpu.api.maixpy import kpu
 from openkpu.api.modules import modules
 
 from .conftest import ANCHORS, demo_image, shared_file
@@ -39,11 +39,12 @@ def refused(code, call):
 # --- module ----------------------------------------
 
 
-def test_module_is_called_kpu_and_has_exactly_the_documented_names():
+def test_module_is_called_kpu_and_has_exactly_the_firmwares_names():
     module = modules()["KPU"]
     assert module.__name__ == "kpu"
     assert {n for n in dir(module) if not n.startswith("_")} == {
-        "load", "load_flash", "init_yolo2", "run_yolo2", "forward", "fmap", "fmap_free", "netinfo", "set_outputs",
+        "load", "load_flash", "init_yolo2", "run_yolo2", "init_yolo3", "run_yolo3", "forward",
+        "fmap", "fmap_free", "netinfo", "set_outputs",
         "memtest", "face_encode", "face_compare", "deinit", "set_layers", "get_output", "classifier"}
 
 
@@ -236,8 +237,8 @@ def test_load_of_damaged_layers_names_the_layer(board, demo_v3, tmp_path):
     assert "layer 0" in error.hint
 
 
-def test_load_without_memory_gives_the_figures(board, demo_v3, monkeypatch):
-    monkeypatch.setattr(session, "SYSTEM_HEAP_BYTES", 100_000)
+def test_load_without_memory_gives_the_figures(board, demo_v3):
+    board.system_heap_bytes = 100_000
     hint = refused(2006, lambda: kpu.load(str(demo_v3))).hint
     assert str(demo_v3.stat().st_size) in hint and "100000" in hint
 

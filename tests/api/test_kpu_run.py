@@ -5,11 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from openkpu.api import image, sensor
-from openkpu.api import maixpy as kpu
 from openkpu.api.errors import KPUArgumentError, KPUImageError, KPURunError
-from openkpu.api.fmap import kpu_fmap
-from openkpu.api.netinfo import TYPECODES
+from openkpu.api.imaging import image, sensor
+from openkpu.api.maixpy import kpu
+from openkpu.api.maixpy.fmap import kpu_fmap
+from openkpu.api.maixpy.netinfo import TYPECODES
 from openkpu.kmodel import load
 from openkpu.runtime import Session as RuntimeSession
 from openkpu.yolo2 import region_layer

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from soc_board import open_board
 
-from openkpu.api import maixpy as kpu
 from openkpu.api.errors import KPULoadError
+from openkpu.api.maixpy import kpu
 from openkpu.devices import backends
 
 from .conftest import demo_image

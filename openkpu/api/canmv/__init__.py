@@ -1,0 +1,1 @@
+"""CanMV: class ``maix.KPU`` (spec/driver-api.md section 2)."""

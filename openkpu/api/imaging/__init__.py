@@ -1,0 +1,1 @@
+"""Pictures and what takes and shows them: ``image``, ``sensor``, ``lcd``."""

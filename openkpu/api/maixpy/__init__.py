@@ -1,0 +1,1 @@
+"""MaixPy v1: module ``KPU`` (spec/driver-api.md section 1)."""

@@ -1,0 +1,1 @@
+"""kmodel v3, the files of nncase 0.1 (spec/kmodel-format.md section 3)."""

@@ -1,0 +1,427 @@
+"""Cycle model of the core: how long every stage of a layer takes, and what the layer takes as a whole.
+
+The stages of the core run decoupled by queues and double buffers. The model walks a layer pass by pass and keeps for
+every stage, one class each, the cycle in which it is done with what it was given: a stage starts when its input
+is there and the buffer that it fills is free. Latencies are those of the RTL's pipelines. The result agrees with
+the core's own counters within 3 % or 200 cycles per layer (tests/test_cycle_model.py).
+
+>>> run([plan(descriptor, CORES["full"])], CORES["full"])[0].total
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import pairwise
+
+from ..hw.configs import CoreParameters
+from ..hw.fields import ACT_TABLE_BYTES
+from .plan import RIGHT_PIXEL_POOL, Plan, plan
+
+__all__ = ["WAITS", "LayerCycles", "Plan", "plan", "run"]
+
+WAITS = ("parameters", "features", "write-back")
+"""What the array can wait for, as the counters ext_wait_*."""
+
+MEMORY_LATENCY = 20  # from a burst's address to its first word
+OUTSTANDING = 8      # bursts that the memory accepts before it answers the first
+DECODE = 109         # from a layer's start to the next one's plan: 12 words, checks, search, four divisions
+FETCH = 2            # from the plan to the first burst's address
+LANE_STAGES = 12     # from a partial sum's read to the byte in the write-back
+QUEUE = 4            # commands that the sequencer can be ahead of a unit
+LONG_AGO = -10**9
+
+
+@dataclass
+class LayerCycles:
+    """What a layer takes, in clock cycles.
+
+    Attributes
+    ----------
+    total : from the layer's start to its end; the core's ``ext_cycles``.
+    busy : in which the array computed; ``ext_busy``.
+    wait : in which it had work and waited, by reason; about ``ext_wait_*``.
+    tail : behind the array's last cycle: post-processing, write-back, output stream.
+    """
+
+    total: int = 0
+    busy: int = 0
+    wait: dict[str, int] = field(default_factory=lambda: dict.fromkeys(WAITS, 0))
+    tail: int = 0
+
+    @property
+    def limit(self) -> str:
+        """The array, or what it lost most of its time to if that is more than a tenth of the layer."""
+        lost = {**self.wait, "tail": self.tail}
+        reason = max(lost, key=lost.get)
+        return reason if lost[reason] > 0.1 * self.total else "array"
+
+
+@dataclass(frozen=True)
+class Block:
+    """Output channels of one tile, the unit of post-processing."""
+
+    channel: int
+    outs: int
+    row: int
+    rows: int
+    column: int
+    columns: int
+    last_strip: bool
+    last_tile: bool
+
+
+def blocks(p: Plan) -> Iterator[Block]:
+    """The blocks of a layer as ``rtl/control/kpu_seq.v`` walks them."""
+    d = p.descriptor
+    channels = range(0, d.o_ch_num, p.block)
+    areas = []
+    for column in range(0, d.o_row_wid, p.strip_columns):
+        columns = min(p.strip_columns, d.o_row_wid - column)
+        last_strip = column + columns == d.o_row_wid
+        rows = d.o_col_high if p.dwfast else p.last_rows if last_strip else p.rows
+        for row in range(0, d.o_col_high, rows):
+            height = min(rows, d.o_col_high - row)
+            areas.append((row, height, column, columns, last_strip, row + height == d.o_col_high))
+    walk = [(c, a) for c in channels for a in areas] if p.dwfast else [(c, a) for a in areas for c in channels]
+    for channel, area in walk:
+        yield Block(channel, min(p.block, d.o_ch_num - channel), *area)
+
+
+def take_cycles(p: Plan, b: Block, lanes: int) -> int:
+    """Cycles the array computes on one line of a pass (``kpu_issue.v``)."""
+    if p.dwfast:
+        return -(-b.columns // lanes)
+    if p.overlap:
+        return b.columns + (not b.last_strip)
+    return -(-b.columns // (1 << p.lgp)) << p.lgc
+
+
+def line_rows(p: Plan, b: Block, first: int) -> list[int]:
+    """AI-RAM rows (or lines of padding) that each line of a pass needs (``kpu_feature_fetch.v``).
+
+    ``first`` is the number of the pass within its block.
+    """
+    d = p.descriptor
+    per_word = 64 >> d.first_stride
+    start = b.column << p.lgs
+    x = 0 if p.dwfast else start % per_word
+    if p.dwfast:
+        span, lines, step = 63, d.o_col_high, 1
+    else:
+        wider = b.columns + (p.overlap and not b.last_strip)
+        span = wider - 1 if p.overlap else \
+            (b.columns - 1 << p.lgs) + (1 << p.lgc) - 1 + (d.pool_type == RIGHT_PIXEL_POOL and not d.first_stride)
+        lines = b.rows + (p.overlap and not b.last_tile) if p.overlap else b.rows << p.lgc
+        step = 1 if p.lgc else 1 << p.lgs
+    word_start = start - start % per_word
+    right = x + span + p.k3 >= per_word and p.width - word_start > per_word
+    if not (p.k3 or p.dwfast):
+        group = 1 << p.lgi
+        channel = b.channel if p.single else 9 * (first >> p.wide)
+        slots = 1 if p.single else min(9, d.i_ch_num - channel)
+        return [-(-(channel % group + slots) // group) * (1 + right)] * lines
+    # The depthwise path has the neighbour on the left from the strip before.
+    inside = 1 + right + (p.k3 and not p.dwfast and word_start > 0 and x == 0)
+    y = b.row << p.lgs
+    needs = []
+    for line in range(lines):
+        fresh = line == 0 or step != 1
+        above = 0 if not fresh or (line == 0 and y == 0) else 1 if y == 0 else inside
+        needs.append(above + (inside if fresh else 0) + (1 if y + 1 == p.height else inside))
+        y += step
+    return needs
+
+
+def word_cycles(p: Plan) -> float:
+    """Cycles per word from memory; short bursts do not cover its latency."""
+    return max(1.0, (MEMORY_LATENCY + 1) / (OUTSTANDING * p.descriptor.dma_burst_size))
+
+
+@cache
+def unpack_cycles(size: int, wide: bool) -> float:
+    """Cycles that ``kpu_unpack`` takes per channel of ``size`` weight bytes, if memory keeps up.
+
+    A group of up to nine weights leaves its buffer of 32 bytes in one cycle, in two if they have 16 bits; a word comes
+    in whenever there will be room for it. A channel's last, smaller group lets the buffer fill up.
+    """
+    group, channels = 9 << wide, 32
+    if size % group == 0:
+        return max(size / 8, size // group << wide)
+    cycles = fill = first = 0
+    for _ in range(channels):
+        for left in range(size, 0, -group):
+            need, steps = min(left, group), 1 + wide
+            while steps:
+                steps -= fill >= need
+                fill -= 0 if steps else need
+                fill += 8 if fill <= 24 else 0
+                cycles += 1
+        first = first or cycles
+    return (cycles - first) / (channels - 1)
+
+
+class Parameters:
+    """``kpu_fetch``, ``kpu_unpack`` and the weight buffer: when parameters are there."""
+
+    def __init__(self, core: CoreParameters):
+        self.space = core.WEIGHT_ENTRIES
+        self.pieces: deque[list[float]] = deque()  # entries, cycle in which they are freed; oldest first
+        self.done = float(LONG_AGO)
+
+    def tables(self, p: Plan, start: float) -> float:
+        """Begin a layer whose plan is there at ``start``; cycle in which its tables have arrived."""
+        d = p.descriptor
+        if d.load_act or d.load_para or not d.bypass_conv:
+            self.done = max(self.done, start + FETCH + MEMORY_LATENCY)
+        if d.load_act:
+            self.done += ACT_TABLE_BYTES // 8 * word_cycles(p)
+        if d.load_para:
+            self.done += d.o_ch_num * word_cycles(p)
+        return self.done + 3
+
+    def piece(self, p: Plan, b: Block, first: int, passes: int) -> float:
+        """Cycle in which the weights of ``passes`` passes of a block from the ``first`` on have arrived."""
+        d = p.descriptor
+        group = 9 << p.wide  # bytes that are taken together
+        left = passes * b.outs
+        if p.channel_bytes <= 9 * p.piece:
+            work = b.outs * max(p.channel_bytes / 8 * word_cycles(p), unpack_cycles(p.channel_bytes, p.wide))
+        else:
+            size = min(p.channel_bytes - first // 2 ** p.wide * group, passes // 2 ** p.wide * group)
+            address = d.para_start_addr + first // 2 ** p.wide * group
+            work = 0.0
+            for channel in range(b.channel, b.channel + b.outs):
+                skip = (address + channel * p.channel_bytes) % 8
+                beats = -(-(skip + size) // 8)
+                work += max(beats * word_cycles(p), -(-size // group) << p.wide)
+        each = max(work / left, 1.0)
+        self.pieces.append([left, LONG_AGO])
+        while left:
+            if not self.space:
+                freed, cycle = self.pieces.popleft()
+                self.space += freed
+                self.done = max(self.done, cycle)
+            now = min(left, self.space)
+            self.done += now * each
+            self.space -= now
+            left -= now
+        return self.done
+
+    def free(self, cycle: float, pieces: int = 1) -> None:
+        """The array has taken the oldest pieces that are not free yet."""
+        for piece in self.pieces:
+            if pieces and piece[1] == LONG_AGO:
+                piece[1] = cycle
+                pieces -= 1
+
+
+class WeightLoad:
+    """``kpu_weights``: one entry per cycle into the weight set that the array does not use."""
+
+    def __init__(self, start: int):
+        self.last = start
+        self.freed = deque([LONG_AGO] * 2)  # cycles in which the two sets became free
+
+    def load(self, outs: int, command: float, arrived: float) -> float:
+        """Cycle in which a set with ``outs`` entries, the last there at ``arrived``, can be used."""
+        begin = max(self.last + 1, command, self.freed.popleft())
+        self.last = max(begin + outs, arrived)
+        return self.last + 3
+
+
+class Features:
+    """``kpu_feature_fetch`` and ``kpu_window``: one row per cycle into a set of lines, used after it has moved on."""
+
+    def __init__(self) -> None:
+        self.ready = LONG_AGO              # the latest set's last row has been placed
+        self.fetched = LONG_AGO            # first row of the latest pass has been requested
+        self.used = [LONG_AGO, LONG_AGO]   # last use of the two latest sets
+
+    def use(self, rows: Sequence[int], take: int, command: float, begin: float) -> tuple[float, float]:
+        """Run a pass that begins at ``begin`` over its lines; (its last cycle, cycles it waited for rows)."""
+        self.fetched = max(self.fetched + 3, command + 3)
+        ready = max(self.ready, self.fetched + 2)
+        older, newer = self.used
+        now, waited = begin, 0
+        for count in rows:
+            ready = max(ready, older - 1) + count
+            start = max(now, ready + 1) + 1
+            waited += start - now - 1
+            now = start + take - 1
+            older, newer = newer, now
+        self.ready = ready
+        self.used = [older, newer]
+        return now, waited
+
+
+class LaneParameters:
+    """``kpu_params``: one channel per cycle into the lanes' spare parameter set."""
+
+    def __init__(self, tables: float):
+        self.tables = tables
+        self.last = LONG_AGO
+        self.freed = deque([LONG_AGO] * 2)
+
+    def load(self, channels: int, begin: float) -> float:
+        """Cycle in which the lanes can begin with the next set."""
+        start = max(self.last + 1, begin, self.freed.popleft(), self.tables)
+        self.last = start + channels
+        return self.last + 4
+
+
+class WriteBack:
+    """``kpu_writeback``: collects a piece of every channel's line while the piece before is written."""
+
+    def __init__(self) -> None:
+        self.written = [LONG_AGO, LONG_AGO]
+
+    def piece(self, read: float, window: int, columns: int, steps: int) -> float:
+        """Collect a piece whose first sum is read at ``read``; its last read's cycle, stalls included."""
+        stored = max(read + window - 1 + LANE_STAGES, self.written[0] + 1) + (columns - 1) * window
+        self.written = [self.written[1], max(stored + 1, self.written[1]) + steps]
+        return stored - LANE_STAGES
+
+
+class Drain:
+    """``kpu_drain`` and the lanes: one sum per cycle, the lanes serve the PEs of a segment in turn."""
+
+    def __init__(self, core: CoreParameters, p: Plan, tables: float):
+        self.core, self.p = core, p
+        self.lanes = LaneParameters(tables)
+        self.out = WriteBack()
+        self.last = LONG_AGO
+        spc = core.SEGS >> p.lgp
+        self.channels = spc * core.LPS
+        self.steps = self.channels // max(core.piece << p.lgo >> 6, 1)  # slots of a row in a piece go together
+        self.window = 4 if p.overlap else 1 << 2 * p.lgc
+
+    def block(self, b: Block, late: float, done: float) -> float:
+        """Drain a block whose last pass began at ``late`` and ended at ``done``; cycle in which its bank is free."""
+        pieces = self.pieces(b)
+        now = max(self.last + 1, done + 2 + self.core.SEGS)
+        for phase in range(self.core.SEGLEN // self.core.LPS):
+            ready = self.lanes.load(self.channels, late + 2)
+            # Only between phases can the drain go on without a pause.
+            now = now if phase and ready <= now - 1 else max(now, ready) + 1
+            for _ in range(b.rows):
+                for columns in pieces:
+                    now = self.out.piece(now, self.window, columns, self.steps) + 1
+            self.lanes.freed.append(now - 1 + 4)
+        self.last = now - 1
+        return self.last
+
+    def pieces(self, b: Block) -> list[int]:
+        """Column groups of the pieces of a line."""
+        bounds = [b.column, *range(b.column - b.column % self.core.piece + self.core.piece, b.column + b.columns,
+                                   self.core.piece), b.column + b.columns]
+        return [-(-(end - begin) // (1 << self.p.lgp)) for begin, end in pairwise(bounds)]
+
+
+def run(plans: Iterable[Plan], core: CoreParameters, prefetched: bool = False) -> list[LayerCycles]:
+    """Cycles of layers that are queued together, so that each one's parameters are fetched during the one before.
+
+    Parameters
+    ----------
+    prefetched : the first layer's parameters have been fetched before it starts, too.
+    """
+    parameters = Parameters(core)
+    results = []
+    begin = 0.0
+    planned = LONG_AGO if prefetched else 0
+    for p in plans:
+        begin = max(begin, planned)
+        tables = parameters.tables(p, planned)
+        walk = _depthwise if p.dwfast else _convolution
+        result, end = walk(p, core, parameters, begin, tables)
+        if p.descriptor.send_data_out:
+            end += stream_cycles(p)
+        result.total = round(end - begin)
+        result.wait = {reason: round(waited) for reason, waited in result.wait.items()}
+        result.tail = result.total - result.busy - sum(result.wait.values())
+        results.append(result)
+        planned = max(begin, planned) + DECODE
+        begin = end + 1
+    return results
+
+
+def stream_cycles(p: Plan) -> int:
+    """Cycles of ``kpu_stream_out`` with a consumer that takes a word per cycle."""
+    d = p.descriptor
+    return -(-d.o_row_wid // 8) * d.o_col_high * d.o_ch_num + 7
+
+
+def _convolution(p: Plan, core: CoreParameters, parameters: Parameters, start: float,
+                 tables: float) -> tuple[LayerCycles, float]:
+    result = LayerCycles()
+    load, features, drain = WeightLoad(start), Features(), Drain(core, p, tables)
+    begun = deque([LONG_AGO] * QUEUE)
+    banks = deque([LONG_AGO] * 2)
+    command = now = start + 2
+    single_cycle = False
+    rows: dict[tuple, list[int]] = {}
+    for b in blocks(p):
+        take = take_cycles(p, b, core.SEGS * core.LPS)
+        first_tile = b.row == 0 and b.column == 0
+        last_tile = b.last_strip and b.last_tile
+        bank = banks.popleft()
+        for first in range(0, p.passes, p.piece):
+            count = min(p.piece, p.passes - first)
+            bypass = p.descriptor.bypass_conv
+            fetched = not bypass and (first_tile or not p.keep)
+            arrived = parameters.piece(p, b, first, count) if fetched else LONG_AGO
+            for g in range(first, first + count):
+                key = (b.row, b.column, 0 if p.k3 else g, b.channel if p.single else 0)
+                if key not in rows:
+                    rows[key] = line_rows(p, b, g)
+                command = max(command + 1, begun.popleft() + 2)
+                loaded = load.load(b.outs, command, arrived - (first + count - 1 - g))
+                ready = max(now + single_cycle, command)
+                begin = max(ready, loaded, bank if g == 0 else LONG_AGO)
+                result.wait["parameters"] += max(0, min(loaded, begin) - ready)
+                result.wait["write-back"] += begin - max(ready, min(loaded, begin))
+                begun.append(begin)
+                now, waited = features.use(rows[key], take, command, begin)
+                result.wait["features"] += waited
+                result.busy += take * len(rows[key])
+                single_cycle = take == 1 and len(rows[key]) == 1
+                load.freed.append(now + 1)
+            if not bypass and (not p.keep or last_tile):
+                parameters.free(load.last + 1)
+        banks.append(drain.block(b, begin, now) + 1)
+    return result, drain.out.written[1] + 4
+
+
+def _depthwise(p: Plan, core: CoreParameters, parameters: Parameters, start: float,
+               tables: float) -> tuple[LayerCycles, float]:
+    """The streaming path: pixels go through one multiplier row each, straight to the lanes."""
+    result = LayerCycles()
+    load, features, lanes = WeightLoad(start), Features(), LaneParameters(tables)
+    begun = deque([LONG_AGO] * QUEUE)
+    command = now = start + 2
+    rows: dict[int, list[int]] = {}
+    for b in blocks(p):
+        take = take_cycles(p, b, core.SEGS * core.LPS)
+        if b.column not in rows:
+            rows[b.column] = line_rows(p, b, 0)
+        command = max(command + 1, begun.popleft() + 2)
+        begin = ready = max(now, command)
+        if b.column == 0:
+            arrived = LONG_AGO if p.descriptor.bypass_conv else parameters.piece(p, b, 0, 1)
+            loaded = load.load(b.outs, command, arrived)
+            valid = lanes.load(p.block, loaded)
+            begin = max(ready, loaded, valid)
+            result.wait["parameters"] += max(0, min(loaded, begin) - ready)
+            result.wait["write-back"] += begin - max(ready, min(loaded, begin))
+            if not p.descriptor.bypass_conv:
+                parameters.free(load.last + 1)
+        begun.append(begin)
+        now, waited = features.use(rows[b.column], take, command, begin)
+        result.wait["features"] += waited
+        result.busy += take * len(rows[b.column])
+        if b.last_strip:
+            load.freed.append(now + 2)
+            lanes.freed.append(now + 5)
+    return result, now + LANE_STAGES + 6
