@@ -13,6 +13,7 @@ import click
 from .. import __version__
 from ..errors import OpenKPUError
 from .compare import compare
+from .compile import compile_
 from .completion import answer, completion
 from .dump import dump
 from .flash import flash
@@ -43,7 +44,7 @@ def cli() -> None:
     """
 
 
-COMMANDS = (info, run, dump, compare, profile, script, flash, completion)
+COMMANDS = (info, compile_, run, dump, compare, profile, script, flash, completion)
 for command in COMMANDS:
     cli.add_command(command)
 for command in (*COMMANDS, *flash.commands.values()):

@@ -3,8 +3,8 @@
 Operators are few and canonical; constants that belong to an operator are its attributes.
 
 =========  ============================================================================================================
-conv       ``w`` (O, I/groups, kh, kw), ``b`` (O,), ``stride``, ``dilation`` (y, x), ``pads`` (top, left, bottom, right),
-           ``groups``; zeros outside the image
+conv       ``w`` (O, I/groups, kh, kw), ``b`` (O,), ``stride``, ``dilation`` (y, x), ``pads`` (top, left, bottom,
+           right), ``groups``; zeros outside the image
 affine     x * ``scale`` + ``shift``, both float64 of one element or one per channel (dimension 1)
 act        ``function``: :class:`~openkpu.compiler.functions.Function` of every element
 prelu      ``slope`` (C,) for negative elements
@@ -15,9 +15,9 @@ pool       ``kind`` max or mean, ``kernel``, ``stride``, ``pads``; pixels outsid
 upsample   nearest, by the whole numbers ``factor`` (y, x)
 =========  ============================================================================================================
 
-and, mostly for the host: slice (``begin``, ``end``, ``step``), pad (``pads`` per dimension, ``value``), transpose (``perm``), reshape,
-resize, softmax (``axis``), reduce (``kind``, ``axes``), matmul (``w``, ``b`` or two tensors), binary (``kind``), unary (``kind``),
-conv2d_transpose.
+and, mostly for the host: slice (``begin``, ``end``, ``step``), pad (``pads`` per dimension, ``value``), transpose
+(``perm``), reshape, resize, softmax (``axis``), reduce (``kind``, ``axes``), matmul (``w``, ``b`` or two tensors),
+binary (``kind``), conv2d_transpose.
 """
 
 from __future__ import annotations

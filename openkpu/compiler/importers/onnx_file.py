@@ -1,7 +1,7 @@
 """ONNX, opset 7 to the newest that the onnx package knows.
 
-The onnx package reads and checks the file and infers shapes, onnxslim folds exporters' chains of constants; here is only
-the translation of the operators that are left.
+The onnx package reads and checks the file and infers shapes, onnxslim folds exporters' chains of constants; here is
+only the translation of the operators that are left.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from ..functions import IDENTITY, Function
 from ..graph import Graph, Node
 from ..limits import MAX_CHANNELS, MAX_HEIGHT, MAX_WIDTH, MIN_SIDE, channel_group, map_bytes
 from . import blocks
-from .logical import Logical, Size, centred
+from .logical import Logical, Size, centred, concat
 from .network import HostOp, KpuLayer, Network, Part
 
 STRIDES = {0: 1, 1: 2, 2: 2, 3: 4, 4: 4, 5: 2, 6: 2, 7: 4, 8: 1, 9: 1}
@@ -153,7 +153,6 @@ class Mapper:
             pieces.append(self.keep(output, x.valid, x.valid == size, x.label))
         if len(pieces) == 1:
             return pieces[0]
-        from .logical import concat
         return concat(pieces)
 
     def any_map(self, size: Size) -> list[str]:
@@ -162,8 +161,9 @@ class Mapper:
 
     def new_map(self, stem: str, shape: tuple[int, ...]) -> str:
         if map_bytes(*shape[1:]) > 2 << 20:
-            raise CompileError(f"node '{stem}' makes a map of {shape[1]}x{shape[2]}x{shape[3]}, {map_bytes(*shape[1:])} "
-                               f"bytes of the AI RAM's {2 << 20}; use a smaller input or fewer channels")
+            raise CompileError(f"node '{stem}' makes a map of {shape[1]}x{shape[2]}x{shape[3]}, "
+                               f"{map_bytes(*shape[1:]):,} bytes of the AI RAM's {2 << 20:,}; use a smaller input or "
+                               "fewer channels")
         name, i = stem, 1
         while name in self.net.shapes:
             name, i = f"{stem}.{i}", i + 1
@@ -286,10 +286,3 @@ def _moves(weights: np.ndarray) -> bool:
     """True if every output is one input pixel, unchanged."""
     flat = weights.reshape(len(weights), -1)
     return bool(((flat == 0) | (flat == 1)).all() and (flat.sum(axis=1) == 1).all())
-
-
-def map_network(graph: Graph) -> Network:
-    """Map a normalised network; its steps in execution order."""
-    from . import convolution, joining, moving, pooling  # noqa: F401  (they register their handlers)
-
-    return Mapper(graph).run()

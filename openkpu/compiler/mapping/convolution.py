@@ -8,7 +8,9 @@ from ..functions import IDENTITY
 from ..graph import Node
 from .blocks import cycles
 from .build import Mapper, handler
+from .hosting import host_convolution
 from .logical import Logical, Size
+from .natives import pool_after
 from .network import KpuLayer, Part
 from .taps import Axis, pairs, solve
 
@@ -45,18 +47,6 @@ def convolution(m: Mapper, node: Node) -> None:
         y = m.materialize(y, function, slopes, pool_after(m, value, y), node.name)
     m.logical[value] = y
     return None
-
-
-def pool_after(m: Mapper, value: str, y: Logical) -> int:
-    """The pool_type of a pool that alone follows and can be done in the same layer (its node is taken over)."""
-    from .pooling import native
-    if y.pool or not m.single(value):
-        return 0
-    (after,) = m.consumers[value]
-    pool = native(m, after, y.physical, y.valid) if after.op == "pool" else 0
-    if pool:
-        m.fused[after.output] = value
-    return pool
 
 
 def dense(w: np.ndarray, groups: int) -> np.ndarray:
@@ -147,7 +137,7 @@ def _cost(m: Mapper, x: Logical, axes: list[Axis], outs: int, kernel: int, strid
 
 
 def depthwise(m: Mapper, node: Node, x: Logical, out: Size, function=IDENTITY, slopes=None) -> Logical | None:
-    """A depthwise convolution as one depthwise layer, its stride left to the layer behind; None if that is impossible."""
+    """A depthwise convolution as one layer, its stride left to the layer behind; None if that is impossible."""
     a = node.attrs
     stride = a["stride"][0]
     taps = [offsets(a["w"].shape[2 + i], a["dilation"][i], a["pads"][i]) for i in (0, 1)]
@@ -184,23 +174,3 @@ def depthwise(m: Mapper, node: Node, x: Logical, out: Size, function=IDENTITY, s
         y = m.keep(m.shifted(output, 1, 0), x.physical, False, node.name)
     return y.changed(pool=POOL_OF[2, axes[1].origin], valid=out, clean=False, label=node.name,
                      why="samples the depthwise layer before it")
-
-
-def host_convolution(m: Mapper, node: Node, why: str) -> None:
-    """The convolution on the CPU, in floats."""
-    a = node.attrs
-    weights, bias = (m.graph.fresh(f"{node.output}.{k}") for k in ("w", "b"))
-    for name, array in ((weights, a["w"]), (bias, a["b"])):
-        m.net.constants[name] = np.asarray(array, np.float32)
-        m.net.shapes[name] = array.shape
-    top, left, bottom, right = a["pads"]
-    m.hosted[node.output] = m.host(
-        "conv2d" if node.op == "conv" else node.op, [m.on_host(node.inputs[0]), weights, bias],
-        m.graph.shapes[node.output], node.output,
-        {"stride": tuple(a["stride"]), "pads": ((top, bottom), (left, right)), "dilation": tuple(a["dilation"]),
-         "groups": a["groups"]}, why)
-
-
-@handler("conv2d_transpose")
-def transposed(m: Mapper, node: Node) -> None:
-    host_convolution(m, node, "no KPU layer makes a larger map")

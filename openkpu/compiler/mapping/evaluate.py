@@ -1,4 +1,4 @@
-"""The mapped network in floats: every picture's maps, for calibration, and the proof that the mapping changed nothing."""
+"""The mapped network in floats: for calibration, and the proof that the mapping changed nothing."""
 
 from __future__ import annotations
 
@@ -127,13 +127,15 @@ def _transposed(x: list[np.ndarray], a: dict, shape: tuple[int, ...]) -> np.ndar
     groups, (i, per, kh, kw) = a["groups"], w.shape
     (sy, sx), (dy, dx) = a["stride"], a["dilation"]
     n, _, h, wd = image.shape
-    whole = np.zeros((n, per * groups, (h - 1) * sy + dy * (kh - 1) + 1, (wd - 1) * sx + dx * (kw - 1) + 1), image.dtype)
+    whole = np.zeros((n, per * groups, (h - 1) * sy + dy * (kh - 1) + 1, (wd - 1) * sx + dx * (kw - 1) + 1),
+                     image.dtype)
     for g in range(groups):
         ins, outs = slice(g * i // groups, (g + 1) * i // groups), slice(g * per, (g + 1) * per)
         for ky in range(kh):
             for kx in range(kw):
                 part = np.einsum("nchw,co->nohw", image[:, ins], w[ins, :, ky, kx])
-                whole[:, outs, ky * dy: ky * dy + (h - 1) * sy + 1: sy, kx * dx: kx * dx + (wd - 1) * sx + 1: sx] += part
+                rows = slice(ky * dy, ky * dy + (h - 1) * sy + 1, sy)
+                whole[:, outs, rows, kx * dx: kx * dx + (wd - 1) * sx + 1: sx] += part
     padded = np.zeros((n, per * groups, max(shape[2] + top, whole.shape[2]), max(shape[3] + left, whole.shape[3])),
                       image.dtype)
     padded[:, :, : whole.shape[2], : whole.shape[3]] = whole

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from ..graph import Node
+from ..limits import MAX_CHANNELS
 from .build import Mapper, handler
 from .convolution import recut
+from .hosting import host
 from .logical import Logical, add, concat, scaled
+from .natives import pool_after
 
 MOST_TERMS = 4
 """Maps whose sum is left to the layers that read it; more are added up in a layer of their own."""
@@ -17,12 +20,10 @@ MOST_TERMS = 4
 def function(m: Mapper, node: Node) -> None:
     x = m.tensor(node.inputs[0])
     if x is None:
-        from .moving import host
         return host(m, node)
     if node.op == "prelu":
         y = m.materialize(x, slopes=node.attrs["slope"], name=node.name)
     else:
-        from .convolution import pool_after
         y = m.materialize(x, node.attrs["function"], pool=pool_after(m, node.output, x), name=node.name)
     m.logical[node.output] = y
     return None
@@ -32,7 +33,6 @@ def function(m: Mapper, node: Node) -> None:
 def affine(m: Mapper, node: Node) -> None:
     x = m.tensor(node.inputs[0])
     if x is None:
-        from .moving import host
         return host(m, node)
     if not m.single(node.inputs[0]) and x.work:
         x = m.logical[node.inputs[0]] = m.materialize(x)
@@ -44,12 +44,10 @@ def affine(m: Mapper, node: Node) -> None:
 def addition(m: Mapper, node: Node) -> None:
     xs = [m.tensor(name) for name in node.inputs]
     if any(x is None for x in xs):
-        from .moving import host
         node.op, node.attrs = "binary", {"kind": "add"}
         return host(m, node)
     parts = _alike(m, node, xs)  # type: ignore[arg-type]
     total = add(parts)
-    from ..limits import MAX_CHANNELS
     if sum(m.net.shapes[name][1] for name in total.terms) > MAX_CHANNELS:
         total = add([m.materialize(p) for p in parts])
     total = total.changed(label=node.name, why="adds maps side by side")
@@ -93,7 +91,6 @@ def _alike(m: Mapper, node: Node, xs: list[Logical]) -> list[Logical]:
 def concatenation(m: Mapper, node: Node) -> None:
     xs = [m.tensor(name) for name in node.inputs]
     if any(x is None for x in xs) or node.attrs["axis"] != 1 or len(m.graph.shapes[node.output]) != 4:
-        from .moving import host
         return host(m, node)
     parts = [x if x.free else m.materialize(x) for x in xs]  # type: ignore[union-attr]
     f, slopes, value = m.function_after(node)

@@ -5,25 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from ..graph import Node
-from .build import STRIDES, Mapper, handler
-from .convolution import dense, lower
+from .build import Mapper, handler
+from .convolution import dense, depthwise, lower
 from .logical import Logical, Size
-
-
-
-def native(m: Mapper, node: Node, physical: Size, valid: Size) -> int:
-    """The pool_type that is exactly this pool of a map of that size, or 0."""
-    a = node.attrs
-    kernel, stride, pads = a["kernel"], a["stride"], a["pads"]
-    out = m.graph.shapes[node.output][2:]
-    if kernel[0] != kernel[1] or stride[0] != stride[1]:
-        return 0
-    table = {("max", 2, 2): 1, ("mean", 2, 2): 2, ("max", 4, 4): 3, ("mean", 4, 4): 4}
-    pool = table.get((a["kind"], kernel[0], stride[0]), 0)
-    if pool and not any(pads) and all(o * stride[0] <= v for o, v in zip(out, valid, strict=True)) \
-            and min(p // stride[0] for p in physical) >= 4:
-        return pool
-    return 0
+from .natives import native
 
 
 @handler("pool")
@@ -74,7 +59,6 @@ def _mean(m: Mapper, node: Node, x: Logical, out: Size) -> Logical | None:
         return None
     if a["stride"][0] != a["stride"][1] or a["stride"][0] not in (1, 2, 4) or kh * kw > 25:
         return None
-    from .convolution import depthwise
     w = np.full((x.channels, 1, kh, kw), 1 / (kh * kw))
     attrs = {"w": w, "b": np.zeros(x.channels), "stride": a["stride"], "dilation": (1, 1), "pads": a["pads"],
              "groups": x.channels}
@@ -95,7 +79,6 @@ def _max3(m: Mapper, node: Node, x: Logical, out: Size) -> Logical | None:
     """
     a = node.attrs
     top, left, _, _ = a["pads"]
-    stride = a["stride"][0]
     if a["kernel"] != (3, 3) or a["stride"] != (2, 2) or top != left or top > 1 or x.valid != x.physical \
             or any(o != p // 2 for o, p in zip(out, x.physical, strict=True)) or min(out) < 4:
         return None
@@ -106,7 +89,6 @@ def _max3(m: Mapper, node: Node, x: Logical, out: Size) -> Logical | None:
         terms = {next(iter(y.terms)): k for y, k in zip(moved, pairs.terms.values(), strict=True)}
         pairs = pairs.changed(terms=terms)
     y = m.materialize(pairs.changed(work=True, clean=True, valid=pairs.physical), pool=1, name=node.name)
-    assert STRIDES[1] == stride
     return y.changed(valid=out)
 
 

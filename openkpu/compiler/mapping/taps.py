@@ -3,14 +3,14 @@
 A KPU layer reads pixels p - 1, p, p + 1 around p = stride * y + origin, where the origin is 0, or 1 for the columns of
 a stride of two (pool 6). A tap of the network's convolution reads stride * y + d. Written over a copy of the map that
 is moved by s, copy[i] = map[i + s] and zero where that is outside, the tap is pixel p + k of the copy with
-s + k = d - origin. The copy has lost what was moved out of the map, so a pair (s, k) serves a tap only if no output needs
-what was lost.
+s + k = d - origin. The copy has lost what was moved out of the map, so a pair (s, k) serves a tap only if no output
+needs what was lost.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from itertools import product
 
 
@@ -26,7 +26,7 @@ class Axis:
         return tuple(sorted({s for s, _ in self.taps}))
 
 
-@lru_cache(maxsize=None)
+@cache
 def solve(offsets: tuple[int, ...], stride: int, outputs: int, valid: int, physical: int, clean: bool,
           origins: tuple[int, ...], kernel: int, copies: int = 99) -> Axis | None:
     """The assignment with the fewest copies, then the shortest moves; None if there is none.

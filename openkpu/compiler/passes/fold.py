@@ -6,6 +6,8 @@ import numpy as np
 
 from ..graph import Graph, of
 
+PROBE = np.linspace(-50, 50, 1001)
+
 
 def fold_affine(graph: Graph) -> None:
     """``affine`` behind a convolution that nothing else reads becomes part of its weights."""
@@ -44,4 +46,4 @@ def merge_pads(graph: Graph) -> None:
 
 
 def _never_negative(node) -> bool:
-    return node is not None and node.op == "act" and float(node.attrs["function"](np.linspace(-50, 50, 1001)).min()) >= 0
+    return node is not None and node.op == "act" and float(node.attrs["function"](PROBE).min()) >= 0

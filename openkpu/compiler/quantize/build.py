@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-
 from ..errors import CompileError
 from ..mapping import evaluate
 from ..mapping.network import HostOp, KpuLayer, Network
@@ -56,6 +55,9 @@ class Quantizer:
         self.steps: list[KpuStep | HostStep] = []
         self.held: dict[str, list[np.ndarray]] = {}
         self.outputs: list[str] = []
+        self.inputs: dict[str, str] = {}
+        self.errors: dict[str, LayerError] = {}
+        self.results: list[list[np.ndarray]] = []
         self.parts: dict[str, list[str]] = {}
 
     def importance(self) -> dict[str, np.ndarray]:
@@ -91,7 +93,9 @@ class Quantizer:
             progress()
         for name in net.outputs:
             self.outputs.append(self.as_floats(name))
-        program = Program(self.values, tuple(self.steps), tuple(net.inputs), tuple(self.outputs))
+        self.results = [[self.held[n][i] for n in self.outputs] for i in range(len(pictures))]
+        program = Program(self.values, tuple(self.steps), tuple(self.inputs.get(n, n) for n in net.inputs),
+                          tuple(self.outputs))
         from .place import place
         return place(program, self.parts)
 
@@ -121,7 +125,13 @@ class Quantizer:
             self.value(name, shape, "f4")
             self.held[name] = arrays
             return
-        raise CompileError(f"the input '{name}' of floats is not a map")
+        codes = self.codes[name]
+        outer = f"{name}.floats"
+        self.value(outer, shape, "f4")
+        self.value(name, shape, codes=codes)
+        self.emit(name, "quantize", [outer], name, {})
+        self.held[name] = [_codes(a, codes) for a in arrays]
+        self.inputs[name] = outer
 
     def dequantized(self, name: str, codes: Codes) -> list[np.ndarray]:
         scale = codes.scale.astype(np.float32).reshape(1, -1, 1, 1)
@@ -142,6 +152,24 @@ class Quantizer:
         self.value(step.output, self.net.shapes[step.output], codes=self.codes[step.output])
         self.steps.append(made)
         self.held[step.output] = [integer.layer(made, a) for a in x]
+        if not step.exact:
+            self.note_errors(step, made)
+
+    def note_errors(self, step: KpuLayer, made: KpuStep) -> None:
+        """What the layer loses, by itself and with all before it."""
+        out, stats = self.codes[step.output], self.stats.layers[step.output]
+        column = out.scale[:, None]
+        wanted = np.concatenate(stats.samples, axis=1)
+        stride = stats.stride
+        got = np.concatenate([a.reshape(a.shape[1], -1)[:, ::stride] for a in self.held[step.output]], axis=1)
+        total = _sqnr(wanted, (got.astype(np.float64) - out.zero) * column)
+        target = np.concatenate(stats.targets, axis=1)
+        target = target[:, :: max(1, target.shape[1] // 2000)]
+        v = np.rint(self.sums_alone / self.unit[:, None]).astype(np.int64) + self.middle[:, None]
+        codes = segments.Table(made.starts, made.y_mul, made.shift, made.bias)(v)
+        exact = evaluate.activate(step, target[None, :, :, None])[0, :, :, 0]
+        alone = _sqnr(exact, (codes.astype(np.float64) - out.zero) * column)
+        self.errors[step.output] = LayerError(alone, total)
 
     def moving(self, step: KpuLayer, zero: int) -> KpuStep:
         """A layer that copies codes."""
@@ -164,13 +192,17 @@ class Quantizer:
         real = step.weights * (scale[:, None, None, None] if step.depthwise else scale[None, :, None, None])
         w = real.reshape(count, -1)
         target = np.concatenate(stats.targets, axis=1)
-        whole, size, bias = self.whole_weights(step, w, x, zero, stats.pixels, target, top)
+        inputs = np.concatenate([_patches(a, zero, k, stats.pixels) for a in x], axis=2)  # (C, k*k, pixels)
+        whole, size, bias = self.whole_weights(step, w, inputs, target, top)
+        few = slice(None, None, max(1, inputs.shape[2] // 2000))
+        self.sums_alone = target[:, few] + _change(step, whole * size[:, None] - w, inputs[:, :, few])
         # The zero points that the layer's one common zero does not take out go to the bias.
         rest = (zero - common).astype(np.float64)
         if rest.any():
             per_input = whole.reshape(count, per, -1).sum(axis=2)
             bias = bias - size * (per_input @ rest)
         table, unit, middle = self.table(step, out, stats)
+        self.unit, self.middle = unit, middle
         factor = size / unit
         shift = np.clip(np.floor(np.log2(MUL_LIMIT / np.maximum(np.abs(factor), 1e-30))), 0, 15).astype(np.int64)
         mul = np.rint(factor * 2.0**shift).astype(np.int64)
@@ -182,13 +214,10 @@ class Quantizer:
             raise CompileError(f"node '{step.origin}' has a bias that is too large for its range; train it again")
         return self.step(step, whole.reshape(step.weights.shape), common, mul, shift, add, table, common, top)
 
-    def whole_weights(self, step: KpuLayer, w: np.ndarray, x: list[np.ndarray], zero: np.ndarray, pixels: np.ndarray,
-                      target: np.ndarray, top: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def whole_weights(self, step: KpuLayer, w: np.ndarray, inputs: np.ndarray, target: np.ndarray,
+                      top: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(whole weights, their step per row, bias)."""
         fit = self.settings.fit
-        k = step.kernel
-        patches = [_patches(a, zero, k, pixels) for a in x]  # (C, k*k, pixels) each
-        inputs = np.concatenate(patches, axis=2)
         if step.depthwise:
             whole, size, bias = fitted(w[:, None], inputs, target[:, None], step.bias[:, None], top, fit)
             return whole[:, 0], size[:, 0], bias[:, 0]
@@ -196,7 +225,8 @@ class Quantizer:
         whole, size, bias = fitted(w[None], inputs, target[None], step.bias[None], top, fit)
         return whole[0], size[0], bias[0]
 
-    def table(self, step: KpuLayer, out: Codes, stats: LayerStatistics) -> tuple[segments.Table, np.ndarray, np.ndarray]:
+    def table(self, step: KpuLayer, out: Codes,
+              stats: LayerStatistics) -> tuple[segments.Table, np.ndarray, np.ndarray]:
         """(activation table, real value of one v per channel, v of zero per channel)."""
         middle = np.zeros(len(step.weights), np.int64)
         if step.slopes is not None:
@@ -226,8 +256,8 @@ class Quantizer:
         middles = segments.middles(count)
         for k, m in enumerate(middles):
             part = segments.line_rows(float(left[index == k].mean()), float(right[0]), out.zero, bits)
-            rows += [(start + m if start != segments.BOTTOM else (m - segments.REGION // 2 if k else start), slope, bias)
-                     for start, slope, bias in part]
+            edge = m - segments.REGION // 2 if k else segments.BOTTOM
+            rows += [(edge if start == segments.BOTTOM else start + m, slope, bias) for start, slope, bias in part]
         return segments.table(rows), out.scale / 2.0**bits, np.array(middles, np.int64)[index]
 
     def step(self, layer: KpuLayer, whole: np.ndarray, zero: int, mul: np.ndarray, shift: np.ndarray, add: np.ndarray,
@@ -292,8 +322,7 @@ class Quantizer:
             codes = self.codes[step.output]
             self.value(step.output, shape, codes=codes)
             self.emit(step.name, "quantize", [result], step.output, {})
-            self.held[step.output] = [np.clip(np.rint(a / codes.scale[0]) + codes.zero, 0, 255).astype(np.uint8)
-                                      for a in self.held[result]]
+            self.held[step.output] = [_codes(a, codes) for a in self.held[result]]
 
     def emit(self, name: str, op: str, inputs: Sequence[str], output: str, attrs: dict[str, Any]) -> None:
         self.steps.append(HostStep(name, op, tuple(inputs), (output,), dict(attrs)))
@@ -385,6 +414,23 @@ class Quantizer:
             count = self.net.shapes[name][1]
             scales[at: at + count], zeros[at: at + count] = self.codes[name].scale, self.codes[name].zero
         return scales, zeros
+
+
+def _change(step: KpuLayer, change: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+    """What a change of the weights (O, K) does to the sums of some inputs (C, k*k, pixels)."""
+    if step.depthwise:
+        return np.einsum("ck,ckp->cp", change, inputs)
+    return change @ inputs.reshape(-1, inputs.shape[2])
+
+
+def _sqnr(wanted: np.ndarray, got: np.ndarray) -> float:
+    noise = float(((wanted - got) ** 2).sum())
+    power = float((wanted.astype(np.float64) ** 2).sum())
+    return float("inf") if noise == 0 else 10 * float(np.log10(max(power, 1e-30) / noise))
+
+
+def _codes(x: np.ndarray, codes: Codes) -> np.ndarray:
+    return np.clip(np.rint(x / np.float32(codes.scale[0])) + codes.zero, 0, 255).astype(np.uint8)
 
 
 def _patches(x: np.ndarray, zero: np.ndarray, k: int, pixels: np.ndarray) -> np.ndarray:

@@ -25,7 +25,7 @@ class LayerStatistics:
     pixels : places (flat, before the pool) in every picture where sums were sampled.
     targets : sums there, one float32 (O, pixels) per picture.
     low, high : float (pictures, O), of the sums.
-    samples : float32 (O, many), of the output.
+    samples : float32 (O, many), of the output: every ``stride``-th pixel.
     """
 
     pixels: np.ndarray
@@ -33,6 +33,7 @@ class LayerStatistics:
     low: list[np.ndarray] = field(default_factory=list)
     high: list[np.ndarray] = field(default_factory=list)
     samples: list[np.ndarray] = field(default_factory=list)
+    stride: int = 1
 
 
 @dataclass
@@ -71,7 +72,8 @@ def calibrate(net: Network, pictures: Sequence[Sequence[np.ndarray]],
             assert sums is not None
             s = layers[step.output]
             flat = made.reshape(made.shape[1], -1)
-            s.samples.append(flat[:, :: max(1, flat.shape[1] * len(pictures) // PER_CHANNEL)].astype(np.float32))
+            s.stride = max(1, flat.shape[1] * len(pictures) // PER_CHANNEL)
+            s.samples.append(flat[:, :: s.stride].astype(np.float32))
             s.targets.append(sums.reshape(sums.shape[1], -1)[:, s.pixels].astype(np.float32))
             s.low.append(sums.min(axis=(0, 2, 3)))
             s.high.append(sums.max(axis=(0, 2, 3)))

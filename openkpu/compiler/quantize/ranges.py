@@ -10,7 +10,11 @@ from ..mapping.network import KpuLayer, Network
 from .calibrate import Statistics
 from .scales import Sharing
 
-CLIPS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6)
+SPREAD = 0.5
+"""A channel whose largest value is x times the map's gets x ** SPREAD of the map's range: between one range for the map
+(0), which a new picture hardly leaves, and each channel's own (1), which is finest."""
+SMALLEST = 0.02
+"""Least range of a channel, relative to its map's: what the pictures hardly excited may still matter in another one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,11 +30,8 @@ class Codes:
 
 
 def margin(pictures: int) -> float:
-    """How much further than the largest value seen in so many pictures the codes reach.
-
-    The expected maximum of one more picture exceeds that of n by about a 1/n-th of the spread of their maxima.
-    """
-    return 1 + 0.5 / pictures
+    """How much further than the largest value seen in so many pictures the codes reach."""
+    return 1 + 1.5 / pictures
 
 
 def limited(step: KpuLayer) -> float:
@@ -65,7 +66,9 @@ def choose(net: Network, stats: Statistics, sharing: Sharing, fixed: dict[str, C
             continue
         lo, hi = _range(stats, name, step, pictures)
         low[name], high[name] = lo, hi
-        if step is not None and not homogeneous(step):
+        if step is None:
+            sharing.scale.join(sharing.first[name] + c for c in range(len(lo)))
+        elif not homogeneous(step):
             index = divide(step, stats.layers[name], lo, hi, importance.get(name, np.ones(len(lo))), margin(pictures),
                            _zero, _scale)
             for k in np.unique(index):
@@ -96,15 +99,18 @@ def choose(net: Network, stats: Statistics, sharing: Sharing, fixed: dict[str, C
 
 
 def _range(stats: Statistics, name: str, step: KpuLayer | None, pictures: int) -> tuple[np.ndarray, np.ndarray]:
-    lo, hi = stats.low[name].min(axis=0), stats.high[name].max(axis=0)
     grow = margin(pictures)
-    lo, hi = np.minimum(lo * grow, 0), np.maximum(hi * grow, 0)
-    if step is not None:
-        hi = np.minimum(hi, limited(step))
-        # A channel that the pictures hardly excited may still matter in another one.
-        floor = 0.02 * max(hi.max(), -lo.min(), 1e-9)
-        hi = np.where(np.maximum(hi, -lo) < floor, floor, hi)
-    return lo, hi
+    lo = np.minimum(stats.low[name].min(axis=0) * grow, 0)
+    hi = np.maximum(stats.high[name].max(axis=0) * grow, 0)
+    if step is None:
+        return lo, hi
+    largest = np.maximum(hi, -lo)
+    top = max(float(largest.max()), 1e-9)
+    share = np.maximum(largest / top, 1e-9)
+    wanted = top * np.maximum(share**SPREAD if homogeneous(step) else share, SMALLEST)
+    factor = wanted / (top * share)
+    hi = np.where(largest > 0, hi * factor, wanted)
+    return lo * factor, np.minimum(hi, limited(step))
 
 
 def _scale(low: np.ndarray, high: np.ndarray, zero: int) -> np.ndarray:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..mapping import evaluate
-from ..mapping.network import HostOp, KpuLayer, Network
+from ..mapping.network import HostOp, Network
 
 MOVES = ("reshape", "transpose", "concat", "slice", "pad")
 

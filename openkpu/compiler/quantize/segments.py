@@ -183,24 +183,22 @@ class _Search:
             "w": weight, "x": weight * grid, "xx": weight * grid**2, "y": weight * want, "xy": weight * grid * want,
             "yy": weight * want**2}.items()}
         n = len(knots)
+        x0, at = grid[knots][:, None], want[knots][:, None]
+        part = {k: p[ends][None] - p[knots][:, None] for k, p in prefix.items()}
+        dx = part["x"] - x0 * part["w"]
+        dxx = np.maximum(part["xx"] - 2 * x0 * part["x"] + x0 * x0 * part["w"], 1e-30)
         cost = np.full((n, n), np.inf)
         self.slopes, self.biases = np.zeros((n, n)), np.zeros((n, n), int)
-        for i, a in enumerate(knots):
-            x0 = grid[a]
-            part = {k: p[ends[i:]] - p[a] for k, p in prefix.items()}
-            dx = part["x"] - x0 * part["w"]
-            dxx = np.maximum(part["xx"] - 2 * x0 * part["x"] + x0 * x0 * part["w"], 1e-30)
-            best = np.full(n - i, np.inf)
-            for bias in {int(np.floor(want[a])), int(np.ceil(want[a]))}:
-                dxy = part["xy"] - x0 * part["y"] - bias * dx
-                dyy = part["yy"] - 2 * bias * part["y"] + bias * bias * part["w"]
-                slope = np.maximum(dxy / dxx, 0)  # falling lines are rounded badly by the hardware (section 7.2)
-                error = np.maximum(dyy - 2 * slope * dxy + slope * slope * dxx, 0)
-                better = error < best
-                best = np.where(better, error, best)
-                self.slopes[i, i:] = np.where(better, slope, self.slopes[i, i:])
-                self.biases[i, i:] = np.where(better, bias, self.biases[i, i:])
-            cost[i, i:] = best
+        for bias in (np.floor(at), np.ceil(at)):
+            dxy = part["xy"] - x0 * part["y"] - bias * dx
+            dyy = part["yy"] - 2 * bias * part["y"] + bias * bias * part["w"]
+            slope = np.maximum(dxy / dxx, 0)  # falling lines are rounded badly by the hardware (section 7.2)
+            error = np.maximum(dyy - 2 * slope * dxy + slope * slope * dxx, 0)
+            better = error < cost
+            cost = np.where(better, error, cost)
+            self.slopes = np.where(better, slope, self.slopes)
+            self.biases = np.where(better, bias.astype(int), self.biases)
+        cost[np.tril_indices(n, -1)] = np.inf
         total = cost[0].copy()
         self.back = np.full((most, n), -1)
         errors = [total[-1]]
