@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from openkpu.cli.inputs import prepare_inputs
-from openkpu.cli.main import run_cli
+from openkpu.cli.main import SUMMARIES, cli, run_cli
 from openkpu.devices.backends import open_device
 from openkpu.errors import DeviceError, InputError, UsageError
 from openkpu.kmodel import load
@@ -230,3 +230,16 @@ def test_truncated_picture_is_refused(tmp_path):
     (tmp_path / "cut.jpg").write_bytes(buffer.getvalue()[:700])
     with pytest.raises(InputError, match="cut.jpg"):
         prepare_inputs(load(RESIDUAL), (tmp_path / "cut.jpg",), "stretch")
+
+
+def test_help_imports_no_command_and_says_what_the_commands_say():
+    done = subprocess.run([sys.executable, "-c", "import sys, openkpu.cli.main as m; m.run_cli(['--help'])\n"
+                           "print([n for n in ('numpy', 'rich', 'PIL', 'openkpu.kmodel') if n in sys.modules])"],
+                          capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines()[-1] == "[]", done.stdout + done.stderr
+    context = cli.make_context("openkpu", ["--help"], resilient_parsing=True)
+    for name, summary in SUMMARIES.items():
+        command = cli.get_command(context, name)
+        assert command is not None and command.get_short_help_str(200) == summary
+        assert any("--debug" in option.opts for option in command.params)
+    assert cli.get_command(context, "nothing") is None

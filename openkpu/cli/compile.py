@@ -49,7 +49,7 @@ def _threads() -> None:
 @click.option("--report", type=FILE, help="Write all facts of every layer as JSON to this file.")
 @click.option("--layers", is_flag=True, help="Print every layer, not only the worst.")
 @click.option("--json", "as_json", is_flag=True, help="Print the facts as JSON.")
-def compile_(network: Path, calibrate: tuple[Path, ...], output: Path | None, scale: float, mean: tuple[float, ...],
+def compile(network: Path, calibrate: tuple[Path, ...], output: Path | None, scale: float, mean: tuple[float, ...],
              std: tuple[float, ...], rgb: bool, input_type: str, layout: str, outputs: str, version: str, weights: str,
              report: Path | None, layers: bool, as_json: bool) -> None:
     """Compile NETWORK (ONNX or TFLite) for the KPU."""

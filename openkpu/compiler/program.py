@@ -240,7 +240,7 @@ class _Written:
         return any(a < high and low < b for a, b in self.ranges.get(root, []))
 
     def holds(self, name: str) -> bool:
-        """True if every channel is written; those that no part can have (the next begins a group) don't count."""
+        """True if every channel is written. Those behind a part that fill up its channel group are nobody's."""
         root, low, high = self.program.interval(name)
         shape = self.program[root].shape
         group = channel_group(shape[3]) if len(shape) == 4 else 1

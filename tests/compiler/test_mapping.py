@@ -85,7 +85,8 @@ def test_maximum_pools_of_3x3(tmp_path, size, pads):
     mapped(net, tmp_path, net.node("MaxPool", y, kernel_shape=[3, 3], strides=[2, 2], pads=pads))
 
 
-@pytest.mark.parametrize(("kernel", "stride", "pad"), [(2, 2, 0), (4, 4, 0), (3, 2, 0), (3, 1, 0), (2, 1, 0), (3, 2, 1)])
+@pytest.mark.parametrize(("kernel", "stride", "pad"), [
+    (2, 2, 0), (4, 4, 0), (3, 2, 0), (3, 1, 0), (2, 1, 0), (3, 2, 1)])
 @pytest.mark.parametrize("op", ["MaxPool", "AveragePool"])
 def test_pools(tmp_path, op, kernel, stride, pad):
     net = Net((1, 4, 16, 20))
