@@ -60,7 +60,9 @@ class Watch:
     def _finish(self) -> None:
         self._stop.set()
         self._thread.join()
-        _withdraw(self._board.script_thread)
+        if self._board.script_thread is not None:
+            _withdraw(self._board.script_thread)
+        self._board.script_thread = None
         for name, function in self._saved_starts:
             setattr(_thread, name, function)
         deadline = time.monotonic() + _AGAIN_AFTER
