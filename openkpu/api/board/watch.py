@@ -44,7 +44,8 @@ class Watch:
         self._in_main_thread = threading.current_thread() is threading.main_thread()
         self._board.parts["watch"] = self  # the interpreter may call _pending a moment after the run
         self._board.last_progress = time.monotonic()
-        self._saved_starts = [(name, getattr(_thread, name)) for name in ("start_new_thread", "start_new")]
+        self._saved_starts = [(name, getattr(_thread, name)) for name in ("start_new_thread", "start_new")
+                              if hasattr(_thread, name)]
         for name, function in self._saved_starts:
             setattr(_thread, name, self._starter(function))
         self._saved_starts.append(("stack_size", _thread.stack_size))
