@@ -17,7 +17,7 @@ from pathlib import Path
 
 from openkpu.golden.layers import Layer
 from openkpu.hw.configs import CORES
-from openkpu.hw.fields import ROW_BYTES
+from openkpu.hw.fields import ROW_BYTES, SRAM_BASE
 from openkpu.hw.sources import FILES, ROOT
 from openkpu.schedule.plan import plan
 from tb.bench import run_bench
@@ -93,7 +93,7 @@ def figures(record: Record) -> dict[str, dict]:
     lines: dict[str, tuple[int, int, list[tuple[str, list[Trace]]]]] = {
         "fetch": (record.when("layer_start")[0] - 1, 26, [
             ("kpu_fetch", [*wires("job_valid m_axi_arvalid m_axi_arready"),
-                           *bus("m_axi_araddr", "m_axi_arvalid", lambda a: f"{a:x}")]),
+                           *bus("m_axi_araddr", "m_axi_arvalid", lambda a: f"{a - SRAM_BASE:x}")]),
             ("kpu_unpack", wires("m_axi_rvalid m_axi_rready act_we bn_we"))]),
         "features": (record.when("pass_push")[0] - 1, 16, [
             ("kpu_seq", wires("pass_push")),
@@ -197,8 +197,8 @@ def events(record: Record, layer: Layer) -> list[tuple[int, str, str]]:
 
 
 def table(rows: list[tuple[int, str, str]]) -> str:
-    lines = [BEGIN, "| cycle | module | file | what happens |", "|---|---|---|---|"]
-    lines += [f"| {cycle} | `{unit}` | `{FILES[unit].relative_to(ROOT)}` | {text} |" for cycle, unit, text in rows]
+    lines = [BEGIN, "| cycle | what happens | module | file |", "|---|---|---|---|"]
+    lines += [f"| {cycle} | {text} | `{unit}` | `{FILES[unit].relative_to(ROOT)}` |" for cycle, unit, text in rows]
     return "\n".join([*lines, END])
 
 
@@ -228,7 +228,7 @@ def draw(record: Record) -> None:
     from schemdraw import logic
 
     schemdraw.use("svg")
-    schemdraw.config(bgcolor="white", margin=0.3)
+    schemdraw.config(bgcolor="white", margin=0.9)
     found = figures(record)
     JSON.write_text(json.dumps(found, indent=1) + "\n")
     for name, wave in found.items():
