@@ -1,9 +1,9 @@
 """Draws "one 3x3 layer, cycle by cycle" from simulations: ``python tools/waves.py [--check]``.
 
 Runs a layer in ``kpu_core`` (``tb/core/waves.py``) and the same one out of the flash of ``kpu_soc``
-(``tb/soc/waves.py``) in Icarus Verilog, writes timing figures as WaveJSON (docs/img/waves.json) and SVG (docs/img/wave-*.svg), and tables of
-events into docs/one-layer.md and docs/soc.md. ``--check`` writes nothing and fails when the committed cycles are no
-longer those of the simulations.
+(``tb/soc/waves.py``) in Icarus Verilog, writes timing figures as WaveJSON (docs/img/waves.json) and SVG
+(docs/img/wave-*.svg), and tables of events into docs/one-layer.md and docs/soc.md. ``--check`` writes nothing and
+fails when the committed cycles are no longer those of the simulations.
 """
 
 from __future__ import annotations
