@@ -122,13 +122,13 @@ def build(folder, name, source):
     compiler.import_onnx(source, nncase.ImportOptions())
     compiler.compile()
     kmodel = compiler.gencode_tobytes()
+    (folder / f"{name}.kmodel").write_bytes(kmodel)  # before it runs: nncase's GRU writes its state into the constants
     simulator = nncase.Simulator()
     simulator.load_model(kmodel)
     x = input_of(name, [int(n) for n in simulator.get_input_tensor(0).shape])
     simulator.set_input_tensor(0, nncase.RuntimeTensor.from_numpy(x))
     simulator.run()
     outputs = [simulator.get_output_tensor(i).to_numpy() for i in range(simulator.outputs_size)]
-    (folder / f"{name}.kmodel").write_bytes(kmodel)
     np.savez_compressed(folder / f"{name}.npz", x0=x, **{f"y{i}": y for i, y in enumerate(outputs)})
 
 
