@@ -23,8 +23,9 @@ from ..schedule.chip import chip_cycles
 from ..schedule.cycles import LayerCycles, run
 from ..schedule.plan import effective_macs, plan
 from .files import write_json, write_whole
-from .inputs import FITS, prepare_inputs
-from .options import FILE, ProgressHook, config_option, model_argument, print_table, say, show_shape
+from .inputs import prepare_inputs
+from .options import FILE, FITS, config_option, model_argument, print_table, say, show_shape
+from .progress import ProgressHook
 
 MULTIPLIERS = 9  # of one processing element
 BUSY = 0.9  # from this share on the array itself is the limit
