@@ -97,6 +97,17 @@ class Flash:
         for entry in load_kfpkg(data, path).entries:
             self.burn(entry.address, burnt_bytes(entry), f"{path}!{entry.name}")
 
+    def write(self, offset: int, data: bytes) -> None:
+        """Overwrite, as a running script does.
+
+        Raises
+        ------
+        ValueError
+            The range leaves the flash.
+        """
+        self.read(offset, len(data))
+        self._bytes[offset:offset + len(data)] = np.frombuffer(bytes(data), np.uint8)
+
     def read(self, offset: int, size: int) -> bytes:
         """Bytes of the flash.
 

@@ -36,6 +36,7 @@ PIPE_CLOSED = 128 + signal.SIGPIPE  # what a shell reports of a program that a c
 
 SUMMARIES = {
     "info": "Tell what MODEL is.",
+    "compile": "Compile NETWORK (ONNX or TFLite) for the KPU.",
     "run": "Run MODEL on INPUT and write out_<k>.npy for every output.",
     "dump": "Run MODEL on INPUT up to a layer and write that layer's feature map.",
     "compare": "Run MODEL on INPUT on the RTL and on the golden model.",
