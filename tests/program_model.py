@@ -152,7 +152,7 @@ def matmul(step, _, out, a, b, bias=0):
 
 UNARY = {"abs": np.abs, "ceil": np.ceil, "cos": np.cos, "exp": np.exp, "floor": np.floor, "log": np.log,
          "neg": np.negative, "rsqrt": lambda x: 1 / np.sqrt(x), "sin": np.sin, "square": np.square, "sqrt": np.sqrt,
-         "tanh": np.tanh, "sigmoid": lambda x: 1 / (1 + np.exp(-x.astype(np.float64))), "round": np.rint}
+         "tanh": np.tanh, "sigmoid": lambda x: 1 / (1 + np.exp(-x.astype(np.float64)))}
 BINARY = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide, "min": np.minimum,
           "max": np.maximum}
 

@@ -157,10 +157,11 @@ class Draft:
         return [Buffer(name, self.spaces[name].size, first[name], last[name]) for name in first
                 if self.spaces[name].pool == pool]
 
-    def tensor(self, ref: Ref, offsets: dict[str, int]) -> Tensor:
-        """The tensor at its address; ``offsets`` by buffer name."""
+    def tensor(self, ref: Ref, offsets: dict[str, int], pools: dict[str, str]) -> Tensor:
+        """The tensor at its address; ``offsets`` by buffer name, ``pools`` by the draft's names."""
         name, offset = self.resolve(ref)
-        return Tensor(self.spaces[name].pool, offsets[name] + offset, ref.dtype, ref.shape, ref.strides)
+        pool = self.spaces[name].pool
+        return Tensor(pools.get(pool, pool), offsets[name] + offset, ref.dtype, ref.shape, ref.strides)
 
 
 def channels_of(buffer: str, whole: tuple[int, ...], channel: int, count: int) -> Ref:

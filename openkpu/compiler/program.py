@@ -15,7 +15,7 @@ import numpy as np
 
 from ..hw.fields import ACT_FIELDS, ACT_SEGMENTS, BN_FIELDS, DESCRIPTOR, POOLS
 from .errors import CompileError
-from .limits import can_place, field_range, fits_map
+from .limits import can_place, channel_group, field_range, fits_map
 
 HOST_OPERATORS: dict[str, tuple[str, ...]] = {
     "quantize": (), "dequantize": (), "lookup": ("table",),
@@ -40,7 +40,7 @@ slice              any dtype; ``begin``, ``end``, ``step`` of every dimension, a
 pad                any dtype; ``pads`` ((before, after), ...) of every dimension, negative ones crop; constant ``value``
 resize             float32 or uint8 (N, C, H, W); ``mode`` nearest or bilinear; flags as in ONNX: neither means
                    "asymmetric", nearest rounds down (with align_corners: half up)
-unary              ``kind``: abs ceil cos exp floor log neg rsqrt sin square sqrt tanh sigmoid round
+unary              ``kind``: abs ceil cos exp floor log neg rsqrt sin square sqrt tanh sigmoid
 binary             ``kind``: add sub mul div min max, broadcasting as in numpy
 clamp              to ``low``..``high``
 softmax            along ``axis``
@@ -53,8 +53,7 @@ conv2d_transpose   input, constant weights (I, O/groups, KH, KW), constant bias 
 =================  ====================================================================================================
 """
 
-UNARY = ("abs", "ceil", "cos", "exp", "floor", "log", "neg", "rsqrt", "sin", "square", "sqrt", "tanh", "sigmoid",
-         "round")
+UNARY = ("abs", "ceil", "cos", "exp", "floor", "log", "neg", "rsqrt", "sin", "square", "sqrt", "tanh", "sigmoid")
 BINARY = ("add", "sub", "mul", "div", "min", "max")
 REDUCE = ("mean", "min", "max", "sum")
 
@@ -241,10 +240,13 @@ class _Written:
         return any(a < high and low < b for a, b in self.ranges.get(root, []))
 
     def holds(self, name: str) -> bool:
+        """True if every channel is written. Those behind a part that fill up its channel group are nobody's."""
         root, low, high = self.program.interval(name)
+        shape = self.program[root].shape
+        group = channel_group(shape[3]) if len(shape) == 4 else 1
         for a, b in self.ranges.get(root, []):
             if a <= low:
-                low = max(low, b)
+                low = max(low, -(-b // group) * group)
         return low >= high
 
 

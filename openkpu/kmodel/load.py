@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import errno
+from importlib import import_module
 from os import PathLike
-from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
 from ..errors import ModelError
+from ..files import read_file
 from .identify import identify
 from .kfpkg import load_kfpkg
 from .model import Model
 from .reader import MAX_FILE, Context
-from .v3 import loader as v3
-from .v4 import loader as v4
-from .v5 import loader as v5
 
-_FORMATS = {"v3": v3, "v4": v4, "v5": v5}
+_TOO_LARGE = (f"{{}}the file has more than {MAX_FILE >> 20} MiB, but the K210's flash holds 16 MiB; give the model "
+              "file itself")
+
+def _format(version: str) -> ModuleType:
+    """The loader of "v3", "v4" or "v5", imported when a file needs it."""
+    return import_module(f".{version}.loader", __package__)
 
 
 def load(model: str | PathLike | bytes, *, source: str | None = None, member: str | None = None,
@@ -53,8 +58,8 @@ def load(model: str | PathLike | bytes, *, source: str | None = None, member: st
     swapped = version != found.kind
     view = memoryview(_restore_byte_order(data) if swapped else data)
     if version == "v5":
-        return v5.load(view, name, release=release, strict_math=strict_math)
-    return _FORMATS[version].load(view, name, byte_swapped=swapped)
+        return _format("v5").load(view, name, release=release, strict_math=strict_math)
+    return _format(version).load(view, name, byte_swapped=swapped)
 
 
 def model_size(data: bytes, source: str = "") -> int:
@@ -73,7 +78,8 @@ def model_size(data: bytes, source: str = "") -> int:
                          f"{found.hint or 'a package has no flash length'}", source=source, version=found.description)
     version = found.kind.removesuffix("-swapped")
     view = memoryview(_restore_byte_order(data) if version != found.kind else data)
-    return _FORMATS[version].measure(view, Context(source, _FORMATS[version].VERSION))
+    loader = _format(version)
+    return loader.measure(view, Context(source, loader.VERSION))
 
 
 def _read(model: str | PathLike | bytes, source: str | None) -> tuple[bytes, str]:
@@ -83,14 +89,13 @@ def _read(model: str | PathLike | bytes, source: str | None) -> tuple[bytes, str
     else:
         name = source or str(model)
         try:
-            with Path(model).open("rb") as file:
-                data = file.read(MAX_FILE + 1)
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise ModelError(f"{name}: cannot be read ({reason}); check the path", source=name) from error
+            data = read_file(model, MAX_FILE)
+        except OSError as error:
+            if error.errno == errno.EFBIG:
+                raise ModelError(_TOO_LARGE.format(f"{name}: "), source=name) from error
+            raise ModelError(f"{name}: cannot be read ({error.strerror}); check the path", source=name) from error
     if len(data) > MAX_FILE:
-        raise ModelError(f"{name + ': ' if name else ''}the file has more than {MAX_FILE >> 20} MiB, but the K210's "
-                         "flash holds 16 MiB; give the model file itself", source=name)
+        raise ModelError(_TOO_LARGE.format(f"{name}: " if name else ""), source=name)
     return data, name
 
 

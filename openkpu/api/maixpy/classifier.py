@@ -116,7 +116,7 @@ class classifier:
             raise OSError(errno.EINVAL, "call train() before save()")
         buffer = io.BytesIO()
         np.savez(buffer, prototypes=self._prototypes, sample_num=self._sample_num, fea_len=self._length)
-        Path(paths.map_path(path)).write_bytes(buffer.getvalue())
+        Path(paths.device_path(path)).write_bytes(buffer.getvalue())
 
     @staticmethod
     def load(model, path: str, class_num=None, sample_num=None, fea_len=0) -> tuple[classifier, int, int]:

@@ -10,6 +10,7 @@ import numpy as np
 from openkpu.api import features as arithmetic
 from openkpu.api import loading
 from openkpu.api.board.board import current_board
+from openkpu.api.board.standin import refuse
 from openkpu.api.errors import CODES, KPUArgumentError, KPULoadError, KPURunError
 from openkpu.api.imaging import image
 from openkpu.api.maixpy.classifier import classifier
@@ -34,7 +35,8 @@ from openkpu.api.network import where as place
 from openkpu.yolo2 import BOX_ENTRIES, region_layer
 
 __all__ = ["classifier", "deinit", "face_compare", "face_encode", "fmap", "fmap_free", "forward", "get_output",
-           "init_yolo2", "load", "load_flash", "memtest", "netinfo", "run_yolo2", "set_layers", "set_outputs"]
+           "init_yolo2", "init_yolo3", "load", "load_flash", "memtest", "netinfo", "run_yolo2", "run_yolo3",
+           "set_layers", "set_outputs"]
 
 _EXTENSIONS = (".kmodel", ".smodel", ".emodel")
 _MAX_ANCHORS_STRICT = 127
@@ -150,6 +152,14 @@ def _check_anchor_count(network: Network, anchors: int) -> None:
                                hint=f"the model's output has {shape[2]} channels, not divisible by {anchors}")
 
 
+def init_yolo3(*args, **keywords):
+    """Of one fork of the firmware only: raises ``NotSimulatedError``."""
+    refuse("KPU.init_yolo3", "the vendor's firmware has no YOLO v3; read the outputs with forward() and get_output()")
+
+
+run_yolo3 = init_yolo3
+
+
 def run_yolo2(kpu_net, image_t=None, *ignored, image=None, **ignored_keywords) -> list[kpu_yolo2_find] | None:
     """Detect objects (section 1.6): a list in box order, or None if there is none."""
     image_t = image if image_t is None else image_t
@@ -201,10 +211,11 @@ def fmap(fmap, channel) -> image.Image:
 
 
 def fmap_free(fmap) -> None:
-    """Drop a map's data; later use raises ``ValueError``, twice is harmless. Strict mode: no effect (section 1.9)."""
-    if not isinstance(fmap, kpu_fmap):
-        raise TypeError(f"fmap_free needs a kpu_fmap, not {type(fmap).__name__}")
-    if not current_board().strict:
+    """Drop a map's data; later use raises ``ValueError``, twice is harmless. Strict mode: no effect (section 1.9).
+
+    Anything else is ignored, as the firmware does: scripts free what they made of a map.
+    """
+    if isinstance(fmap, kpu_fmap) and not current_board().strict:
         fmap.free()
 
 

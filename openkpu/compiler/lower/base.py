@@ -47,6 +47,8 @@ class Lowering:
 
     VERSION: ClassVar[int]
     MAIN_ALIGN: ClassVar[int] = 8
+    POOLS: ClassVar[dict[str, str]] = {"main": "main", "const": "const"}
+    """Names of the pools in the format's models."""
     SEPARATE_PORTS: ClassVar[bool] = False
     """Inputs and outputs are memories of their own."""
     HOST: ClassVar[dict[str, Callable[[Any, HostStep], None]]]
@@ -77,7 +79,8 @@ class Lowering:
             else:
                 self._host_step(step)
         self.draft.step = "the output"
-        self.draft.outputs = [self.output(self.program[name]) for name in self.program.outputs]
+        for name in self.program.outputs:
+            self.draft.outputs.append(self.output(self.program[name]))
         return self.draft
 
     # What a format decides
@@ -129,11 +132,17 @@ class Lowering:
     def _buffer(self, pool: str, root: Value, copy: int, size: int) -> str:
         key = pool, root.name, copy
         if key not in self._buffers:
-            self._buffers[key] = self.draft.buffer(f"{root.name}@{pool}{copy or ''}", pool, size)
-            if self.SEPARATE_PORTS and pool == "main" and (
-                    root.name in self.program.outputs or root.name in self.program.inputs):
-                self.draft.spaces[self._buffers[key]].pinned = True
+            port = self._port(root.name) if pool == "main" and self.SEPARATE_PORTS else None
+            self._buffers[key] = self.draft.buffer(f"{root.name}@{pool}{copy or ''}", port or pool, size)
+            self.draft.spaces[self._buffers[key]].pinned = port is not None
         return self._buffers[key]
+
+    def _port(self, name: str) -> str | None:
+        """The pool of an input or output of the model."""
+        for kind, names in (("input", self.program.inputs), ("output", self.program.outputs)):
+            if name in names:
+                return f"{kind}{names.index(name)}"
+        return None
 
     def _note(self, reads: dict[str, list[tuple[int, int]]], name: str) -> None:
         root, low, high = self.program.interval(name)
@@ -176,7 +185,7 @@ class Lowering:
         for name in step.outputs:
             self._wrote(self.program[name], None)
         if step.op not in self.HOST:
-            raise self.refusal(step)
+            raise self.refusal(step.name, step.op)
         self.HOST[step.op](self, step)
 
     def sixteen_bits(self) -> CompileError:
@@ -184,9 +193,9 @@ class Lowering:
         return CompileError(f"{self.draft.step}: kmodel v{self.VERSION} has no 16-bit weights, only v3 has; compile "
                             "with --weights 8 or --format v3")
 
-    def refusal(self, step: HostStep, what: str = "") -> CompileError:
+    def refusal(self, step: str, what: str) -> CompileError:
         """The error for an operator that the format does not have."""
-        return CompileError(f"{step.name}: kmodel v{self.VERSION} has no operator for {what or step.op}; compile for "
+        return CompileError(f"{step}: kmodel v{self.VERSION} has no operator for {what}; compile for "
                             f"{self.ALTERNATIVES}")
 
     ALTERNATIVES: ClassVar[str] = "another format"
@@ -257,7 +266,7 @@ def _too_large(draft: Draft, maps: list[Buffer], chip: Chip) -> CompileError:
 
 
 def _finish(lowering: Lowering, draft: Draft, airam: dict[str, int]) -> Model:
-    offsets = dict(airam)
+    offsets = dict.fromkeys(draft.spaces, 0) | airam
     main = plan(draft.lifetimes("main"), lowering.MAIN_ALIGN)
     offsets |= main.offsets
     constants = b""
@@ -266,10 +275,12 @@ def _finish(lowering: Lowering, draft: Draft, airam: dict[str, int]) -> Model:
             constants += bytes(-len(constants) % lowering.MAIN_ALIGN)
             offsets[name] = len(constants)
             constants += space.data.tobytes()
-    layers = tuple(_layer(draft, layer, index, offsets) for index, layer in enumerate(draft.layers))
-    pools = {"main": Pool("main", _rounded(main.peak)),
-             "const": Pool("const", len(constants), np.frombuffer(constants, "u1"))}
-    inputs, outputs = (tuple(TensorSpec(i, draft.tensor(ref, offsets)) for i, ref in enumerate(refs))
+    data, const = lowering.POOLS["main"], lowering.POOLS["const"]
+    pools = {data: Pool(data, _rounded(main.peak)),
+             const: Pool(const, len(constants), np.frombuffer(constants, "u1"))}
+    pools |= {s.pool: Pool(s.pool, s.size) for s in draft.spaces.values() if s.pool.startswith(("input", "output"))}
+    layers = tuple(_layer(lowering, layer, index, offsets) for index, layer in enumerate(draft.layers))
+    inputs, outputs = (tuple(TensorSpec(i, draft.tensor(ref, offsets, lowering.POOLS)) for i, ref in enumerate(refs))
                        for refs in (draft.inputs, draft.outputs))
     return Model(source="", version=lowering.VERSION, image=b"", pools=pools, inputs=inputs, outputs=outputs,
                  layers=layers, eight_bit=all(layer.eight_bit for layer in layers if isinstance(layer, KpuConv)))
@@ -279,11 +290,11 @@ def _rounded(size: int) -> int:
     return -(-size // 8) * 8
 
 
-def _layer(draft: Draft, layer: DraftLayer, index: int, offsets: dict[str, int]) -> Layer:
+def _layer(lowering: Lowering, layer: DraftLayer, index: int, offsets: dict[str, int]) -> Layer:
     def resolved(value: Any) -> Any:
         if isinstance(value, tuple):
             return tuple(map(resolved, value))
-        return draft.tensor(value, offsets) if isinstance(value, Ref) else value
+        return lowering.draft.tensor(value, offsets, lowering.POOLS) if isinstance(value, Ref) else value
 
     fields = {name: resolved(value) for name, value in layer.fields.items()}
     if layer.cls is KpuConv:

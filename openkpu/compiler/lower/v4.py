@@ -12,14 +12,12 @@ from ...kmodel.v4 import ops
 from ..draft import Ref
 from ..program import HostStep
 from . import dims
-from .base import Lowering
+from .host import LOWEST, NO_CLAMP, HostLowering, window
 
-NO_CLAMP = (np.float32(-np.inf), np.float32(np.inf))
-LOWEST = np.float32(np.finfo(np.float32).min)
 NATIVE_UNARY = frozenset(ops.UNARY_OPS)
 
 
-class LoweringV4(Lowering):
+class LoweringV4(HostLowering):
     """Host operators with the fewest passes over memory, in operators that files of nncase 0.2 hold."""
 
     VERSION = 4
@@ -33,13 +31,12 @@ class LoweringV4(Lowering):
         return True
 
     def copy(self, source: Ref, target: Ref) -> None:
-        self._concat([source], target)
+        self.joined([source], target, 0)
 
-    def _concat(self, parts: list[Ref], out: Ref, outer: int = 1) -> None:
-        rows = [p.shaped(outer, p.nbytes // outer, dtype="u1") for p in parts]
-        self.draft.add(ops.Concat, "concat", parts=tuple(rows), out=out.shaped(outer, out.nbytes // outer, dtype="u1"))
-
-    # Building blocks on tensors
+    def joined(self, parts: list[Ref], out: Ref, axis: int) -> None:
+        outer = int(np.prod(out.shape[:axis]))
+        rows = tuple(p.shaped(outer, p.nbytes // outer, dtype="u1") for p in parts)
+        self.draft.add(ops.Concat, "concat", parts=rows, out=out.shaped(outer, out.nbytes // outer, dtype="u1"))
 
     def unary(self, x: Ref, out: Ref, kind: str) -> None:
         self.draft.add(ops.Unary, "unary", input=x.flat, out=out.flat, op=kind)
@@ -51,96 +48,50 @@ class LoweringV4(Lowering):
         self.draft.add(ops.Binary, "binary", a=a.shaped(*shapes[0]), b=b.shaped(*shapes[1]), out=out.shaped(*shapes[2]),
                        op=kind, clamp=tuple(np.float32(c) for c in clamp))
 
-    def number(self, value: float) -> Ref:
-        """A constant of one element."""
-        return self.draft.constant("number", np.full((1, 1, 1, 1), value, "<f4"))
-
-    def scratch(self, like: Ref, *shape: int) -> Ref:
-        return self.draft.new(f"{self.draft.step}/part", "<f4", *(shape or like.shape))
-
     def transposed(self, x: Ref, perm: tuple[int, ...], out: Ref) -> None:
         found = dims.transpose(x.shape, perm)
         if found is None:
             raise self.ranks(f"transpose of {x.shape} by {perm}")
         shape, order = found
-        target = out.shaped(*(shape[p] for p in order))
         if order == tuple(range(4)):
             self.move(x, out)
         else:
-            self.draft.add(ops.Transpose, "transpose", input=x.shaped(*shape), out=target, perm=order)
+            self.draft.add(ops.Transpose, "transpose", input=x.shaped(*shape), perm=order,
+                           out=out.shaped(*(shape[p] for p in order)))
 
-    def move(self, x: Ref, out: Ref) -> None:
-        """Make ``out`` the same bytes: in place where possible."""
-        if not self.draft.place_inside(out, x) and not self.draft.place_inside(x, out):
-            self.copy(x, out)
+    def to_float(self, codes: Ref, out: Ref, scale: float, zero: int) -> None:
+        self.draft.add(ops.Dequantize, "dequantize", input=codes.flat, out=out.flat, zero_point=zero,
+                       scale=np.float32(1 / np.float64(scale)))
+
+    def to_codes(self, x: Ref, out: Ref, scale: float, zero: int) -> None:
+        self.draft.add(ops.Quantize, "quantize", input=x.flat, out=out.flat, zero_point=zero,
+                       scale=np.float32(1 / np.float64(scale)))
+
+    def product(self, a: Ref, b: Ref, out: Ref, bias: np.ndarray | None = None) -> None:
+        bias = np.zeros(b.shape[1], "<f4") if bias is None else bias.astype("<f4").ravel()
+        self.draft.add(ops.Matmul, "matmul", a=a, b=b, out=out, clamp=NO_CLAMP, bias=bias)
+
+    def reduced_windows(self, x: Ref, out: Ref, kind: str, shape: ops.Window) -> None:
+        self.draft.add(ops.ReduceWindow2d, "reduce_window2d", input=x, out=out, op=kind, window=shape,
+                       init=LOWEST if kind == "max" else np.float32(0), clamp=NO_CLAMP)
+
+    def convolved(self, x: Ref, out: Ref, weights: np.ndarray, bias: np.ndarray, groups: int,
+                  shape: ops.Window) -> None:
+        self.draft.add(ops.Conv2d, "conv2d", input=x, out=out, groups=groups, window=shape, clamp=NO_CLAMP,
+                       weights=weights, bias=bias)
 
     def ranks(self, what: str) -> Exception:
         return self.refuse(f"{what}: its operators have at most four dimensions")
 
-    def refuse(self, why: str) -> Exception:
-        return self.refusal(HostStep(self.draft.step, why, (), ()), why)
-
     # Host steps
-
-    def quantize(self, step: HostStep) -> None:
-        x, out, value = self.host_ref(step.inputs[0]), self.host_ref(step.output), self.program[step.output]
-        scale, zero = np.unique(value.scale), np.unique(value.zero)
-        if len(scale) != 1 or len(zero) != 1:
-            raise self.refuse("quantize with a scale per channel")
-        self.draft.add(ops.Quantize, "quantize", input=x.flat, out=out.flat, zero_point=int(zero[0]),
-                       scale=np.float32(1 / np.float64(scale[0])))
-
-    def dequantize(self, step: HostStep) -> None:
-        """Per channel: the codes as float32, then minus the zero points, times the scales."""
-        value = self.program[step.inputs[0]]
-        x, out = self.host_ref(value), self.host_ref(step.output)
-        scale, zero = np.asarray(value.scale, np.float64).ravel(), np.asarray(value.zero).ravel()
-        one_scale, one_zero = len(np.unique(scale)) == 1, len(np.unique(zero)) == 1
-        codes = out if one_scale and one_zero else self.scratch(out)
-        self.draft.add(ops.Dequantize, "dequantize", input=x.flat, out=codes.flat,
-                       zero_point=int(zero[0]) if one_zero else 0,
-                       scale=np.float32(1 / scale[0]) if one_scale and one_zero else np.float32(1))
-        if codes is out:
-            return
-        if not one_zero:
-            centred = self.scratch(out)
-            self.binary(codes, self._per_channel("zero points", np.broadcast_to(zero, value.shape[1:2]), out), centred,
-                        "sub")
-            codes = centred
-        self.binary(codes, self._per_channel("scales", np.broadcast_to(scale, value.shape[1:2]), out), out, "mul")
-
-    def _per_channel(self, name: str, values: np.ndarray, like: Ref) -> Ref:
-        shape = (1, len(values)) + (1,) * (len(like.shape) - 2)
-        return self.draft.constant(name, values.astype("<f4").reshape(shape))
 
     def lookup(self, step: HostStep) -> None:
         table = self.draft.constant("table", np.asarray(step.attributes["table"], "u1"))
-        self.draft.add(ops.TableLookup1d, "table_lookup1d", input=self.host_ref(step.inputs[0]).flat, table=table,
-                       out=self.host_ref(step.output).flat)
-
-    def reshape(self, step: HostStep) -> None:
-        self.move(self.host_ref(step.inputs[0]), self.host_ref(step.output))
-
-    def transpose(self, step: HostStep) -> None:
-        self.transposed(self.host_ref(step.inputs[0]), tuple(step.attributes["perm"]), self.host_ref(step.output))
-
-    def concat(self, step: HostStep) -> None:
-        """Parts one behind the other are made in place; where that is not possible they are copied."""
-        parts, out = [self.host_ref(n) for n in step.inputs], self.host_ref(step.output)
-        axis = step.attributes["axis"] % len(out.shape)
-        outer = int(np.prod(out.shape[:axis]))
-        if outer > 1:
-            self._concat(parts, out, outer)
-            return
-        offset = out.offset
-        for part in parts:
-            there = Ref(out.buffer, part.dtype, part.shape, offset)
-            if not self.draft.place_inside(part, there):
-                self.copy(part, there)
-            offset += part.nbytes
+        self.draft.add(ops.TableLookup1d, "table_lookup1d", input=self.operand(step).flat, table=table,
+                       out=self.result(step).flat)
 
     def slice(self, step: HostStep) -> None:
-        x, out = self.host_ref(step.inputs[0]), self.host_ref(step.output)
+        x, out = self.operand(step), self.result(step)
         begin, end, stride = (tuple(step.attributes[n]) for n in ("begin", "end", "step"))
         whole = [(b, e, s) == (0, n, 1) for b, e, s, n in zip(begin, end, stride, x.shape, strict=True)]
         groups = dims.merged(x.shape, [True if w else None for w in whole])
@@ -158,7 +109,7 @@ class LoweringV4(Lowering):
                        strides=tuple(b[2] for b in bounds))
 
     def pad(self, step: HostStep) -> None:
-        x, out = self.host_ref(step.inputs[0]), self.host_ref(step.output)
+        x, out = self.operand(step), self.result(step)
         pads = [tuple(p) for p in step.attributes["pads"]]
         sizes = [max(n, m) for n, m in zip(x.shape, out.shape, strict=True)]
         groups = dims.merged(sizes, [True if p == (0, 0) else None for p in pads])
@@ -171,7 +122,7 @@ class LoweringV4(Lowering):
 
     def resize(self, step: HostStep) -> None:
         """As the format does it where that is the same; otherwise two products with constant matrices."""
-        x, out = self.host_ref(step.inputs[0]), self.host_ref(step.output)
+        x, out = self.operand(step), self.result(step)
         mode, align, half = (step.attributes[n] for n in ("mode", "align_corners", "half_pixel"))
         factors = [o / i for o, i in zip(out.shape[2:], x.shape[2:], strict=True)]
         doubled = all(f == int(f) for f in factors)
@@ -182,31 +133,25 @@ class LoweringV4(Lowering):
         source, target = x, out
         if x.dtype == "u1":
             source, target = self.scratch(x), self.scratch(out)
-            self._codes_to_float(x, source)
+            self.to_float(x, source, 1, 0)
         self._resized(source, target, mode, align, half)
         if x.dtype == "u1":
-            self._float_to_codes(target, out)
+            self.to_codes(target, out, 1, 0)
 
     def _resized(self, x: Ref, out: Ref, mode: str, align: bool, half: bool) -> None:
         n, c, h, w = x.shape
         oh, ow = out.shape[2:]
         across, down = (interpolation(i, o, mode, align, half) for i, o in ((w, ow), (h, oh)))
         wide = self.scratch(out, n * c * h, ow)
-        self._product(x.shaped(n * c * h, w), self.draft.constant("columns", across.T), wide)
+        self.product(x.shaped(n * c * h, w), self.draft.constant("columns", across.T), wide)
         turned = self.scratch(out, n * c * ow, h)
         self.transposed(wide.shaped(n * c, h, ow), (0, 2, 1), turned.shaped(n * c, ow, h))
         tall = self.scratch(out, n * c * ow, oh)
-        self._product(turned, self.draft.constant("rows", down.T), tall)
+        self.product(turned, self.draft.constant("rows", down.T), tall)
         self.transposed(tall.shaped(n * c, ow, oh), (0, 2, 1), out.shaped(n * c, oh, ow))
 
-    def _codes_to_float(self, x: Ref, out: Ref) -> None:
-        self.draft.add(ops.Dequantize, "dequantize", input=x.flat, out=out.flat, zero_point=0, scale=np.float32(1))
-
-    def _float_to_codes(self, x: Ref, out: Ref) -> None:
-        self.draft.add(ops.Quantize, "quantize", input=x.flat, out=out.flat, zero_point=0, scale=np.float32(1))
-
     def unary_step(self, step: HostStep) -> None:
-        x, out, kind = self.host_ref(step.inputs[0]), self.host_ref(step.output), step.attributes["kind"]
+        x, out, kind = self.operand(step), self.result(step), step.attributes["kind"]
         one = self.number(1)
         if kind in NATIVE_UNARY:
             self.unary(x, out, kind)
@@ -216,10 +161,6 @@ class LoweringV4(Lowering):
             self.binary(one, root, out, "div")
         elif kind in ("sigmoid", "tanh"):
             self._sigmoid(x, out, 1 if kind == "sigmoid" else 2)
-        elif kind == "round":
-            moved = self.scratch(x)
-            self.binary(x, self.number(0.5), moved, "add")
-            self.unary(moved, out, "floor")
         else:
             raise self.refuse(f"unary {kind}")
 
@@ -237,15 +178,8 @@ class LoweringV4(Lowering):
         self.binary(self.number(2), sum_, quotient, "div")
         self.binary(quotient, self.number(1), out, "sub")
 
-    def binary_step(self, step: HostStep) -> None:
-        self.binary(*map(self.host_ref, step.inputs), self.host_ref(step.output), step.attributes["kind"])
-
-    def clamp(self, step: HostStep) -> None:
-        low, high = step.attributes["low"], step.attributes["high"]
-        self.binary(self.host_ref(step.inputs[0]), self.number(0), self.host_ref(step.output), "add", (low, high))
-
     def softmax(self, step: HostStep) -> None:
-        x, out = self.host_ref(step.inputs[0]), self.host_ref(step.output)
+        x, out = self.operand(step), self.result(step)
         axis = step.attributes["axis"] % len(x.shape)
         inner = int(np.prod(x.shape[axis + 1:]))
         outer, size = x.count // x.shape[axis] // inner, x.shape[axis]
@@ -259,7 +193,7 @@ class LoweringV4(Lowering):
         self.transposed(done.shaped(outer, inner, size), (0, 2, 1), out.shaped(outer, size, inner))
 
     def reduce(self, step: HostStep) -> None:
-        x, out, kind = self.host_ref(step.inputs[0]), self.host_ref(step.output), step.attributes["kind"]
+        x, out, kind = self.operand(step), self.result(step), step.attributes["kind"]
         axes = {a % len(x.shape) for a in step.attributes["axes"]}
         groups = dims.merged(x.shape, [d in axes for d in range(len(x.shape))])
         shape = dims.padded(dims.grouped(x.shape, groups), 1)
@@ -270,62 +204,22 @@ class LoweringV4(Lowering):
         init = {"min": -LOWEST, "max": LOWEST}.get(kind, np.float32(0))
         self.draft.add(ops.Reduce, "reduce", input=x.shaped(*shape), out=out.shaped(*kept), op=kind, init=init)
 
-    def _product(self, a: Ref, b: Ref, out: Ref, bias: np.ndarray | None = None) -> None:
-        bias = np.zeros(b.shape[1], "<f4") if bias is None else bias.astype("<f4")
-        self.draft.add(ops.Matmul, "matmul", a=a, b=b, out=out, clamp=NO_CLAMP, bias=bias)
-
-    def matmul(self, step: HostStep) -> None:
-        a, b, *rest = (self.host_ref(n) for n in step.inputs)
-        out = self.host_ref(step.output)
-        if len(b.shape) != 2:
-            raise self.refuse(f"matmul with a second operand of the shape {b.shape}")
-        rows = a.count // b.shape[0]
-        bias = self.program[step.inputs[2]].data if rest else None
-        target = self.scratch(out) if rest and bias is None else out
-        self._product(a.shaped(rows, b.shape[0]), b, target.shaped(rows, b.shape[1]), bias)
-        if target is not out:
-            self.binary(target, rest[0], out, "add")
-
-    def pool(self, step: HostStep) -> None:
-        x, out = self.host_ref(step.inputs[0]), self.host_ref(step.output)
-        kind, a = step.attributes["kind"], step.attributes
-        window = ops.Window(*map(tuple, a["pads"]), *(tuple(a[n]) for n in ("kernel", "stride", "dilation")))
-        source, target = (x, out) if x.dtype != "u1" else (self.scratch(x), self.scratch(out))
-        if x.dtype == "u1":
-            self._codes_to_float(x, source)
-        self.draft.add(ops.ReduceWindow2d, "reduce_window2d", input=source, out=target, op=kind, window=window,
-                       init=LOWEST if kind == "max" else np.float32(0), clamp=NO_CLAMP)
-        if x.dtype == "u1":
-            self._float_to_codes(target, out)
-
-    def _window(self, step: HostStep, kernel: tuple[int, ...]) -> ops.Window:
-        a = step.attributes
-        return ops.Window(*map(tuple, a["pads"]), kernel, tuple(a["stride"]), tuple(a["dilation"]))
-
-    def conv2d(self, step: HostStep) -> None:
-        weights = self.program[step.inputs[1]].data.astype("<f4")
-        bias = self.program[step.inputs[2]].data.astype("<f4").ravel()
-        self.draft.add(ops.Conv2d, "conv2d", input=self.host_ref(step.inputs[0]), out=self.host_ref(step.output),
-                       groups=step.attributes["groups"], window=self._window(step, weights.shape[2:]), clamp=NO_CLAMP,
-                       weights=weights, bias=bias)
-
     def conv2d_transpose(self, step: HostStep) -> None:
         """The runtime never adds the bias (4.5), so an operator behind it does."""
-        x, out, groups = self.host_ref(step.inputs[0]), self.host_ref(step.output), step.attributes["groups"]
+        x, out, groups = self.operand(step), self.result(step), step.attributes["groups"]
         weights = self.program[step.inputs[1]].data.astype("<f4")
         bias = self.program[step.inputs[2]].data.astype("<f4").ravel()
         i, o, kh, kw = weights.shape
         arranged = np.ascontiguousarray(weights.reshape(groups, i // groups, o, kh, kw).transpose(0, 2, 1, 3, 4))
         target = self.scratch(out) if bias.any() else out
         self.draft.add(ops.Conv2dTranspose, "conv2d_transpose", input=x, out=target, groups=groups,
-                       window=self._window(step, (kh, kw)), clamp=NO_CLAMP, weights=arranged, bias=bias)
+                       window=window(step, (kh, kw)), clamp=NO_CLAMP, weights=arranged, bias=bias)
         if target is not out:
-            self.binary(target, self._per_channel("bias", bias, out), out, "add")
+            self.binary(target, self.per_channel("bias", bias, out), out, "add")
 
-    HOST = {"quantize": quantize, "dequantize": dequantize, "lookup": lookup, "reshape": reshape,
-            "transpose": transpose, "concat": concat, "slice": slice, "pad": pad, "resize": resize, "unary": unary_step,
-            "binary": binary_step, "clamp": clamp, "softmax": softmax, "reduce": reduce, "matmul": matmul, "pool": pool,
-            "conv2d": conv2d, "conv2d_transpose": conv2d_transpose}
+    HOST = HostLowering.HOST | {
+        "lookup": lookup, "slice": slice, "pad": pad, "resize": resize, "unary": unary_step, "softmax": softmax,
+        "reduce": reduce, "conv2d_transpose": conv2d_transpose}
 
 
 def interpolation(size: int, target: int, mode: str, align: bool, half: bool) -> np.ndarray:

@@ -109,7 +109,7 @@ class _Writer:
             prefix, _, rest = operand.partition("_")
             if kind == "shape" and prefix in ("s", "t"):
                 tensor = self._operand(layer, rest or "in")
-                args[operand] = tensor.shape if prefix == "s" else tensor.strides
+                args[operand] = tensor.shape if prefix == "s" else _compact(tensor.shape, tensor.strides)
         for field, found in vars(layer).items():
             if isinstance(found, Tensor):
                 args["in" if field == "input" else field] = self._address(found)
@@ -159,7 +159,7 @@ class _Writer:
 
     def _argument(self, t: Tensor) -> CallTensor:
         shape = _port_shape(t)
-        return CallTensor(self._address(t), _dtype(t), shape, compact_strides(shape))
+        return CallTensor(self._address(t), _dtype(t), shape, _compact(shape, dense_strides(shape)))
 
     def _record(self, layer: Any, ranges: dict, outputs: dict) -> bytes:
         def found(t: Tensor) -> bytes:
@@ -192,9 +192,9 @@ class _Writer:
         return at
 
 
-def compact_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Row-major strides as compilers write them: 0 for dimensions of 1."""
-    return tuple(0 if n == 1 else s for n, s in zip(shape, dense_strides(shape), strict=True))
+def _compact(shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[int, ...]:
+    """Strides as compilers write them: 0 for dimensions of 1."""
+    return tuple(0 if n == 1 else s for n, s in zip(shape, strides, strict=True))
 
 
 def _is_record(layer: Layer) -> bool:
