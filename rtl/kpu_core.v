@@ -215,19 +215,22 @@ module kpu_core #(
     wire [9:0] pass_y, pass_lines;
     wire [2:0] pass_step;
     wire [4:0] pass_word;
+    wire [1:0] pass_words;
     wire [5:0] pass_x;
-    wire [6:0] pass_groups, pass_span, pass_outs;
+    wire [7:0] pass_groups;
+    wire [6:0] pass_span, pass_outs;
     wire [11:0] pass_g, pass_gs;
     wire block_valid, block_ready, block_params;
     wire [10:0] block_channel, block_ox;
-    wire [6:0] block_outs, block_cols, block_groups;
+    wire [7:0] block_cols;
+    wire [6:0] block_outs, block_groups;
     wire [9:0] block_oy, block_rows;
     kpu_seq #(.LGPES(LGPES), .LGLANES(LGLANES)) seq (
         .clk(clk), .rst(rst), .plan_valid(seq_valid), .plan_ready(seq_ready), .plan(plan), .layer(layer),
         .active(active), .layer_start(layer_start), .layer_done(layer_done), .drained(drained),
         .stream_start(stream_start), .stream_done(stream_done),
         .pass_valid(pass_valid), .pass_ready(pass_ready), .pass_channel(pass_channel), .pass_slots(pass_slots),
-        .pass_y(pass_y), .pass_lines(pass_lines), .pass_step(pass_step), .pass_word(pass_word), .pass_x(pass_x),
+        .pass_y(pass_y), .pass_lines(pass_lines), .pass_step(pass_step), .pass_word(pass_word), .pass_words(pass_words), .pass_x(pass_x),
         .pass_groups(pass_groups), .pass_span(pass_span), .pass_first(pass_first), .pass_last(pass_last),
         .pass_high(pass_high), .pass_load(pass_load), .pass_free(pass_free), .pass_outs(pass_outs), .pass_g(pass_g),
         .pass_gs(pass_gs), .pass_rewind(pass_rewind), .pass_keep(pass_keep),
@@ -252,13 +255,14 @@ module kpu_core #(
     wire [9:0] ff_y, ff_lines;
     wire [2:0] ff_step;
     wire [4:0] ff_word;
+    wire [1:0] ff_words;
     wire [5:0] ff_x;
     wire [6:0] ff_span;
-    kpu_queue #(.WIDTH(56)) feature_queue (
+    kpu_queue #(.WIDTH(58)) feature_queue (
         .clk(clk), .rst(rst), .s_valid(pass_push), .s_ready(pass_room[0]),
-        .s_data({pass_channel, pass_slots, pass_y, pass_lines, pass_step, pass_word, pass_x, pass_span}),
+        .s_data({pass_channel, pass_slots, pass_y, pass_lines, pass_step, pass_word, pass_words, pass_x, pass_span}),
         .m_valid(ff_valid), .m_ready(ff_ready),
-        .m_data({ff_channel, ff_slots, ff_y, ff_lines, ff_step, ff_word, ff_x, ff_span})
+        .m_data({ff_channel, ff_slots, ff_y, ff_lines, ff_step, ff_word, ff_words, ff_x, ff_span})
     );
     wire ff_rd_valid, ff_rd_ready, token_valid, token_ready, wtoken_valid, wtoken_ready;
     wire [14:0] ff_rd_row;
@@ -267,7 +271,7 @@ module kpu_core #(
     wire [511:0] row;
     kpu_feature_fetch feature_fetch (
         .clk(clk), .rst(rst), .layer(layer), .s_valid(ff_valid), .s_ready(ff_ready), .s_channel(ff_channel),
-        .s_slots(ff_slots), .s_y(ff_y), .s_lines(ff_lines), .s_step(ff_step), .s_word(ff_word), .s_x(ff_x),
+        .s_slots(ff_slots), .s_y(ff_y), .s_lines(ff_lines), .s_step(ff_step), .s_word(ff_word), .s_words(ff_words), .s_x(ff_x),
         .s_span(ff_span), .rd_valid(ff_rd_valid), .rd_ready(ff_rd_ready), .rd_row(ff_rd_row),
         .token_valid(token_valid), .token_ready(token_ready), .token(token), .row_taken(row_valid && row_ready)
     );
@@ -283,7 +287,7 @@ module kpu_core #(
         .m_valid(row_valid), .m_ready(row_ready), .m_data(row)
     );
     wire set_valid, take, set_done, post_en;
-    wire [6:0] q;
+    wire [7:0] q;
     wire [SEGS*72-1:0] win;
     wire [LANES*72-1:0] dww;
     kpu_window #(.SEGS(SEGS), .LANES(LANES)) window (
@@ -307,11 +311,11 @@ module kpu_core #(
     wire [71:0] w_data;
     // bypass_conv: weight one at the centre (3x3 window of the depthwise path) or at the first channel.
     wire [71:0] unity = dwfast ? {39'd0, 1'b1, 32'd0} : 72'd1;
-    wire [3:0] lg_dw = LGLANES[3:0] + {2'd0, layer[`PL_LGI]};
+    wire [3:0] lg_dw = LGLANES[3:0] + {2'd0, layer[`PL_LGI]};  // log2 of the bytes that the lanes cover
     kpu_weights #(.LGSIZE(LGWEIGHTS), .LGSEGS(LGSEGS), .LGSEGLEN(LGSEGLEN)) weights (
         .clk(clk), .rst(rst), .entry_valid(entry_valid), .entry_ready(entry_ready), .entry(entry),
         .s_valid(wq_valid), .s_ready(wq_ready), .s_outs(wq_outs), .s_g(wq_g), .s_gs(wq_gs), .s_rewind(wq_rewind),
-        .s_keep(wq_keep), .s_dw(dwfast), .s_pair(lg_dw > 4'd6), .s_const(unity), .s_bypass(layer[`PL_BYPASS]),
+        .s_keep(wq_keep), .s_dw(dwfast), .s_lgdw(lg_dw > 4'd6 ? lg_dw[1:0] - 2'd2 : 2'd0), .s_const(unity), .s_bypass(layer[`PL_BYPASS]),
         .s_lgp(layer[`PL_LGP]), .set_loaded(set_loaded), .set_freed(set_freed), .w_valid(w_valid),
         .w_dw(w_dw), .w_seg(w_seg), .w_mask(w_mask), .w_pe(w_pe), .w_data(w_data)
     );
@@ -319,11 +323,11 @@ module kpu_core #(
     // Issue.
     wire iq_valid, iq_ready, iq_first, iq_last, iq_high, iq_load, iq_free;
     wire [9:0] iq_lines;
-    wire [6:0] iq_groups;
+    wire [7:0] iq_groups;
     wire [5:0] iq_x;
     wire [1:0] iq_slot;
     wire [1:0] slot_mask = layer[`PL_LGI] == 2'd2 ? 2'd3 : layer[`PL_LGI] == 2'd1 ? 2'd1 : 2'd0;
-    kpu_queue #(.WIDTH(30)) issue_queue (
+    kpu_queue #(.WIDTH(31)) issue_queue (
         .clk(clk), .rst(rst), .s_valid(pass_push), .s_ready(pass_room[2]),
         .s_data({pass_lines, pass_groups, pass_x, pass_channel[1:0] & slot_mask, pass_first, pass_last, pass_high,
             pass_load, pass_free}),
@@ -366,11 +370,11 @@ module kpu_core #(
     wire dq_valid, dq_ready, dq_below;
     wire [9:0] dq_rows;
     wire [10:0] dq_ox;
-    wire [6:0] dq_cols, dq_groups;
+    wire [6:0] dq_cols, dq_groups;  // never depthwise
     wire [9:0] block_end_row = block_oy + block_rows;
     kpu_queue #(.WIDTH(36)) drain_queue (
         .clk(clk), .rst(rst), .s_valid(block_push && !dwfast), .s_ready(block_room[0]),
-        .s_data({block_rows, block_ox, block_cols, block_groups, block_end_row != layer[`PL_OH]}),
+        .s_data({block_rows, block_ox, block_cols[6:0], block_groups, block_end_row != layer[`PL_OH]}),
         .m_valid(dq_valid), .m_ready(dq_ready), .m_data({dq_rows, dq_ox, dq_cols, dq_groups, dq_below})
     );
     wire n_first, n_last, n_line_end, n_params_end;
@@ -425,9 +429,10 @@ module kpu_core #(
     // Write-back.
     wire bq_valid, bq_ready, writeback_idle;
     wire [10:0] bq_channel, bq_ox;
-    wire [6:0] bq_outs, bq_cols;
+    wire [6:0] bq_outs;
+    wire [7:0] bq_cols;
     wire [9:0] bq_oy, bq_rows;
-    kpu_queue #(.WIDTH(56)) writeback_queue (
+    kpu_queue #(.WIDTH(57)) writeback_queue (
         .clk(clk), .rst(rst), .s_valid(block_push), .s_ready(block_room[2]),
         .s_data({block_channel, block_outs, block_oy, block_rows, block_ox, block_cols}),
         .m_valid(bq_valid), .m_ready(bq_ready), .m_data({bq_channel, bq_outs, bq_oy, bq_rows, bq_ox, bq_cols})

@@ -145,14 +145,13 @@ TOKEN = Bus("token", "TOKEN", "What becomes of one AI-RAM row, or of a line outs
                 Signal("SLOTS", 4, "1x1: input channels of the pass, 0 for 3x3"),
                 Signal("SUB", 2, "first channel's slot in the row"),
                 Signal("COUNT", 4, "line registers that the row fills"),
-                Signal("LINE", 4, "first of them"),
+                Signal("LINE", 4, "first of them; 3x3: 0 above, 1 at, 2 below the line, and 3 more for every word"),
                 Signal("PLACE", 2, "0 the word itself, 1 its neighbour on the left, 2 on the right"),
                 Signal("ABOVE", 1, "the line above lies outside the image, too"),
                 Signal("OUT", 1, "line outside the image: no row comes"),
                 Signal("SHIFT", 1, "the set's lines move up by one first"),
                 Signal("LAST", 1, "the set is complete"),
-                Signal("EDGE", 1, "depthwise: the neighbour on the left is that of the strip before"),
-                Signal("Y", 9, "image line, for that"),
+                Signal("WORD", 2, "depthwise: 64-byte word of the set that it belongs to"),
             ))
 
 BUSES = (PLAN, JOB, TOKEN)

@@ -109,7 +109,7 @@ def line_rows(p: Plan, b: Block, first: int) -> list[int]:
     start = b.column << p.lgs
     x = 0 if p.dwfast else start % per_word
     if p.dwfast:
-        span, lines, step = 63, d.o_col_high, 1
+        span, lines, step = 0, d.o_col_high, 1
     else:
         wider = b.columns + (p.overlap and not b.last_strip)
         span = wider - 1 if p.overlap else \
@@ -117,14 +117,17 @@ def line_rows(p: Plan, b: Block, first: int) -> list[int]:
         lines = b.rows + (p.overlap and not b.last_tile) if p.overlap else b.rows << p.lgc
         step = 1 if p.lgc else 1 << p.lgs
     word_start = start - start % per_word
-    right = x + span + p.k3 >= per_word and p.width - word_start > per_word
+    if p.dwfast:
+        words = -(-b.columns // 64)
+        right = p.k3 and not b.last_strip
+    else:
+        words, right = 1, x + span + p.k3 >= per_word and p.width - word_start > per_word
     if not (p.k3 or p.dwfast):
         group = 1 << p.lgi
         channel = b.channel if p.single else 9 * (first >> p.wide)
         slots = 1 if p.single else min(9, d.i_ch_num - channel)
         return [-(-(channel % group + slots) // group) * (1 + right)] * lines
-    # The depthwise path has the neighbour on the left from the strip before.
-    inside = 1 + right + (p.k3 and not p.dwfast and word_start > 0 and x == 0)
+    inside = words + right + (p.k3 and word_start > 0 and x == 0)
     y = b.row << p.lgs
     needs = []
     for line in range(lines):

@@ -15,6 +15,7 @@ from ..hw.descriptor import Descriptor
 # pool type -> (log2 of the stride between windows, log2 of the pixels computed per window side)
 _WINDOWS = {1: (1, 1), 2: (1, 1), 3: (2, 2), 4: (2, 2), 5: (1, 0), 6: (1, 0), 7: (2, 0)}
 _OVERLAPPING = (8, 9)
+DEPTHWISE_COLUMNS = 192  # of a strip on the depthwise path: three words of a line, which the window's registers hold
 RIGHT_PIXEL_POOL = 6  # takes the right-hand pixel of each pair
 
 
@@ -28,7 +29,7 @@ def _log2(n: int) -> int:
 
 @dataclass(frozen=True)
 class Plan:
-    """One legal layer's shape on the array. Names as in ``rtl/include/kpu_plan.vh``.
+    """One legal layer's shape on the array. Names as in :data:`openkpu.hw.signals.PLAN`.
 
     Attributes
     ----------
@@ -78,7 +79,7 @@ class Plan:
     @property
     def strip_columns(self) -> int:
         """Output columns of a strip."""
-        return 64 if self.dwfast else (1 << self.lgsw) >> self.lgs
+        return DEPTHWISE_COLUMNS if self.dwfast else (1 << self.lgsw) >> self.lgs
 
 
 def plan(d: Descriptor, core: CoreParameters, eight_bit: bool = True, lgp: int | None = None) -> Plan:
@@ -121,7 +122,7 @@ def plan(d: Descriptor, core: CoreParameters, eight_bit: bool = True, lgp: int |
         descriptor=d, dwfast=dwfast, single=by_channel, k3=k3, wide=wide,
         width=_ceil(d.i_row_wid, 1 + decim), height=_ceil(d.i_col_high, 1 + decim),
         lgs=lgs, lgc=lgc, overlap=overlap, lgi=lgi, lgo=lgo, lgp=lgp, lgsw=lgsw, rows=rows, last_rows=last_rows,
-        passes=passes, piece=2 if by_channel else core.WEIGHT_ENTRIES >> 2 >> (lgpes - lgp), keep=keep,
+        passes=passes, piece=2 if by_channel else core.WEIGHT_ENTRIES >> 2 >> lgpes, keep=keep,
         repetitions=1 if dwfast else repetitions, block=block, channel_bytes=taps << wide)
 
 
@@ -155,9 +156,9 @@ class _Shape:
 def _columns(d: Descriptor, core: CoreParameters, s: _Shape, lgp: int) -> tuple[int, int, int, int]:
     """P = 2**lgp pixel columns: (cost, lgp, log2 strip width, partial sums of a row of windows).
 
-    The cost is in cycles, for one line and all passes of all blocks, over all strips: the column groups, or the AI-RAM
-    rows to read if they are more. A tile's first line, which needs more rows, is left out: they are read while
-    the pass before ends.
+    The cost is in cycles, of all blocks and strips: the column groups that the array takes, or the AI-RAM rows to read if
+    they are more; for all passes of one line (1x1), or for one pass over all lines (3x3). Twice that, and one more if
+    the rows have less than a sixteenth to spare: then the array waits now and then.
     """
     lgsw = whole = 5 if s.decim else 6
     if s.overlap:
@@ -173,18 +174,31 @@ def _columns(d: Descriptor, core: CoreParameters, s: _Shape, lgp: int) -> tuple[
     last = d.o_row_wid - (strips - 1) * columns
     last_groups = last if s.overlap else _ceil(last, 1 << lgp)
     blocks = 1 if s.single else _ceil(d.o_ch_num, core.SEGS * core.SEGLEN >> lgp)
-    reads = _rows_of_a_line(d, s, lgsw == whole)
-    full, rest = (max(s.passes * groups << s.lgc, reads) for groups in (groups, last_groups))
-    return blocks * ((strips - 1) * full + rest), lgp, lgsw, entries
-
-
-def _rows_of_a_line(d: Descriptor, s: _Shape, whole_words: bool) -> int:
-    """AI-RAM rows that all passes of a block read for one line behind the first."""
     if s.k3:
-        # Windows apart from each other share no lines; at the edge of a word the neighbouring one is needed.
-        lines = 3 if s.lgs != s.lgc else 1
-        words = 2 if whole_words and d.i_row_wid > 64 else 1
-        return s.passes * lines * words
+        # One pass over all lines. At the edge of a word the neighbouring one is needed, too.
+        words = 2 if lgsw == whole and d.i_row_wid > 64 else 1
+        work = [_pass_3x3(d.o_col_high, groups << 2 * s.lgc, words, core, s) for groups in (groups, last_groups)]
+    else:
+        reads = _rows_1x1(d, s)
+        work = [(s.passes * groups << s.lgc, reads) for groups in (groups, last_groups)]
+    full, rest = (max(takes, rows) for takes, rows in work)
+    waits = strips > 1 and any(rows + (rows >> 4) > takes for takes, rows in work)
+    return 2 * blocks * ((strips - 1) * full + rest) + waits, lgp, lgsw, entries
+
+
+def _pass_3x3(height: int, entries: int, words: int, core: CoreParameters, s: _Shape) -> tuple[int, int]:
+    """Of one pass over the lines of a strip: its column groups, and the AI-RAM rows to read.
+
+    ``entries`` are those of a row of windows. The first line of a tile needs two rows more.
+    """
+    takes = height * entries
+    tiles = _ceil(takes, core.DEPTH)
+    rows = 3 * height if s.lgs != s.lgc else (height << s.lgc) + 2 * tiles - 1  # windows apart share no lines
+    return takes, rows * words
+
+
+def _rows_1x1(d: Descriptor, s: _Shape) -> int:
+    """AI-RAM rows that all passes of a block read for one line; a pass may begin and end within a row."""
     if s.single:
         return s.passes
     groups = d.i_ch_num if s.lgi == 0 else (d.i_ch_num - 1 >> s.lgi) + (s.passes >> s.wide)

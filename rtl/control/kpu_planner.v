@@ -1,11 +1,12 @@
 // Planner: the shape of a legal layer on the array, by the rules of openkpu/schedule/plan.py.
 //
 // Tries every number P of pixel columns, with the widest strip whose windows fit the partial sums, and keeps the cheapest;
-// of two that cost the same the larger one, whose results leave the array sooner. The cost is in cycles, for one line
-// and all passes of all blocks, over all strips: the column groups, or the AI-RAM rows to read if they are more. Then
-// come the heights of the tiles, evened out, and what becomes of the weights.
+// of two that cost the same the larger one, whose results leave the array sooner, unless it waits for rows now and then.
+// The cost is in cycles, of all blocks and strips: the column groups, or the AI-RAM rows to read if they are more;
+// for all passes of one line (1x1), or for one pass over all lines (3x3). Then come the heights of the tiles, evened
+// out, and what becomes of the weights.
 //
-// One multiplier and one divider serve all of it: 100 to 190 cycles, during the layer before. `layer` is stable from start
+// One multiplier and one divider serve all of it: 110 to 200 cycles, during the layer before. `layer` is stable from start
 // to the next start; `done` stays until then.
 `resetall
 `timescale 1ns / 1ps
@@ -33,6 +34,7 @@ module kpu_planner #(
     output reg  [14:0]        repetitions
 );
     localparam LGPES = LGSEGS + LGSEGLEN;
+    localparam LGDEPTH = $clog2(DEPTH);
     localparam [10:0] DEPTH11 = DEPTH[10:0];
     localparam [3:0] S_IDLE = 4'd0, S_WIDTH = 4'd1, S_FULL_STRIP = 4'd2, S_LAST_STRIP = 4'd3, S_STRIPS = 4'd4,
         S_BLOCKS = 4'd5, S_COMPARE = 4'd6, S_FIT = 4'd7, S_TILES = 4'd8, S_HEIGHT = 4'd9, S_REPETITIONS = 4'd10,
@@ -89,17 +91,22 @@ module kpu_planner #(
             : (oc + (11'd1 << (LGPES[3:0] - {2'd0, lgp})) - 11'd1) >> (LGPES[3:0] - {2'd0, lgp});
     end
 
-    // AI-RAM rows that all passes of a block read for a line: windows apart from each other share no lines, and at the
-    // edge of a word a 3x3 window needs the neighbouring one; 1x1, a pass may begin and end within a row.
-    wire [11:0] ic_groups = {1'b0, ic - 11'd1} >> lgi;
-    wire [11:0] rows_1x1 = lgi == 2'd0 ? {1'b0, ic} : ic_groups + (passes >> wide);
-    wire [13:0] rows_3x3 = {2'd0, passes} << (lgsw == whole && layer[`PL_W] > (decim ? 11'd32 : 11'd64));
-    wire [14:0] reads = k3 ? (lgs != lgc ? {1'b0, rows_3x3} + {rows_3x3, 1'b0} : {1'b0, rows_3x3})
-        : single ? {3'd0, passes} : {3'd0, rows_1x1 << wide};
-    wire [23:0] reads24 = {9'd0, reads};
-    wire [23:0] line_cost = product[23:0] > reads24 ? product[23:0] : reads24;
+    // AI-RAM rows, registered. 3x3: the first line of a tile needs two rows more, windows apart from each other share no
+    // lines, and at the edge of a word a window needs the neighbouring one. 1x1: a pass may begin and end within a row.
+    wire [23:0] tiles_3x3 = (product[23:0] + DEPTH[23:0] - 24'd1) >> LGDEPTH;
+    wire [23:0] lines_3x3 = lgs != lgc ? {14'd0, oh} + {13'd0, oh, 1'b0}
+        : ({14'd0, oh} << lgc) + {tiles_3x3[22:0], 1'b0} - 24'd1;
+    wire two_words = lgsw == whole && layer[`PL_W] > (decim ? 11'd32 : 11'd64);
+    wire [11:0] rows_1x1 = lgi == 2'd0 ? {1'b0, ic} : ({1'b0, ic - 11'd1} >> lgi) + (passes >> wide);
+    reg [23:0] rows;
+    always @(posedge clk) begin
+        rows <= k3 ? lines_3x3 << two_words : single ? {12'd0, passes} : {12'd0, rows_1x1 << wide};
+    end
+    wire [23:0] line_cost = product[23:0] > rows ? product[23:0] : rows;
+    wire line_waits = rows + (rows >> 4) > product[23:0];
     reg [23:0] full_cost, last_cost;
-    reg [34:0] best_cost;
+    reg [35:0] best_cost;
+    reg waits;
     reg found;
     reg [10:0] best_strips, best_entries, best_last_entries;
     wire last_try = lgp == LGSEGS[1:0] || overlap;
@@ -111,7 +118,7 @@ module kpu_planner #(
 
     assign done = state == S_DONE;
     // A quarter of the buffer: the first pass of a block waits for a whole piece.
-    assign piece = single ? 12'd2 : 12'd1 << (LGWEIGHTS - 2 - LGPES + {30'd0, best_lgp});
+    assign piece = single ? 12'd2 : 12'd1 << (LGWEIGHTS - 2 - LGPES);
 
     always @(posedge clk) begin
         div_start <= 1'b0;
@@ -141,17 +148,20 @@ module kpu_planner #(
             end
             S_FULL_STRIP: begin
                 passes <= (single ? 12'd1 : k3 ? {1'b0, ic} : quotient) << wide;
-                factor <= {12'd0, passes};
-                times <= {1'b0, groups} << lgc;
+                factor <= k3 ? {14'd0, oh} : {12'd0, passes};
+                times <= {1'b0, groups} << (k3 ? {1'b0, lgc} << 1 : {1'b0, lgc});
                 if (!div_done && !k3 && !single) count <= 2'd0;
                 if (count == 2'd3) state <= S_LAST_STRIP;
             end
             S_LAST_STRIP: begin
-                times <= {1'b0, last_groups} << lgc;
-                if (count == 2'd0) full_cost <= line_cost;
-                if (count == 2'd2) begin
+                times <= {1'b0, last_groups} << (k3 ? {1'b0, lgc} << 1 : {1'b0, lgc});
+                if (count == 2'd1) begin
+                    full_cost <= line_cost;
+                    waits <= line_waits;
+                end
+                if (count == 2'd3) begin
                     last_cost <= line_cost;
-                    count <= 2'd0;
+                    waits <= strips != 11'd1 && (waits || line_waits);
                     state <= S_STRIPS;
                 end
             end
@@ -170,9 +180,9 @@ module kpu_planner #(
             end
             S_COMPARE: begin
                 count <= 2'd0;
-                if (!found || product[34:0] <= best_cost) begin
+                if (!found || {product[34:0], waits} <= best_cost) begin
                     found <= 1'b1;
-                    best_cost <= product[34:0];
+                    best_cost <= {product[34:0], waits};
                     best_lgp <= lgp;
                     best_lgsw <= lgsw;
                     best_strips <= strips;
@@ -260,7 +270,7 @@ module kpu_planner #(
         end
     end
 
-    wire _unused = &{1'b0, layer, product[35], ic_groups, rows_1x1};
+    wire _unused = &{1'b0, layer, product[35]};
 endmodule
 
 `resetall

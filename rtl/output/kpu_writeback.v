@@ -5,7 +5,7 @@
 // always lie in different ones. There is room for two pieces: one is collected while the other one is written channel
 // by channel; neighbouring channels go together if a piece is as wide as several slots of a row. wr_data is repeated
 // over the row, wr_be tells which bytes count. Depthwise results already lie as in the row and are written as
-// they come. Only bytes inside the map change (spec 3.4). `en` stops the lanes while there is no room.
+// they come, word by word. Only bytes inside the map change (spec 3.4). `en` stops the lanes while there is no room.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -33,7 +33,7 @@ module kpu_writeback #(
     input  wire [9:0]            s_oy,
     input  wire [9:0]            s_rows,
     input  wire [10:0]           s_ox,
-    input  wire [6:0]            s_cols,
+    input  wire [7:0]            s_cols,
     // results
     input  wire                  r_valid,
     input  wire [5:0]            r_pos,
@@ -71,7 +71,7 @@ module kpu_writeback #(
     reg [14:0] p_line, p_group;
     reg [4:0] p_word;
     reg [5:0] p_from;
-    reg [6:0] p_to;
+    reg [7:0] p_to;
     reg [1:0] p_channel;
     reg [6:0] p_outs;
     reg [9:0] p_rows;
@@ -82,7 +82,8 @@ module kpu_writeback #(
     reg busy;
     reg [14:0] at, line, line0;
     reg [5:0] from;          // columns within the slot
-    reg [6:0] to;
+    reg [7:0] to, ahead;     // all of the line's, those from the word being written on
+    wire [6:0] to_here = ahead > 8'd64 ? 7'd64 : ahead[6:0];
     reg [1:0] channel;
     reg [6:0] outs;
     reg [9:0] row, rows;
@@ -202,7 +203,7 @@ module kpu_writeback #(
                 p_line <= s_oy * orowsw;
                 p_group <= s_group * ochsw;
                 p_from <= s_ox[5:0];
-                p_to <= {1'b0, s_ox[5:0]} + s_cols;
+                p_to <= {2'd0, s_ox[5:0]} + s_cols;
                 p_channel <= s_channel[1:0];
                 p_outs <= s_outs;
                 p_rows <= s_rows;
@@ -236,11 +237,11 @@ module kpu_writeback #(
                 if (turn[i]) turned = turned >> (8 << i) | turned << (8 * PIECE - (8 << i));
             end
             above = 16'hFFFF << from[3:0];
-            below = ~(16'hFFFF << to[3:0]);
+            below = ~(16'hFFFF << to_here[3:0]);
             chunks_above = 4'hE << from[5:4];
             chunk_from = 4'h1 << from[5:4];
-            chunks_below = ~(4'hF << to[6:4]);
-            chunk_to = 4'h1 << to[6:4];
+            chunks_below = ~(4'hF << to_here[6:4]);
+            chunk_to = 4'h1 << to_here[6:4];
             left_mask = ~(4'hF << left[1:0]) | {4{left[6:2] != 5'd0}};
             for (i = 0; i < 16; i = i + 1) near[i] = ((i[3:0] ^ pos[3:0]) & outside[3:0]) == 4'd0;
             for (i = 0; i < 4; i = i + 1) begin
@@ -261,7 +262,13 @@ module kpu_writeback #(
             sub <= last_sub ? 3'd0 : sub + 3'd1;
             if (last_sub) seg <= last_step ? 3'd0 : seg + 3'd1;
         end
+        // Depthwise lines of several words.
+        if (store && dwfast && &(r_pos | IN_LANES[5:0])) begin
+            at <= at + 15'd1;
+            ahead <= ahead - 8'd64;
+        end
         if (line_written) begin
+            ahead <= to;
             row <= last_row ? 10'd0 : row + 10'd1;
             at <= next_line;
             line <= next_line;
@@ -278,6 +285,7 @@ module kpu_writeback #(
             line0 <= p_line;
             from <= p_from;
             to <= p_to;
+            ahead <= p_to;
             channel <= p_channel;
             outs <= p_outs;
             rows <= p_rows;
