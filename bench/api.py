@@ -13,17 +13,17 @@ import os
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
-import argparse  # noqa: E402
-import sys  # noqa: E402
-import time  # noqa: E402
-from pathlib import Path  # noqa: E402
+import argparse
+import sys
+import time
+from pathlib import Path
 
-from PIL import Image  # noqa: E402
+from PIL import Image
 
-from openkpu.api.board.board import Board, Settings, use_board  # noqa: E402
-from openkpu.api.imaging import lcd, sensor  # noqa: E402
-from openkpu.api.maixpy import kpu  # noqa: E402
-from openkpu.devices.backends import open_device  # noqa: E402
+from openkpu.api.board.board import Board, Settings, use_board
+from openkpu.api.imaging import lcd, sensor
+from openkpu.api.maixpy import kpu
+from openkpu.devices.backends import open_device
 
 DEMO = Path(__file__).resolve().parents[1] / "examples" / "demo"
 LIMIT = 0.10

@@ -10,17 +10,17 @@ import os
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
-import resource  # noqa: E402
-import subprocess  # noqa: E402
-import sys  # noqa: E402
-import time  # noqa: E402
-from pathlib import Path  # noqa: E402
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
 
-from inputs import random_inputs  # noqa: E402
+from inputs import random_inputs
 
-from openkpu.devices.backends import open_device  # noqa: E402
-from openkpu.kmodel import load  # noqa: E402
-from openkpu.runtime import Session  # noqa: E402
+from openkpu.devices.backends import open_device
+from openkpu.kmodel import load
+from openkpu.runtime import Session
 
 FRAMES = 5
 SHARED = Path(os.environ.get("OPENKPU_SHARED") or Path(__file__).resolve().parents[2] / "shared")

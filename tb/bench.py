@@ -11,11 +11,13 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 
+from openkpu.devices.build import start_afresh
+from openkpu.devices.libpython import libpython_environment
 from openkpu.devices.verilator import verilator_environment, with_optimisation
 from openkpu.errors import DeviceError
 from openkpu.hw.configs import CORES
@@ -60,15 +62,13 @@ def run_bench(simulator: str, toplevel: str, module: str, sources: Iterable[Path
     environment = {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]), **(environment or {})}
     plusargs = []
     if simulator == "verilator":
-        try:
-            os.environ.update(with_optimisation(verilator_environment(), optimise))
-        except DeviceError as error:
-            pytest.skip(str(error))
+        os.environ.update(_or_skip(lambda: with_optimisation(verilator_environment(), optimise)))
         args += ["-Wno-fatal", "--timing", "-LDFLAGS", "-rdynamic", *RANDOM_STATE]
         args += [str(source) for source in sources if source.suffix == ".cpp"]
         plusargs = ["+verilator+rand+reset+2", f"+verilator+seed+{seed or 1}"]
     elif not shutil.which("iverilog"):
         pytest.skip("Icarus Verilog is not installed; install it with: sudo apt-get install iverilog")
+    os.environ.update(_or_skip(libpython_environment))
     waves = bool(int(os.environ.get("WAVES", "0")))
     verilog = [source for source in sources if source.suffix != ".cpp"]
     key = _content_key(simulator, toplevel, sources, parameters, args, optimise, waves)
@@ -78,6 +78,7 @@ def run_bench(simulator: str, toplevel: str, module: str, sources: Iterable[Path
     with (build / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (build / "built").exists():
+            start_afresh(build)
             runner.build(sources=verilog, hdl_toplevel=toplevel, parameters=parameters or {}, waves=waves,
                          includes=[INCLUDE], build_dir=build, build_args=args, timescale=("1ns", "1ps"))
             (build / "built").touch()
@@ -95,6 +96,13 @@ def run_bench(simulator: str, toplevel: str, module: str, sources: Iterable[Path
     if not waves:
         shutil.rmtree(folder)
     assert count, f"no test of {module} matches {test_filter}"
+
+
+def _or_skip(environment: Callable[[], dict[str, str]]) -> dict[str, str]:
+    try:
+        return environment()
+    except DeviceError as error:  # a tool is missing; the message names it
+        pytest.skip(str(error))
 
 
 def _content_key(simulator: str, toplevel: str, sources: list[Path], *options: object) -> str:

@@ -172,13 +172,13 @@ def test_full_disk_ends_in_a_sentence():
     assert done.returncode == 5 and done.stderr.startswith("openkpu: cannot write") and "Traceback" not in done.stderr
 
 
-def test_closed_pipe_ends_in_a_sentence():
+def test_closed_pipe_ends_without_a_word():
     read, write = os.pipe()
     os.close(read)
     done = subprocess.run([sys.executable, "-m", "openkpu", "info", str(MNIST)], stdout=write, text=True,
                           stderr=subprocess.PIPE, check=False)
     os.close(write)
-    assert done.returncode == 5 and len(done.stderr.splitlines()) == 1
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_no_partial_file_remains_when_writing_fails(digit, tmp_path, capsys, monkeypatch):

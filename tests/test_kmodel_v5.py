@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 
 import numpy as np
@@ -351,6 +352,25 @@ def test_conv_with_main_memory_output():
     assert conv.main_out.pool == "output0" and conv.main_out.shape == OUT_SHAPE
 
 
+def test_the_range_of_a_slice_states_its_own_bytes_alone():
+    def record(shape, in_strides):
+        return k210_copy(range5(IN, "u1", 0, 8), range5(DATA, "u1", 0, 64), shape, in_strides, (0, 12, 4, 1))
+    copy = load(k210_file(record((1, 2, 2, 2), (0, 48, 8, 1)))).layers[0]
+    assert copy.input.extent == 58 and copy.input.strides == (0, 48, 8, 1)
+    with pytest.raises(ModelError, match="input has 8 bytes, but .* needs 12"):
+        load(k210_file(record((1, 2, 2, 3), (0, 48, 8, 1))))
+    with pytest.raises(ModelError, match="ends behind"):
+        load(k210_file(record((1, 2, 2, 2), (0, 144, 8, 1))))
+
+
+def test_a_range_inside_an_input_is_refused_as_the_vendors_runtimes_do():
+    strides = 8, 4, 2, 1
+    record = k210_copy(range5(IN, "u1", 8, 8), range5(DATA, "u1", 0, 64), (1, 2, 2, 2), strides, strides)
+    with pytest.raises(ModelError, match="no input or output .* nncase's own runtimes refuse .*--strict-math"):
+        load(k210_file(record))
+    assert load(k210_file(record), strict_math=True).layers[0].input == Tensor("input0", 8, "u1", (1, 2, 2, 2))
+
+
 def test_k210_copy_is_a_strided_copy():
     record = k210_copy(range5(IN, "u1", 0, 144), range5(DATA, "u1", 0, 64), (1, 2, 3, 4), (0, 48, 8, 1), (0, 12, 4, 1))
     copy = load(k210_file(record)).layers[0]
@@ -358,10 +378,20 @@ def test_k210_copy_is_a_strided_copy():
     assert copy.input.pool == "input0" and copy.out.pool == "data1"
 
 
-def test_strided_call_arguments_are_copied_in_and_out():
-    main = (regs(IN_SHAPE, (0, 100, 10, 1), OUT_SHAPE, (0, 100, 10, 1))
-            + call(0, 1, [((DATA, 0), U1, 0, 1)], [((DATA, 1024), U1, 2, 3)]) + RET)
-    layers = load(k210_file(main=main)).layers
+STRIDED_CALL = (regs(IN_SHAPE, (0, 100, 10, 1), OUT_SHAPE, (0, 100, 10, 1))
+                + call(0, 1, [((DATA, 0), U1, 0, 1)], [((DATA, 1024), U1, 2, 3)]) + RET)
+
+
+def test_call_arguments_lose_their_strides_as_in_the_vendors_runtimes():
+    model = load(k210_file(main=STRIDED_CALL))
+    upload, _, download = model.layers
+    assert upload.input == Tensor("data0", 0, "u1", IN_SHAPE) and download.out == Tensor("data0", 1024, "u1", OUT_SHAPE)
+    assert [re.search("layer 0 (reads|writes) a tensor with the strides", w)[1] for w in model.warnings] == [
+        "reads", "writes"]
+
+
+def test_strict_math_copies_strided_call_arguments_in_and_out():
+    layers = load(k210_file(main=STRIDED_CALL), strict_math=True).layers
     assert [layer.name for layer in layers] == ["CALL", "kpu_upload", "kpu_conv2d", "kpu_download", "CALL"]
     assert layers[0].input.strides == (0, 100, 10, 1) and layers[0].out == layers[1].input
     assert layers[4].input == layers[3].out and layers[4].out.strides == (0, 100, 10, 1)

@@ -104,6 +104,10 @@ class Network:
         return self._run(array.reshape(spec.shape).astype(spec.dtype), end_layer)
 
     def _run(self, array: np.ndarray, end_layer: int | None) -> list[np.ndarray]:
+        with self.board.uninterrupted():
+            return self._run_alone(array, end_layer)
+
+    def _run_alone(self, array: np.ndarray, end_layer: int | None) -> list[np.ndarray]:
         try:
             if self._runtime is None:
                 self._runtime = self._place()

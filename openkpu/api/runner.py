@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import sys
 import time
 import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from openkpu.api import modules
-from openkpu.api.board import paths, timing
+from openkpu.api.board import paths
 from openkpu.api.board.board import Board, Settings, use_board
+from openkpu.api.board.watch import Watch
 from openkpu.api.errors import KPUArgumentError, KPUImageError, KPULoadError, KPURunError
 from openkpu.errors import OpenKPUError, UsageError
 
@@ -27,14 +30,14 @@ class Outcome:
     exit_code : int
         0 at the end of script or feed; the package's exit codes for its own errors; 1 for any other exception.
     reason : str
-        One sentence.
-    error : Exception or None
+        One sentence; a second one where a ``finally`` block failed too.
+    error : BaseException or None
         What the script raised.
     """
 
     exit_code: int
     reason: str
-    error: Exception | None = None
+    error: BaseException | None = None
 
 
 def run_script(path: str | Path, board: Board) -> Outcome:
@@ -54,28 +57,22 @@ def run_script(path: str | Path, board: Board) -> Outcome:
         raise UsageError(f"cannot read the script {path}: {error.strerror}") from error
     board.settings = _resolved(board.settings, script.parent)
     use_board(board)
-    timing.install()
-    installed = modules.modules()
-    saved_modules = {name: sys.modules.get(name) for name in installed}
+    folders = (str(script.parent), str(board.settings.sd), str(board.settings.fs))
     saved_path, saved_argv, saved_folder, saved_sleep = list(sys.path), list(sys.argv), os.getcwd(), time.sleep
-    sys.modules.update(installed)
-    sys.path[:0] = [str(script.parent), str(board.settings.sd), str(board.settings.fs)]
+    sys.path[:0] = folders
     sys.argv[:] = [str(script)]
     os.chdir(board.settings.sd)
-    if not board.settings.sleep:
-        time.sleep = board.sleep
+    board.host_sleep, time.sleep = saved_sleep, board.sleep
+    board.parts["script folders"] = folders
+    board.sandboxed = True
     try:
-        with paths.mapped_file_functions():
+        with modules.installed(folders), paths.mapped_file_functions():
             return _execute(source, script, board)
     finally:
+        board.sandboxed = False
         os.chdir(saved_folder)
-        time.sleep = saved_sleep
+        time.sleep, board.host_sleep = saved_sleep, None
         sys.path[:], sys.argv[:] = saved_path, saved_argv
-        for name, module in saved_modules.items():
-            if module is None:
-                sys.modules.pop(name, None)
-            else:
-                sys.modules[name] = module
 
 
 def _resolved(settings: Settings, script_folder: Path) -> Settings:
@@ -90,35 +87,90 @@ def _resolved(settings: Settings, script_folder: Path) -> Settings:
     camera = settings.camera
     if isinstance(camera, (str, Path)) and not str(camera).startswith(("/sd/", "/flash/")) and camera != "synthetic":
         camera = str(Path(camera).absolute())
-    return replace(settings, camera=camera, lcd=settings.lcd and Path(settings.lcd).absolute(), **folders)
+    uart = tuple(_absolute_target(text) for text in settings.uart)
+    return replace(settings, camera=camera, lcd=settings.lcd and Path(settings.lcd).absolute(), uart=uart, **folders)
+
+
+def _absolute_target(text: str) -> str:
+    port, separator, target = text.rpartition("=")
+    return f"{port}{separator}{Path(target).absolute()}" if Path(target).is_file() else text
 
 
 def _execute(source: bytes, script: Path, board: Board) -> Outcome:
     names = {"__name__": "__main__", "__file__": str(script), "__builtins__": __builtins__,
              "os": os, "sys": sys, "time": time}
     try:
-        exec(compile(source, str(script), "exec", dont_inherit=True), names)
-    except SystemExit as stop:
-        if board.ended or stop.code in (None, 0):
-            return Outcome(0, board.ended or "the script called sys.exit()")
-        code = stop.code if isinstance(stop.code, int) else 1
-        return Outcome(code, f"the script called sys.exit({stop.code!r})")
-    except KeyboardInterrupt:
-        return Outcome(0, "interrupted by the user")
-    except Exception as error:
-        return Outcome(_exit_code(error), _one_line(error, script), error)
+        with Watch(board) as watch:
+            exec(compile(source, str(script), "exec", dont_inherit=True), names)
+            watch.wait_for_threads()
+    except BaseException as error:
+        return _outcome(error, source, script, board)
     finally:
         names.clear()
-    return Outcome(0, "end of the script")
+    return _background(board, script) or Outcome(0, "end of the script")
 
 
-def _exit_code(error: Exception) -> int:
+def _outcome(last: BaseException, source: bytes, script: Path, board: Board) -> Outcome:
+    """The error that decides is the last one, unless that came out of a ``finally`` block which another led to."""
+    errors = list(_through_finally(last, source, script))
+    first = errors[-1]
+    outcome = _one_outcome(first, script, board)
+    for later in reversed(errors[:-1]):
+        outcome.reason += f"; then, in finally, {_one_line(later, script)}"
+        outcome.error = outcome.error or later
+    return outcome
+
+
+def _one_outcome(error: BaseException, script: Path, board: Board) -> Outcome:
+    if isinstance(error, SystemExit):
+        if board.ended:
+            return _background(board, script) or Outcome(0, board.ended)
+        if error.code in (None, 0):
+            return Outcome(0, "the script called sys.exit()")
+        code = error.code if isinstance(error.code, int) else 1
+        return Outcome(code, f"the script called sys.exit({error.code!r})")
+    if isinstance(error, KeyboardInterrupt):
+        return Outcome(0, "interrupted by the user")
+    return Outcome(_exit_code(error), _one_line(error, script), error)
+
+
+def _background(board: Board, script: Path) -> Outcome | None:
+    """Outcome of the first error in a thread or a timer's function, after which the main program went on to its end."""
+    error = board.background_error
+    if error is None:
+        return None
+    return Outcome(_exit_code(error), f"{_one_line(error, script)} (in a thread or timer)", error)
+
+
+def _through_finally(error: BaseException, source: bytes, script: Path) -> Iterator[BaseException]:
+    """The error and, while it came out of a ``finally`` block of the script, the one that was on its way before."""
+    yield error
+    blocks: list[range] | None = None
+    while error.__context__ is not None and not error.__suppress_context__:
+        blocks = _finally_blocks(source) if blocks is None else blocks
+        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(script)]
+        if not any(line in block for line in lines for block in blocks):
+            return
+        error = error.__context__
+        yield error
+
+
+def _finally_blocks(source: bytes) -> list[range]:
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return []
+    return [range(node.finalbody[0].lineno, node.finalbody[-1].end_lineno + 1)
+            for node in ast.walk(tree) if isinstance(node, ast.Try) and node.finalbody]
+
+
+def _exit_code(error: BaseException) -> int:
     if isinstance(error, OpenKPUError):
         return error.exit_code
     return next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), 1)
 
 
-def _one_line(error: Exception, script: Path) -> str:
+def _one_line(error: BaseException, script: Path) -> str:
     if isinstance(error, SyntaxError):
         return f"{Path(error.filename or script).name}, line {error.lineno}: {type(error).__name__}: {error.msg}"
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(script)]

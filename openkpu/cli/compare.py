@@ -16,7 +16,7 @@ from ..errors import DeviceError
 from ..hw.configs import config_named
 from ..hw.device import Device
 from ..hw.fields import AIRAM_BASE, ROW_BYTES
-from ..kmodel import Layer, load
+from ..kmodel import Layer, Model
 from ..runtime import LayerResult, Session
 from .inputs import FITS, prepare_inputs
 from .options import FILE, ProgressHook, config_option, model_argument, say
@@ -111,14 +111,13 @@ def ram_difference(error: RamDiffers, rtl: bytes, golden: bytes) -> str:
 @config_option
 @click.option("--trace", "traced", type=int, metavar="LAYER", help="Write a waveform of just this layer.")
 @click.option("--out", type=FILE, default="out", show_default=True, help="Folder of the waveform.")
-def compare(model: Path, address: str | None, release: str | None, inputs: tuple[Path, ...], fit: str, config: str,
+def compare(loaded: Model, inputs: tuple[Path, ...], fit: str, config: str,
             traced: int | None, out: Path) -> None:
     """Run MODEL on INPUT on the RTL and on the golden model.
 
     Compares every layer's output, the whole AI RAM after every layer, and the outputs. Ends with exit code 5 at the
     first value that differs: layer, channel, row, column and both values.
     """
-    loaded = load(model, member=address, release=release)
     core = config_named(config)
     arrays = [p.array for p in prepare_inputs(loaded, inputs, fit)]
     golden_device = FunctionalDevice(core)

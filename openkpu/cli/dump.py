@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ..kmodel import load
+from ..kmodel import Model
 from .draw import tiled
 from .files import write_array, write_picture
 from .inputs import prepare_inputs
@@ -18,14 +18,13 @@ from .options import FILE, ProgressHook, input_arguments, model_argument, open_s
 @input_arguments
 @click.option("--layer", type=int, required=True, help="Layer number, as in `openkpu info`.")
 @click.option("--out", type=FILE, default="out", show_default=True, help="Folder of the results.")
-def dump(model: Path, inputs: tuple[Path, ...], address: str | None, release: str | None, fit: str, rounding: str,
+def dump(loaded: Model, inputs: tuple[Path, ...], fit: str, rounding: str,
          backend: str, layer: int, out: Path) -> None:
     """Run MODEL on INPUT up to a layer and write that layer's feature map.
 
     Writes layer_<N>.npy (uint8 codes C,H,W for a KPU layer, with N in front for a batch) and layer_<N>.png, a grey
     tile per channel.
     """
-    loaded = load(model, member=address, release=release)
     with open_session(loaded, backend, rounding) as session:
         session.layers_up_to(layer)
         prepared = prepare_inputs(loaded, inputs, fit)

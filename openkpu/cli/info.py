@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import click
 
-from ..kmodel import load
+from ..kmodel import Model
 from ..kmodel.summary import describe
 from .options import model_argument, print_table, say, show_shape
 
@@ -16,12 +15,12 @@ from .options import model_argument, print_table, say, show_shape
 @click.command()
 @model_argument
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
-def info(model: Path, address: str | None, release: str | None, as_json: bool) -> None:
+def info(loaded: Model, as_json: bool) -> None:
     """Tell what MODEL is.
 
     Format, inputs, outputs, layers, memory, and whether it fits the chip.
     """
-    facts = describe(load(model, member=address, release=release))
+    facts = describe(loaded)
     if as_json:
         say(json.dumps(facts, indent=1))
         return
@@ -59,8 +58,6 @@ def _print_memory(facts: dict[str, Any]) -> None:
         f"{_fits(memory['fits'])} the chip's {memory['limit']:,}")
     say(f"AI RAM: {memory['airam']:,} bytes up to the highest map, {_fits(memory['airam_fits'])} the chip's "
         f"{memory['airam_limit']:,}")
-    for warning in facts["warnings"]:
-        say(f"warning: {warning}")
 
 
 def _fits(yes: bool) -> str:

@@ -13,6 +13,7 @@ import click
 from .. import __version__
 from ..errors import OpenKPUError
 from .compare import compare
+from .completion import answer, completion
 from .dump import dump
 from .flash import flash
 from .info import info
@@ -28,7 +29,9 @@ Exit codes:
   4  bad input
   5  device failure, or a result that cannot be written
 130  interrupted
+141  whoever read the output went away (openkpu info MODEL | head)
 """
+PIPE_CLOSED = 128 + signal.SIGPIPE  # what a shell reports of a program that a closed pipe ends
 
 
 @click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -40,7 +43,7 @@ def cli() -> None:
     """
 
 
-COMMANDS = (info, run, dump, compare, profile, script, flash)
+COMMANDS = (info, run, dump, compare, profile, script, flash, completion)
 for command in COMMANDS:
     cli.add_command(command)
 for command in (*COMMANDS, *flash.commands.values()):
@@ -76,7 +79,7 @@ def run_cli(arguments: list[str]) -> int:
     except BrokenPipeError:
         # Whatever is still buffered would raise again when the interpreter closes the stream.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _fail("the reader of the output went away before everything was printed", 5, debug)
+        return PIPE_CLOSED
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _fail(f"cannot write the output: {error.strerror or error}; free some space and try again", 5, debug)
@@ -86,7 +89,8 @@ def main() -> NoReturn:
     """Entry point of the ``openkpu`` script."""
     # Cleans up like Ctrl-C does: no build goes on and no temporary file stays.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.exit(run_cli(sys.argv[1:]))
+    completed = answer(cli)
+    sys.exit(run_cli(sys.argv[1:]) if completed is None else completed)
 
 
 if __name__ == "__main__":

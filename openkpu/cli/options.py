@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 
 import click
@@ -16,6 +17,7 @@ from rich.text import Text
 from ..devices.backends import BACKENDS, open_device
 from ..hw.configs import CORES
 from ..hw.device import Device
+from ..kmodel import load
 from ..kmodel.model import Layer, Model
 from ..runtime import LayerResult, Session
 from .inputs import FITS
@@ -47,11 +49,23 @@ def show_shape(shape: Sequence[int]) -> str:
 
 
 def model_argument(command: Callable) -> Callable:
-    """MODEL, --address and --release."""
-    command = click.option("--release", help="kmodel v5 only: the nncase release whose operator numbers the file "
-                                             "uses, when the file fits several.")(command)
-    command = click.option("--address", help="Which model of a .kfpkg: its flash address or name.")(command)
-    return click.argument("model", type=FILE)(command)
+    """MODEL, --address, --release and --strict-math; the command gets the ``loaded`` model.
+
+    What the loader warns of is printed on standard error.
+    """
+    @wraps(command)
+    def with_model(model: Path, address: str | None, release: str | None, strict_math: bool, **rest: object) -> object:
+        loaded = load(model, member=address, release=release, strict_math=strict_math)
+        for warning in loaded.warnings:
+            click.echo(f"warning: {loaded.source}: {warning}", err=True)
+        return command(loaded=loaded, **rest)
+
+    found = click.option("--strict-math", is_flag=True, help="kmodel v5 only: where nncase miscompiled a slice, "
+                         "compute what the network means, not what the vendor's runtimes do with the file.")(with_model)
+    found = click.option("--release", help="kmodel v5 only: the nncase release whose operator numbers the file uses, "
+                                           "when the file fits several.")(found)
+    found = click.option("--address", help="Which model of a .kfpkg: its flash address or name.")(found)
+    return click.argument("model", type=FILE)(found)
 
 
 def input_arguments(command: Callable) -> Callable:

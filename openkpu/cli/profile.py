@@ -16,7 +16,7 @@ from ..hw.configs import CORES, CoreParameters, config_named
 from ..hw.descriptor import replace
 from ..hw.device import KpuConfig
 from ..hw.fields import SRAM_BASE
-from ..kmodel import KpuConv, KpuDownload, KpuUpload, Layer, Model, load
+from ..kmodel import KpuConv, KpuDownload, KpuUpload, Layer, Model
 from ..kmodel.summary import describe
 from ..runtime import LayerResult, Session
 from ..schedule.chip import chip_cycles
@@ -108,7 +108,7 @@ def limit(figures) -> str:
 @config_option
 @click.option("--json", "json_file", type=FILE, help="Write everything here.")
 @click.option("--csv", "csv_file", type=FILE, help="Write one line per KPU layer here.")
-def profile(model: Path, address: str | None, release: str | None, inputs: tuple[Path, ...], fit: str, config: str,
+def profile(loaded: Model, inputs: tuple[Path, ...], fit: str, config: str,
             json_file: Path | None, csv_file: Path | None) -> None:
     """Run MODEL on the RTL and tell what every KPU layer costs, and why.
 
@@ -116,7 +116,6 @@ def profile(model: Path, address: str | None, release: str | None, inputs: tuple
     per cycle; share of the array's multipliers in use; what limits the layer; cycles that the cycle model predicts;
     cycles that the real K210 needs by the fit of measurements, and how many times more that is.
     """
-    loaded = load(model, member=address, release=release)
     core = config_named(config)
     arrays = ([p.array for p in prepare_inputs(loaded, inputs, fit)] if inputs
               else [np.zeros(spec.shape, spec.dtype) for spec in loaded.inputs])
@@ -129,7 +128,7 @@ def profile(model: Path, address: str | None, release: str | None, inputs: tuple
         device.close()
     totals = profiler.totals()
     if json_file:
-        write_json(json_file, {"model": str(model), "config": vars(core), "layers": profiler.rows, "totals": totals})
+        write_json(json_file, {"model": loaded.source, "config": vars(core), "layers": profiler.rows, "totals": totals})
     if csv_file:
         write_whole(csv_file, lambda file: file.write(_csv(profiler.rows)))
     _print(loaded, core, profiler.rows, totals)

@@ -9,7 +9,7 @@ import click
 import numpy as np
 
 from ..errors import InputError, UsageError
-from ..kmodel import Layer, Model, TensorSpec, load
+from ..kmodel import Layer, Model, TensorSpec
 from ..runtime import LayerResult
 from ..yolo2 import Box, region_layer
 from .draw import annotate
@@ -74,7 +74,7 @@ class Recorder:
 @click.option("--nms", type=click.FloatRange(0, 1), default=0.3, show_default=True,
               help="Largest overlap of two boxes of a class.")
 @click.option("--labels", type=FILE, help="Text file with one class name per line.")
-def run(model: Path, inputs: tuple[Path, ...], address: str | None, release: str | None, fit: str, rounding: str,
+def run(loaded: Model, inputs: tuple[Path, ...], fit: str, rounding: str,
         backend: str, out: Path, json_file: Path | None, anchors: tuple[float, ...] | None, threshold: float,
         nms: float, labels: Path | None) -> None:
     """Run MODEL on INPUT and write out_<k>.npy for every output.
@@ -87,7 +87,6 @@ def run(model: Path, inputs: tuple[Path, ...], address: str | None, release: str
       openkpu run face_model_at_0x300000.kfpkg photo.jpg \\
         --yolo2 1.889,2.5245,2.9465,3.94056,3.99987,5.3658,5.155437,6.92275,6.718375,9.01025
     """
-    loaded = load(model, member=address, release=release)
     names = _read_labels(labels)
     if anchors:
         head_shape(loaded, anchors)
@@ -101,7 +100,7 @@ def run(model: Path, inputs: tuple[Path, ...], address: str | None, release: str
     for file, output in zip(files, outputs, strict=True):
         write_array(file, output)
     if json_file:
-        write_json(json_file, report(str(model), backend, outputs, files, recorder.results, seconds))
+        write_json(json_file, report(loaded.source, backend, outputs, files, recorder.results, seconds))
     _print_outputs(loaded, outputs, files, recorder.results, seconds)
     if anchors:
         boxes = _detect(loaded, outputs[0], anchors, threshold, nms)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from openkpu.api.board.settings import BOARD_NAMES
 from openkpu.devices.backends import BACKENDS
 from openkpu.errors import OpenKPUError, UsageError
 
@@ -32,18 +34,28 @@ class ScriptError(OpenKPUError):
 @click.option("--fs", type=click.Path(file_okay=False),
               help="Folder behind /flash (default ./flash, else the script's folder).")
 @click.option("--lcd", default="lcd", show_default=True, type=click.Path(file_okay=False),
-              help="Folder for the screen's frames; frame_*.png of an earlier run are removed.")
+              help="Folder for the screen's frames and the peripherals' logs; those of an earlier run are removed.")
 @click.option("--lcd-last", is_flag=True, help="Keep only the last frame.")
 @click.option("--window", is_flag=True, help="Show the screen in a window as well.")
 @click.option("--frames", type=click.IntRange(1),
-              help="Stop after that many frames, repeating the feed if it is shorter.")
+              help="Stop after that many camera frames, repeating the feed if it is shorter.")
+@click.option("--time-limit", metavar="S", type=click.FloatRange(0), default=600.0, show_default=True,
+              help="End a script that takes no camera frame and runs no inference for S seconds; 0: wait for ever.")
 @click.option("--scaling", type=click.Choice(["stretch", "fit", "crop"]), default="stretch", show_default=True,
               help="How camera pictures are brought to the frame size.")
 @click.option("--ai", type=click.Choice(["rgb565", "rgb888"]), default="rgb565", show_default=True,
               help="What the KPU sees of a camera picture: the RGB565 pixels, or all eight bits.")
+@click.option("--camera-rotation", type=click.Choice(["0", "90", "180", "270"]), default="0", show_default=True,
+              help="Turn camera pictures clockwise, for scripts written for a camera mounted otherwise.")
 @click.option("--mirror", is_flag=True, help="Let sensor.set_hmirror and set_vflip act on the feed.")
 @click.option("--key", "keys", metavar="FRAME[:MS]", multiple=True,
-              help="Press the boot key at a frame (from 0) for MS (100) ms.")
+              help="Press the boot key (M5StickV: button A) at a frame (from 0) for MS (100) ms.")
+@click.option("--board", type=click.Choice(BOARD_NAMES), default="generic", show_default=True,
+              help="Whose pin names board_info has, and the size of the screen.")
+@click.option("--uart", metavar="[UARTn=]TARGET", multiple=True,
+              help="Connect a serial port: pty (a new pseudo-terminal), a file (what the script receives), or a port "
+                   "of this computer. What is sent is also in uart<n>.log beside the frames.")
+@click.option("--network", is_flag=True, help="Let the script's sockets reach other computers than this one.")
 @click.option("--clock", type=click.Choice(["wall", "chip"]), default="wall", show_default=True,
               help="What ticks_ms and fps measure: this computer, or the KPU's cycles at 400 MHz.")
 @click.option("--no-sleep", is_flag=True, help="sleep_ms and sleep_us return at once.")
@@ -55,8 +67,8 @@ class ScriptError(OpenKPUError):
 @click.option("--forward3", type=click.Choice(["end_layer", "out_index"]), default="end_layer", show_default=True,
               envvar="K210_FORWARD3",
               help="Meaning of KPU.forward's third argument: as documented, or as in late firmware.")
-def script(file, camera, flash_items, sd, fs, lcd, lcd_last, window, frames, scaling, ai, mirror, keys, clock, no_sleep,
-           backend, compat, forward3):
+def script(file, camera, flash_items, sd, fs, lcd, lcd_last, window, frames, time_limit, scaling, ai, camera_rotation,
+           mirror, keys, board, uart, network, clock, no_sleep, backend, compat, forward3):
     """Run a MaixPy or CanMV script on a simulated K210.
 
     \b
@@ -73,17 +85,18 @@ def script(file, camera, flash_items, sd, fs, lcd, lcd_last, window, frames, sca
         compat=compat, forward3=forward3, backend=backend, camera=camera, frames=frames, scaling=scaling, ai=ai,
         mirror=mirror, clock=clock, sleep=not no_sleep, keys=tuple(_key(text) for text in keys),
         sd=sd and Path(sd), fs=fs and Path(fs), lcd=Path(lcd).absolute(), lcd_last=lcd_last, window=window,
+        camera_rotation=int(camera_rotation), board=board, uart=uart, network=network, time_limit=time_limit,
     )
     flash = Flash()
     for item in flash_items:
         flash.burn_argument(item)
     remove_old_frames(settings.lcd)
-    board = Board(settings, flash)
-    board.on_swallowed_exit = lambda: _leave(board)
-    outcome = run_script(file, board)
+    simulated = Board(settings, flash)
+    simulated.on_swallowed_exit = lambda: _leave(simulated)
+    outcome = run_script(file, simulated)
     sys.stdout.flush()
-    board.close()
-    click.echo(summary(board, outcome.reason if outcome.error is None else "an error"), err=True)
+    simulated.close()
+    click.echo(summary(simulated, outcome.reason if outcome.error is None else "an error"), err=True)
     if outcome.error is not None:
         raise ScriptError(outcome.reason, outcome.exit_code) from outcome.error
     click.get_current_context().exit(outcome.exit_code)
@@ -97,14 +110,16 @@ def _key(text: str) -> tuple[int, int]:
 
 
 def remove_old_frames(folder: Path) -> None:
-    """Delete frame_<number>.png of an earlier run."""
-    for path in folder.glob("frame_*.png"):
-        if re.fullmatch(r"frame_\d{6,}\.png", path.name):
+    """Delete frame_<number>.png and the logs of an earlier run."""
+    for path in [*folder.glob("frame_*.png"), *folder.glob("*.log")]:
+        if re.fullmatch(r"frame_\d{6,}\.png|uart[123]\.log|peripherals\.log", path.name):
             path.unlink()
 
 
 def summary(board, reason: str) -> str:
     """Frames, detections, cycles per frame and where the pictures are, one line each."""
+    from openkpu.api.peripherals.uart import bytes_sent
+
     counters, folder = board.counters, board.settings.lcd
     pictures = sorted(folder.glob("frame_*.png"))
     if counters.cycles is None:
@@ -115,12 +130,16 @@ def summary(board, reason: str) -> str:
     rows = (("ended by", reason), ("frames", f"{counters.snapshots} taken, {counters.displays} shown"),
             ("inferences", counters.inferences), ("detections", counters.detections), ("cycles per frame", cycles),
             ("pictures", where))
+    rows += tuple((port, f"{count} bytes sent, in {folder / port.lower()}.log")
+                  for port, count in bytes_sent(board).items())
     return "\n".join(f"{name + ':':<18}{value}" for name, value in rows)
 
 
 def _leave(board) -> None:
     """End a script that catches SystemExit: nothing less than the process's end stops it."""
     click.echo(summary(board, f"{board.ended} (the script catches SystemExit)"), err=True)
+    with contextlib.suppress(Exception):
+        board.close()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)

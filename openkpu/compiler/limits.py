@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..hw.fields import AIRAM_BYTES, DESCRIPTOR, ROW_BYTES, Field
 from ..hw.layout import MapLayout, groups_of
+from ..kmodel.summary import RAM_LIMIT
 
 
 def field_range(field: Field) -> tuple[int, int]:
@@ -37,12 +38,12 @@ class Chip:
     ----------
     airam_bytes : AI RAM.
     load_bytes : weights of one load, 8 bits each; 16-bit weights may take twice as many bytes (4.2).
-    main_bytes : RAM for the file and the working memory together.
+    main_bytes : RAM for the file and the working memory together (what ``openkpu info`` compares with).
     """
 
     airam_bytes: int = AIRAM_BYTES
     load_bytes: int = 30 * 1024
-    main_bytes: int = 6 << 20
+    main_bytes: int = RAM_LIMIT
 
     def loads(self, in_channels: int, out_channels: int, kernel: int, bits: int = 8,
               depthwise: bool = False) -> tuple[int, int, int]:

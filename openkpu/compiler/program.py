@@ -40,7 +40,7 @@ slice              any dtype; ``begin``, ``end``, ``step`` of every dimension, a
 pad                any dtype; ``pads`` ((before, after), ...) of every dimension, negative ones crop; constant ``value``
 resize             float32 or uint8 (N, C, H, W); ``mode`` nearest or bilinear; flags as in ONNX: neither means
                    "asymmetric", nearest rounds down (with align_corners: half up)
-unary              ``kind``: abs ceil cos exp floor log neg rsqrt sin square sqrt tanh sigmoid round
+unary              ``kind``: abs ceil cos exp floor log neg rsqrt sin square sqrt tanh sigmoid
 binary             ``kind``: add sub mul div min max, broadcasting as in numpy
 clamp              to ``low``..``high``
 softmax            along ``axis``
@@ -53,8 +53,7 @@ conv2d_transpose   input, constant weights (I, O/groups, KH, KW), constant bias 
 =================  ====================================================================================================
 """
 
-UNARY = ("abs", "ceil", "cos", "exp", "floor", "log", "neg", "rsqrt", "sin", "square", "sqrt", "tanh", "sigmoid",
-         "round")
+UNARY = ("abs", "ceil", "cos", "exp", "floor", "log", "neg", "rsqrt", "sin", "square", "sqrt", "tanh", "sigmoid")
 BINARY = ("add", "sub", "mul", "div", "min", "max")
 REDUCE = ("mean", "min", "max", "sum")
 
@@ -188,49 +187,64 @@ class Program:
 
     def check(self) -> None:
         """CompileError if the steps contradict themselves or a field of the KPU cannot hold its value."""
-        written = set(self.inputs) | {n for n, v in self.values.items() if v.data is not None}
-        wholes = {r for r in (self.root(n)[0].name for n in self.values) if r in written}
         for name, value in self.values.items():
             if value.name != name:
                 raise CompileError(f"value {name!r} calls itself {value.name!r}")
             _check_value(self, value)
+        written = _Written(self)
+        for name in (*self.inputs, *(n for n, v in self.values.items() if v.data is not None)):
+            written.add(name)
         for step in self.steps:
             for name in (*step.inputs, *step.outputs):
                 if name not in self.values:
                     raise CompileError(f"{step.name} uses the value {name!r}, which does not exist")
             for name in step.inputs:
-                root = self.root(name)[0].name
-                if name not in written and root not in wholes and not self._assembled(name, written):
+                if not written.holds(name):
                     raise CompileError(f"{step.name} reads {name!r} before any step has written it")
             _CHECKS[type(step)](self, step)
             for name in step.outputs:
-                if name in written:
+                if written.touches(name):
                     raise CompileError(f"{step.name} writes {name!r} a second time")
                 written.add(name)
-                if self.values[name].parent is None:
-                    wholes.add(name)
         for name in self.outputs:
-            if name not in self.values or (name not in written and not self._assembled(name, written)
-                                           and self.root(name)[0].name not in wholes):
+            if name not in self.values or not written.holds(name):
                 raise CompileError(f"the output {name!r} is never written")
+
+    def interval(self, name: str) -> tuple[str, int, int]:
+        """(root, first channel, channel behind the last) of a value in the map that it is part of."""
+        root, channel = self.root(name)
+        shape = self.values[name].shape
+        return root.name, channel, channel + (shape[1] if len(shape) > 1 else 1)
 
     def parts(self, name: str) -> list[Value]:
         """Direct parts of a map, by channel."""
         return sorted((v for v in self.values.values() if v.parent == name), key=lambda v: v.channel)
 
-    def _assembled(self, name: str, written: set[str]) -> bool:
-        """True if the written parts of ``name`` cover it."""
-        parts = self.parts(name)
-        covered = 0
-        for part in parts:
-            if part.name in written or self._assembled(part.name, written):
-                if part.channel > covered:
-                    return False
-                covered = max(covered, part.channel + part.shape[1])
-        return bool(parts) and covered >= self.values[name].shape[1]
-
     def kpu_steps(self) -> Iterator[KpuStep]:
         return (s for s in self.steps if isinstance(s, KpuStep))
+
+
+class _Written:
+    """Which channels of which maps hold data."""
+
+    def __init__(self, program: Program):
+        self.program = program
+        self.ranges: dict[str, list[tuple[int, int]]] = {}
+
+    def add(self, name: str) -> None:
+        root, low, high = self.program.interval(name)
+        self.ranges[root] = sorted([*self.ranges.get(root, []), (low, high)])
+
+    def touches(self, name: str) -> bool:
+        root, low, high = self.program.interval(name)
+        return any(a < high and low < b for a, b in self.ranges.get(root, []))
+
+    def holds(self, name: str) -> bool:
+        root, low, high = self.program.interval(name)
+        for a, b in self.ranges.get(root, []):
+            if a <= low:
+                low = max(low, b)
+        return low >= high
 
 
 def _check_value(program: Program, value: Value) -> None:

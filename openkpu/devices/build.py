@@ -83,6 +83,18 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "openkpu"
 
 
+def start_afresh(folder: Path) -> None:
+    """Delete what a build that failed or was killed left in a folder; everything but its ``lock``.
+
+    Makefiles take an empty file for a finished one.
+    """
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != "lock":
+            path.unlink()
+
+
 def _sources(top: str) -> list[Path]:
     if not FILES[top].is_file():
         raise DeviceError(f"the RTL sources are not in {RTL}; the RTL back end works from a checkout of the OpenKPU "

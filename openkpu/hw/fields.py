@@ -88,7 +88,7 @@ EXTENSIONS: tuple[Register, ...] = (
         Field("layer_fifo", 48, 8, doc="descriptors that can be queued"))),
     Register("ext_memories", 0x1010, "R", "sizes of the memories", fields=(
         Field("airam_rows", 0, 32, doc="64-byte rows of AI RAM"),
-        Field("weight_bytes", 32, 32, doc="bytes of one weight buffer"))),
+        Field("weight_bytes", 32, 32, doc="bytes of the weight buffer; a load may have so many"))),
     Register("ext_control", 0x1018, "W", "counters and single layers", fields=(
         Field("clear", 0, 1, doc="clear all counters and the error status"),
         Field("stepping", 1, 1, doc="1 = queued layers fetch their parameters and wait for a step; kept until 0"),
@@ -263,7 +263,7 @@ DESCRIPTOR: tuple[Arg, ...] = (
     _arg(3, "o_col_high", 42, 9, "m1", "output height"),
     _arg(4, "kernel_type", 0, 3, doc="0 = 1x1, 1 = 3x3"),
     _arg(4, "pad_type", 3, 1, doc="accepted and ignored"),
-    _arg(4, "pool_type", 4, 4, doc="section 8"),
+    _arg(4, "pool_type", 4, 4, doc="kpu-hardware.md section 8"),
     _arg(4, "first_stride", 8, 1, doc="use only even rows and columns of the input"),
     _arg(4, "bypass_conv", 9, 1, doc="skip the convolution"),
     _arg(4, "load_para", 10, 1, doc="fetch the batch-norm table"),

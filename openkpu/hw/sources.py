@@ -10,7 +10,9 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = Path(__file__).resolve().parents[1]
+# An installed package holds the Verilog and the C++ itself; a checkout has them beside it.
+ROOT = PACKAGE if (PACKAGE / "rtl").is_dir() else PACKAGE.parent
 RTL = ROOT / "rtl"
 INCLUDE = RTL / "include"
 

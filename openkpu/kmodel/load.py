@@ -20,7 +20,7 @@ _FORMATS = {"v3": v3, "v4": v4, "v5": v5}
 
 
 def load(model: str | PathLike | bytes, *, source: str | None = None, member: str | None = None,
-         release: str | None = None) -> Model:
+         release: str | None = None, strict_math: bool = False) -> Model:
     """Load and check a model.
 
     Parameters
@@ -30,6 +30,8 @@ def load(model: str | PathLike | bytes, *, source: str | None = None, member: st
     source : name to use in messages; the path by default.
     member : which model of a package with several, as file name or flash address ("0x300000").
     release : v5 only: take this operator table (``openkpu.kmodel.v5.stackvm.RELEASES``) instead of the one that fits.
+    strict_math : v5 only: where nncase miscompiled a slice, compute what the network means; the default computes what
+        the vendor's runtimes do with the file, with a warning in ``Model.warnings``.
 
     Raises
     ------
@@ -51,7 +53,7 @@ def load(model: str | PathLike | bytes, *, source: str | None = None, member: st
     swapped = version != found.kind
     view = memoryview(_restore_byte_order(data) if swapped else data)
     if version == "v5":
-        return v5.load(view, name, release=release)
+        return v5.load(view, name, release=release, strict_math=strict_math)
     return _FORMATS[version].load(view, name, byte_swapped=swapped)
 
 

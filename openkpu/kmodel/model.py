@@ -147,6 +147,8 @@ class Layer:
 
     where: ClassVar[str] = "host"
     WRITES: ClassVar[tuple[str, ...]] = ("out",)
+    # What feature map the result holds: its own "shape", that of the "input" of its length, "concat" of inputs, "none".
+    MAP: ClassVar[str] = "shape"
 
     def _tensors(self, written: bool) -> tuple[Tensor, ...]:
         found: list[Tensor] = []

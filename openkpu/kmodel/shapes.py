@@ -13,8 +13,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from .model import KPU_POOL, Layer, Tensor, TensorSpec
-from .v3 import ops as ops_v3
-from .v4 import ops as ops_v4
 
 MapShape = tuple[int, int, int]
 _Known = dict[tuple[str, int], tuple[int, MapShape]]
@@ -26,18 +24,18 @@ def _lookup(known: _Known, tensor: Tensor) -> MapShape | None:
 
 
 def _shape_of(layer: Layer, out: Tensor, known: _Known) -> MapShape | None:
-    if isinstance(layer, (ops_v3.Concat, ops_v4.Concat)):
-        parts = [_lookup(known, p) for p in layer.parts]
+    if layer.MAP == "concat":
+        parts = [_lookup(known, p) for p in layer.inputs]
         if None in parts or len({p[1:] for p in parts if p}) != 1 or (len(out.shape) == 2 and out.shape[0] != 1):
             return None
         return (sum(p[0] for p in parts if p), *parts[0][1:])  # type: ignore[index]
-    if isinstance(layer, ops_v3.TensorflowFlatten):
+    if layer.MAP == "none":
         return None
     if len(out.shape) == 3:
         return out.shape
     if len(out.shape) == 4:
         return out.shape[1:] if out.shape[0] == 1 else None
-    if isinstance(layer, ops_v3.ChannelwiseDequantize) or len(out.shape) == 1:
+    if layer.MAP == "input" or len(out.shape) == 1:
         same = [t for t in layer.inputs if t.count == out.count]
         return _lookup(known, same[0]) if len(same) == 1 else None
     return None

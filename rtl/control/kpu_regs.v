@@ -21,7 +21,7 @@ module kpu_regs #(
     parameter LANES = 32,
     parameter TILE = 1024,            // pixels of the largest tile
     parameter AIRAM_ROWS = 32768,
-    parameter WEIGHT_BYTES = 73728,   // of one weight buffer
+    parameter WEIGHT_BYTES = 73728,   // of the weight buffer
     parameter LAYERS = 16             // depth of the queue, a power of two, 2 to 16
 ) (
     input  wire        clk,

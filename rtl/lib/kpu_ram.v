@@ -1,8 +1,9 @@
 // Simple dual-port RAM: one write port, one read port.
 //
-// Every memory of the design is this module, so that one place decides what synthesis
-// infers (block RAM, or LUT RAM for small ones). rdata shows the word in the cycle after
-// `re` and holds it while `re` is low. Reading the word that is written in the same
+// What the design keeps in block RAM is this module, so that one place decides what synthesis
+// infers (or LUT RAM for small ones). Memories whose word is used in the cycle of its address are
+// LUT RAM of their own, in kpu_queue, kpu_unpack, kpu_lane and kpu_writeback. rdata shows the word
+// in the cycle after `re` and holds it while `re` is low. Reading the word that is written in the same
 // cycle gives an undefined word: no user needs it, and a guaranteed one would cost a
 // bypass of as many flip-flops as the word has bits. The content is neither reset nor
 // initialised.

@@ -2,7 +2,7 @@
 //
 // For each layer: activation table, batch-norm table, then the weights in the order in which the array uses them.
 // A layer whose weights are small enough per channel is one contiguous stream; otherwise blocks of O output
-// channels are cut into pieces of PL_GP passes, channel by channel, so that every piece fits a quarter of the weight buffer.
+// channels are cut into pieces of PL_GP passes, channel by channel, each at most a quarter of the weight buffer.
 // Layers of several tiles fetch their weights once per tile unless the buffer keeps them (PL_KEEP).
 //
 // Runs one layer ahead of the compute side. Bursts: INCR, 64 bit, at most dma_burst_size beats, never across 4 KB.

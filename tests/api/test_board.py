@@ -8,10 +8,13 @@ import time
 import pytest
 
 from openkpu.api import modules
-from openkpu.api.board import boardutils, gpio, timing
+from openkpu.api.board import timing
 from openkpu.api.board.board import current_board
-from openkpu.api.board.gpio import GPIO, board_info, fm
-from openkpu.api.board.unsimulated import NotSimulatedError
+from openkpu.api.board.boards import board_info
+from openkpu.api.board.standin import NotSimulatedError
+from openkpu.api.peripherals import boardutils
+from openkpu.api.peripherals.fpioa import FPIOA, fm
+from openkpu.api.peripherals.gpio import GPIO
 
 
 @pytest.fixture
@@ -125,7 +128,7 @@ def test_install_makes_them_importable(board, monkeypatch):
         monkeypatch.setitem(sys.modules, name, sys.modules.get(name))
     import openkpu.api
     openkpu.api.install()
-    import KPU as kpu  # noqa: N811 - as scripts write it
+    import KPU as kpu
     from Maix import FPIOA, GPIO, utils
     from maix import KPU
     assert kpu.load and KPU.load_kmodel and FPIOA and GPIO and utils
@@ -152,11 +155,24 @@ def test_freq_and_config():
     assert boardutils.config.get_value("sensor", {"a": 1}) == {"a": 1} and boardutils.config.get_value("x") is None
 
 
-@pytest.mark.parametrize("module, name", [("machine", "UART"), ("machine", "Timer"), ("machine", "PWM"),
-                                          ("machine", "I2C"), ("machine", "SPI"), ("Maix", "FFT"), ("Maix", "I2S")])
-def test_other_peripherals_say_that_they_are_not_simulated(board, module, name):
-    with pytest.raises(NotSimulatedError, match=f"{name} is not simulated"):
-        getattr(modules.modules()[module], name)(1, mode=2)
+@pytest.mark.parametrize("module, name", [("machine", "I2C"), ("machine", "SPI"), ("machine", "WDT"),
+                                          ("Maix", "I2S"), ("audio", "Audio"), ("network", "ESP32_SPI"),
+                                          ("usocket", "socket")])
+def test_stand_ins_say_once_what_they_are(board, capsys, module, name):
+    part = getattr(modules.modules()[module], name)
+    part()
+    part()
+    err = capsys.readouterr().err
+    assert err.count("is a stand-in") == 1 and name in err
+
+
+@pytest.mark.parametrize("use", ["import lvgl as lv; lv.init()", "from lvgl import btn; btn()",
+                                 "import nes; nes.init()", "import KPU; KPU.init_yolo3(1)"])
+def test_what_has_no_stand_in_says_so_when_it_is_used(board, monkeypatch, use):
+    for name, module in modules.modules().items():
+        monkeypatch.setitem(sys.modules, name, module)
+    with pytest.raises(NotSimulatedError, match="is not simulated: "):
+        exec(use, {})
 
 
 def test_machine_reset_ends_the_script(board):
@@ -170,6 +186,7 @@ def test_machine_reset_ends_the_script(board):
 def test_gpio_constants():
     assert {f"GPIOHS{n}" for n in range(32)} | {f"GPIO{n}" for n in range(8)} <= set(dir(GPIO))
     assert GPIO.WAKEUP_NOT_SUPPORT == 0 and len({GPIO.IRQ_RISING, GPIO.IRQ_FALLING, GPIO.IRQ_BOTH}) == 3
+    assert fm.fpioa.GPIOHS0 == 24 and fm.fpioa.UART1_TX == 65 and fm.fpioa.I2S0_WS == 89
     assert len({getattr(GPIO, f"GPIOHS{n}") for n in range(32)} | {getattr(GPIO, f"GPIO{n}") for n in range(8)}) == 40
     assert fm.fpioa.GPIOHS0 == GPIO.GPIOHS0 and board_info.BOOT_KEY == 16
 
@@ -186,7 +203,7 @@ def test_a_pull_given_as_mode_is_an_input(board):
 
 
 def test_fpioa(board):
-    fpioa = gpio.FPIOA()
+    fpioa = FPIOA()
     fpioa.set_function(16, fpioa.GPIOHS3)
     assert fpioa.get_Pin_num(fpioa.GPIOHS3) == 16
     fm.unregister(16)

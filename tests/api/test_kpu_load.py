@@ -39,11 +39,12 @@ def refused(code, call):
 # --- module ----------------------------------------
 
 
-def test_module_is_called_kpu_and_has_exactly_the_documented_names():
+def test_module_is_called_kpu_and_has_exactly_the_firmwares_names():
     module = modules()["KPU"]
     assert module.__name__ == "kpu"
     assert {n for n in dir(module) if not n.startswith("_")} == {
-        "load", "load_flash", "init_yolo2", "run_yolo2", "forward", "fmap", "fmap_free", "netinfo", "set_outputs",
+        "load", "load_flash", "init_yolo2", "run_yolo2", "init_yolo3", "run_yolo3", "forward",
+        "fmap", "fmap_free", "netinfo", "set_outputs",
         "memtest", "face_encode", "face_compare", "deinit", "set_layers", "get_output", "classifier"}
 
 

@@ -35,7 +35,7 @@ def test_colour_words(name):
 
 def test_calls_before_init_say_so(board):
     for call in (lambda: lcd.display(Image()), lambda: lcd.clear(), lambda: lcd.draw_string(0, 0, "x"),
-                 lambda: lcd.rotation(1)):
+                 lambda: lcd.freq(1)):
         with pytest.raises(ValueError, match="^not init"):
             call()
 
@@ -167,20 +167,20 @@ def test_what_is_only_drawn_is_written_at_the_end(screen):
     assert (screen(0) == (0, 0, 255)).all()
 
 
-def test_rotation_swaps_the_size_and_turns_the_picture(screen):
+def test_rotation_swaps_the_size_and_the_picture_is_as_the_user_sees_it(screen):
     lcd.init(width=8, height=4)
     assert lcd.rotation() == 0 and lcd.rotation(1) == 1
     assert (lcd.width(), lcd.height()) == (4, 8)
     img = Image(size=(4, 8)).set_pixel(0, 0)
     lcd.display(img)
-    assert screen(0).shape == (4, 8, 3) and np.argwhere(screen(0)[..., 0]).tolist() == [[0, 7]]
+    assert screen(0).shape == (8, 4, 3) and np.argwhere(screen(0)[..., 0]).tolist() == [[0, 0]]
 
 
-def test_rotation_2_turns_upside_down(screen):
+def test_rotation_2_is_for_a_board_mounted_upside_down_whose_user_sees_it_upright(screen):
     lcd.init(width=8, height=4)
     lcd.rotation(2)
     lcd.display(Image(size=(8, 4)).set_pixel(0, 0))
-    assert np.argwhere(screen(0)[..., 0]).tolist() == [[3, 7]] and (lcd.width(), lcd.height()) == (8, 4)
+    assert np.argwhere(screen(0)[..., 0]).tolist() == [[0, 0]] and (lcd.width(), lcd.height()) == (8, 4)
 
 
 def test_rotation_out_of_range(board):

@@ -191,7 +191,7 @@ def test_camera_settings_are_accepted(name):
 
 
 def test_get_id_and_read_reg():
-    assert sensor.get_id() == 0 and getattr(sensor, "__read_reg")(0x12) == 0  # noqa: B009 - mangled inside a class
+    assert sensor.get_id() == 0 and getattr(sensor, "__read_reg")(0x12) == 0
 
 
 def test_end_of_feed_is_a_system_exit_with_code_0(camera):

@@ -1,1 +1,1 @@
-"""The simulated board: settings, counters, files, time, pins and peripherals."""
+"""The simulated board: settings, counters, time, files, the way scripts end, and MicroPython's own modules."""

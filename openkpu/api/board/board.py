@@ -8,101 +8,52 @@ from the environment (``K210_COMPAT``, ``K210_FORWARD3``, ``K210_BACKEND``, ``K2
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import sys
+import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from openkpu.api.board.bootkey import BootKey
-from openkpu.devices.backends import WITH_FLASH
-from openkpu.errors import UsageError
-from openkpu.flash import Flash
+from openkpu.api.board.settings import Counters, Settings
+
+if TYPE_CHECKING:
+    from openkpu.flash import Flash
+
+__all__ = ["Board", "Counters", "Settings", "current_board", "from_environment", "use_board"]
 
 CHIP_CLOCK_HZ = 400_000_000
 SYSTEM_HEAP_BYTES = 6 << 20
 GC_HEAP_BYTES = 512 << 10
 IDLE_POLL_LIMIT = 200_000
 DISPLAY_ONLY_LIMIT = 1000
+SLEEP_ONLY_LIMIT = 60.0
+SLEEP_ONLY_CALLS = 100
 EXIT_ATTEMPTS = 100
+SLEEP_SLICE = 0.05
 
 
-@dataclass
-class Settings:
-    """What the user chose. Every field has the runner's default.
+def _empty_flash() -> Flash:
+    from openkpu.flash import Flash
 
-    Attributes
-    ----------
-    compat : "friendly" or "strict"
-        Strict keeps the firmware's surprises (spec/driver-api.md section 0.1).
-    forward3 : "end_layer" or "out_index"
-        Meaning of ``KPU.forward``'s third positional argument (section 1.7.1).
-    backend : str
-        Name of a back end in ``openkpu.devices.backends``.
-    camera : str, path, callable or None
-        Source of ``sensor.snapshot`` (see ``openkpu.api.imaging.feed``); None is the synthetic scene.
-    frames : int or None
-        Stop after that many frames; the feed is repeated as needed. None: stop at the end of the feed.
-    scaling : "stretch", "fit" or "crop"
-        How a feed picture is brought to the frame size.
-    ai : "rgb565" or "rgb888"
-        Whether the AI plane of a snapshot is made from the RGB565 pixels or from the 8-bit picture.
-    clock : "wall" or "chip"
-        Source of ``ticks_ms`` and fps: wall clock, or simulated KPU cycles at 400 MHz.
-    keys : tuple of (frame, milliseconds)
-        Presses of the boot key.
-    """
-
-    compat: str = "friendly"
-    forward3: str = "end_layer"
-    backend: str = "functional"
-    camera: Any = None
-    frames: int | None = None
-    scaling: str = "stretch"
-    ai: str = "rgb565"
-    mirror: bool = False
-    clock: str = "wall"
-    sleep: bool = True
-    keys: tuple[tuple[int, int], ...] = ()
-    sd: Path | None = None
-    fs: Path | None = None
-    lcd: Path | None = None
-    lcd_last: bool = False
-    window: bool = False
-
-    def __post_init__(self) -> None:
-        choices = {"compat": ("friendly", "strict"), "forward3": ("end_layer", "out_index"),
-                   "scaling": ("stretch", "fit", "crop"), "ai": ("rgb565", "rgb888"), "clock": ("wall", "chip")}
-        for name, allowed in choices.items():
-            if getattr(self, name) not in allowed:
-                raise UsageError(f"{name} is {getattr(self, name)!r}, but must be one of {', '.join(allowed)}")
-        if self.frames is not None and self.frames < 1:
-            raise UsageError(f"frames is {self.frames}, but must be at least 1")
-
-
-@dataclass
-class Counters:
-    """What happened so far; ``cycles`` is None until a back end has reported cycles."""
-
-    snapshots: int = 0
-    displays: int = 0
-    inferences: int = 0
-    detections: int = 0
-    cycles: int | None = None
+    return Flash()
 
 
 @dataclass
 class Board:
-    """Settings, flash, screen, camera and live models of one simulated board."""
+    """Settings, flash, screen, camera, peripherals and live models of one simulated board."""
 
     settings: Settings = field(default_factory=Settings)
-    flash: Flash = field(default_factory=Flash)
+    flash: Flash = field(default_factory=_empty_flash)
     counters: Counters = field(default_factory=Counters)
     nets: weakref.WeakSet = field(default_factory=weakref.WeakSet)
     pins: dict[int, int] = field(default_factory=dict)
+    pin_names: dict[str, int] = field(default_factory=dict)
     ended: str = ""
 
     def __post_init__(self) -> None:
@@ -115,10 +66,25 @@ class Board:
         self._polls = 0
         self._exits = 0
         self._frame = -1
+        self._slept = 0.0
+        self._sleeps = 0
+        self._skipped_seconds = 0.0
+        self._in_callback = False
+        self.busy = 0
+        self._busy_thread: int | None = None
+        self.last_progress = time.monotonic()
+        self.last_exit = 0.0
+        self.lock = threading.RLock()
+        self.script_thread: int | None = None
+        self.host_sleep: Callable[[float], None] | None = None
         self.on_swallowed_exit: Callable[[], None] | None = None
         self.gc_heap_bytes = GC_HEAP_BYTES
         self.system_heap_bytes = SYSTEM_HEAP_BYTES
         self.boot_key = BootKey(self.settings.keys, lambda: self.microseconds() // 1000)
+        self.timers: list = []
+        self.background_error: BaseException | None = None
+        self.sandboxed = False
+        self.parts: dict = {}
         self.closers: list = []
 
     @property
@@ -130,7 +96,7 @@ class Board:
     def device(self):
         """The KPU all models of this board run on, opened at first use."""
         if self._device is None:
-            from openkpu.devices.backends import open_device
+            from openkpu.devices.backends import WITH_FLASH, open_device
 
             self._device = open_device(self.settings.backend)
             if self.settings.backend in WITH_FLASH:
@@ -140,10 +106,13 @@ class Board:
     @property
     def flash_controller(self):
         """Driver of the simulated flash controller (``FlashDriver``); None if the back end has none."""
-        if self._flash_controller is None and self.settings.backend in WITH_FLASH:
-            from openkpu.drivers.flash import FlashDriver
+        if self._flash_controller is None:
+            from openkpu.devices.backends import WITH_FLASH
 
-            self._flash_controller = FlashDriver(self.device)
+            if self.settings.backend in WITH_FLASH:
+                from openkpu.drivers.flash import FlashDriver
+
+                self._flash_controller = FlashDriver(self.device)
         return self._flash_controller
 
     def warn_once(self, key: str, message: str) -> None:
@@ -152,16 +121,83 @@ class Board:
             self._warned.add(key)
             print(f"openkpu: {message}", file=sys.stderr)
 
+    # --- time -----------------------------------------------------------------------------------------------------
+
     def microseconds(self) -> int:
-        """Time since the board was made, by the chosen clock."""
+        """Time since the board was made, by the chosen clock; skipped sleeps count as if they had been slept."""
         if self.settings.clock == "chip":
-            return (self.counters.cycles or 0) * 1_000_000 // CHIP_CLOCK_HZ
-        return int((time.monotonic() - self._start) * 1_000_000)
+            cycles = self.counters.cycles or 0
+            return cycles * 1_000_000 // CHIP_CLOCK_HZ + int(self._skipped_seconds * 1_000_000)
+        return int((time.monotonic() - self._start + self._skipped_seconds) * 1_000_000)
 
     def sleep(self, seconds: float) -> None:
-        """Sleep, unless the settings say that sleeping is skipped."""
-        if self.settings.sleep and seconds > 0:
-            time.sleep(seconds)
+        """Sleep in slices between which timers call back, or, if the settings say so, only move the clock on.
+
+        A script that does nothing but sleep is ended: more than a minute in all without a camera frame, an inference or
+        anything that could wake it.
+        """
+        host_sleep = self.host_sleep or time.sleep
+        if seconds <= 0:
+            return
+        if self._busy_thread == threading.get_ident():  # a back end that waits for its simulator
+            host_sleep(seconds)
+            return
+        if not self.busy:
+            self._slept += seconds
+            self._sleeps += 1
+        if self._slept > SLEEP_ONLY_LIMIT and self._sleeps > SLEEP_ONLY_CALLS and self._only_sleeps():
+            self.end(f"the script only slept, {SLEEP_ONLY_LIMIT:.0f} s in all, without a camera frame")
+        if not self.settings.sleep or self.settings.clock == "chip":
+            self._skipped_seconds += seconds
+        if self.settings.sleep:
+            left = seconds
+            while left > SLEEP_SLICE and not self.ended:
+                host_sleep(SLEEP_SLICE)
+                left -= SLEEP_SLICE
+                self.run_timers()
+            if not self.ended:
+                host_sleep(left)
+        self.run_timers()
+        if self.ended:
+            self.end(self.ended)
+
+    def _only_sleeps(self) -> bool:
+        return not self.timers and not any(getattr(part, "may_receive", False) for part in self.parts.values())
+
+    def run_timers(self) -> None:
+        """Call back the timers that are due; only in the script's own thread and never inside each other."""
+        own = self.script_thread in (None, threading.get_ident())
+        if not self.timers or not own or self.busy or self._in_callback:
+            return
+        self._in_callback = True
+        try:
+            for timer in list(self.timers):
+                timer.run_if_due(self.microseconds())
+        finally:
+            self._in_callback = False
+
+    @contextlib.contextmanager
+    def uninterrupted(self) -> Iterator[None]:
+        """No timer and no other thread of the script comes between; time spent here is no idle time."""
+        with self.lock:
+            self.busy += 1
+            self._busy_thread = threading.get_ident()
+            try:
+                yield
+            finally:
+                self.busy -= 1
+                if not self.busy:
+                    self._busy_thread = None
+                self.progress()
+        self.run_timers()
+
+    def progress(self) -> None:
+        """Something happened: the limits on waiting start anew."""
+        self.last_progress = time.monotonic()
+        self._polls = self._sleeps = 0
+        self._slept = 0.0
+
+    # --- the script's end -----------------------------------------------------------------------------------------
 
     def end(self, reason: str) -> None:
         """Leave the script: ``SystemExit(0)``, which the scripts' ``except Exception`` does not catch.
@@ -170,6 +206,7 @@ class Board:
         """
         self.ended = self.ended or reason
         self._exits += 1
+        self.last_exit = time.monotonic()
         if self._exits > EXIT_ATTEMPTS and self.on_swallowed_exit is not None:
             self.on_swallowed_exit()
         raise SystemExit(0)
@@ -178,35 +215,42 @@ class Board:
         """Count a frame and let key events happen."""
         self._snapshot_since_display = True
         self._display_only = 0
-        self._next_frame()
         self.counters.snapshots += 1
+        self._next_frame()
 
     def on_display(self) -> None:
-        """A display without a snapshot before it counts as a frame, so that waiting screens end as well."""
+        """A display without a snapshot before it counts as a frame for keys, and a script that only displays ends."""
+        if self.ended:
+            self.end(self.ended)
         if not self._snapshot_since_display:
             self._display_only += 1
-            if self.settings.frames is None and self._display_only > DISPLAY_ONLY_LIMIT:
+            if self._display_only > DISPLAY_ONLY_LIMIT:
                 self.end(f"{DISPLAY_ONLY_LIMIT} frames displayed without taking a picture")
-            self.check_frame_limit()
             self._next_frame()
         self._snapshot_since_display = False
         self.counters.displays += 1
 
-    def on_poll(self) -> None:
-        """An input pin was read; a script that only waits for a key that will never come is ended."""
+    def on_poll(self, what: str, hint: str) -> None:
+        """Something was asked for that does not change by itself; a script that only waits for it is ended."""
+        if self.ended:
+            self.end(self.ended)
         self._polls += 1
+        self.run_timers()
         if self._polls > IDLE_POLL_LIMIT:
-            self.end(f"input pins were read {IDLE_POLL_LIMIT} times without a frame in between (see --key)")
+            self.end(f"{what} {IDLE_POLL_LIMIT} times without a frame in between ({hint})")
 
     def check_frame_limit(self) -> None:
-        """End the script when the chosen number of frames has been used."""
-        if self.settings.frames is not None and self._frame + 1 >= self.settings.frames:
+        """End the script when it has ended already or the chosen number of camera frames has been taken."""
+        if self.ended:
+            self.end(self.ended)
+        if self.settings.frames is not None and self.counters.snapshots >= self.settings.frames:
             self.end(f"frame limit of {self.settings.frames} reached")
 
     def _next_frame(self) -> None:
-        self._polls = 0
+        self.progress()
         self._frame += 1
         self.boot_key.frame_started(self._frame)
+        self.run_timers()
 
     def count_run(self, cycles: int | None) -> None:
         """Add one inference and, if the back end counts them, its cycles."""
@@ -219,12 +263,13 @@ class Board:
         return sum(net.heap_bytes for net in list(self.nets))
 
     def close(self) -> None:
-        """Release models, screen and simulator; closing twice is harmless."""
+        """Release models, screen, peripherals and simulator; closing twice is harmless."""
         for net in list(self.nets):
             net.release()
         for closer in self.closers:
             closer()
         self.closers.clear()
+        self.timers.clear()
         if self._device is not None:
             self._device.close()
             self._device = self._flash_controller = None
@@ -266,7 +311,7 @@ def from_environment(environment) -> Board:
         sd=_path(environment.get("K210_SD")),
         lcd=_path(environment.get("K210_LCD")),
     )
-    flash = Flash()
+    flash = _empty_flash()
     for item in filter(None, environment.get("K210_FLASH", "").split(os.pathsep)):
         flash.burn_argument(item)
     return Board(settings, flash)

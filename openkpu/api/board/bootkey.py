@@ -1,10 +1,8 @@
-"""The boards' boot key: low while pressed, with edge interrupts (spec/driver-api.md section 3.5, key events)."""
+"""The board's key: low while pressed, with edge interrupts (spec/driver-api.md section 3.5, key events)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-
-BOOT_PIN = 16
 
 
 class BootKey:

@@ -312,11 +312,11 @@ class KPU:
                 "shape": shapes, "child": {"Lpr": kinds.count("Lpr"), "Yolo2": kinds.count("Yolo2")},
                 "self": id(self), "parent": None}
 
-    def Yolo2(self) -> Yolo2:  # noqa: N802 - the firmware's name
+    def Yolo2(self) -> Yolo2:
         """A YOLO v2 helper bound to this KPU."""
         return self._helper(Yolo2(self))
 
-    def Lpr(self) -> plates.Lpr:  # noqa: N802
+    def Lpr(self) -> plates.Lpr:
         """A licence-plate helper bound to this KPU."""
         return self._helper(plates.Lpr(self))
 

@@ -12,18 +12,48 @@ from PIL import ImageDraw, ImageOps, UnidentifiedImageError
 
 from openkpu.api.board import paths
 from openkpu.api.board.board import current_board
-from openkpu.api.imaging import affine, font, pixels
+from openkpu.api.board.standin import refuse
+from openkpu.api.imaging import affine, colour, font, pixels
+from openkpu.api.imaging.filters import Filters
+from openkpu.api.imaging.finders import (  # noqa: F401 - constants of the device's module
+    CODABAR,
+    CODE39,
+    CODE93,
+    CODE128,
+    DATABAR,
+    DATABAR_EXP,
+    EAN2,
+    EAN5,
+    EAN8,
+    EAN13,
+    I25,
+    ISBN10,
+    ISBN13,
+    PDF417,
+    TAG36H11,
+    UPCA,
+    UPCE,
+    Finders,
+)
 
 GRAYSCALE = 4
 RGB565 = 2
+JPEG = 5
 UTF8 = 1
+ASCII = 0
+EDGE_CANNY, EDGE_SIMPLE = 0, 1
 
-_FORMAT_NAMES = {GRAYSCALE: "grayscale", RGB565: "rgb565"}
+_FORMAT_NAMES = {GRAYSCALE: "grayscale", RGB565: "rgb565", JPEG: "jpeg"}
+_NOT_SIMULATED = frozenset((
+    "find_features", "find_eye", "find_lbp", "find_keypoints", "find_number", "find_hog", "find_displacement",
+    "find_datamatrices", "classify_object", "selective_search", "get_similarity", "linpolar", "logpolar", "cartoon",
+    "remove_shadows", "chrominvar", "illuminvar", "mode", "midpoint", "mask_rectangle", "mask_circle", "mask_ellipse",
+    "to_bitmap", "to_palette"))
 _WHITE = -1
 _loaded_font: dict = {"cell": None, "path": None}
 
 
-class Image:
+class Image(Filters, Finders):
     """A GRAYSCALE or RGB565 picture with an optional AI plane, which is what the KPU reads.
 
     Parameters
@@ -36,6 +66,7 @@ class Image:
     ----------
     pixels : uint8 (H, W) gray values, or uint16 (H, W) byte-swapped RGB565 words.
     pix_ai : uint8 (planes, H, W), or None.
+    jpeg : bytes of the file after ``compress``, else None.
 
     Raises
     ------
@@ -44,6 +75,8 @@ class Image:
     ValueError
         The data is not a picture ("format not supported").
     """
+
+    jpeg: bytes | None = None
 
     def __init__(self, source=None, *, size=None, from_bytes: bool = False, copy_to_fb=False):
         self.pix_ai: np.ndarray | None = None
@@ -96,11 +129,13 @@ class Image:
         return self.pixels.shape[0]
 
     def size(self) -> int:
-        """Bytes of the display pixels."""
-        return self.pixels.nbytes
+        """Bytes of the display pixels, or of the JPEG file."""
+        return self.pixels.nbytes if self.jpeg is None else len(self.jpeg)
 
     def format(self) -> int:
-        """``sensor.GRAYSCALE`` or ``sensor.RGB565``."""
+        """``sensor.GRAYSCALE``, ``sensor.RGB565``, or ``sensor.JPEG`` after ``compress``."""
+        if self.jpeg is not None:
+            return JPEG
         return GRAYSCALE if self._gray else RGB565
 
     def __repr__(self) -> str:
@@ -116,6 +151,11 @@ class Image:
 
     def __setitem__(self, index, value) -> None:
         self.pixels.reshape(-1)[index] = np.asarray(value).astype(np.int64) & (0xFF if self._gray else 0xFFFF)
+
+    def __getattr__(self, name: str):
+        if name in _NOT_SIMULATED:
+            refuse(f"image.{name}", "this method of the firmware is left out")
+        raise AttributeError(f"image.Image has no {name}")
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
         return np.array(self.pixels, dtype=dtype)
@@ -243,7 +283,7 @@ class Image:
             raise ValueError(f"replace needs images of one size, not {values.shape[::-1]} and "
                              f"{self.pixels.shape[::-1]}")
         values = np.array(values, order="C")
-        self.pixels = values if mask is None else np.where(_mask(mask, values.shape), values, self.pixels)
+        self.pixels = values if mask is None else np.where(self._mask(mask, values.shape), values, self.pixels)
         return self
 
     def rotation_corr(self, x_rotation=0.0, y_rotation=0.0, z_rotation=0.0, x_translation=0.0, y_translation=0.0,
@@ -372,9 +412,14 @@ class Image:
         if alpha < 256:
             values = self._blend(values, below, max(0, int(alpha)))
         if mask is not None:
-            values = np.where(_mask(mask, (height, width))[source], values, below)
+            values = np.where(self._mask(mask, (height, width))[source], values, below)
         self.pixels[target] = values
         return self
+
+    @staticmethod
+    def _mask(mask, shape) -> np.ndarray:
+        gray = _image_argument(mask, "mask").to_grayscale(copy=True).pixels
+        return pixels.nearest(gray, shape[1], shape[0]) > 0
 
     def _blend(self, over: np.ndarray, under: np.ndarray, alpha: int) -> np.ndarray:
         def mix(a, b):
@@ -413,12 +458,47 @@ class Image:
         target, source = _overlap(self.pixels.shape, (-y, -x), bitmap.shape)
         self.pixels[target][bitmap[source]] = value
 
+    def draw_ellipse(self, *args, **keywords) -> Image:
+        """``draw_ellipse(cx, cy, rx, ry, rotation=0, color=white, thickness=1, fill=False)``; rotation in degrees."""
+        x, y, rx, ry, rotation, color, thickness, fill = _arguments(
+            args, keywords, ("cx", "cy", "rx", "ry"), {"rotation": 0, "color": _WHITE, "thickness": 1, "fill": False})
+        if min(rx, ry) < 1:
+            return self
+        rows, columns = np.mgrid[:self.height(), :self.width()]
+        turn = math.radians(rotation)
+        along = (columns - x) * math.cos(turn) + (rows - y) * math.sin(turn)
+        across = (rows - y) * math.cos(turn) - (columns - x) * math.sin(turn)
+
+        def inside(grow: float) -> np.ndarray:
+            return (along / max(rx + grow, 0.5)) ** 2 + (across / max(ry + grow, 0.5)) ** 2 <= 1
+
+        half = max(1, int(thickness)) / 2
+        self.pixels[inside(half) if fill else inside(half) & ~inside(-half)] = self._color(color)
+        return self
+
+    def draw_keypoints(self, keypoints, color=_WHITE, size=10, thickness=1, fill=False, **other) -> Image:
+        """A circle and a line in its direction (degrees) for each (x, y[, direction])."""
+        for x, y, *direction in keypoints:
+            self.draw_circle(int(x), int(y), max(1, int(size) // 2), color, thickness, fill)
+            if direction:
+                turn = math.radians(direction[0])
+                self.draw_line(int(x), int(y), int(x + size * math.cos(turn)), int(y + size * math.sin(turn)), color,
+                               thickness)
+        return self
+
+    def draw_font(self, x, y, w, h, data, scale=1, color=_WHITE, **other) -> Image:
+        """A dot-matrix character: ``h`` rows of ``w`` bits, the highest bit of a byte on the left."""
+        rows = np.frombuffer(bytes(data), np.uint8)[:(int(w) + 7) // 8 * int(h)].reshape(int(h), -1)
+        bitmap = np.unpackbits(rows, axis=1)[:, :int(w)].astype(bool)
+        self._stamp(pixels.nearest(bitmap, int(w * scale), int(h * scale)), int(x), int(y), self._color(color))
+        return self
+
     # --- files ----------------------------------------------------------------------------------------------------
 
     def save(self, path: str, roi=None, quality: int = 50) -> Image:
         """Write BMP, JPEG or PNG, chosen by the extension; returns self."""
         part = Image.from_pixels(self.pixels[self._roi(roi)])
-        mapped = str(paths.map_path(path))
+        mapped = str(paths.device_path(path))
         kind = {"bmp": "BMP", "jpg": "JPEG", "jpeg": "JPEG", "png": "PNG"}.get(mapped.rpartition(".")[2].lower())
         if kind is None:
             raise ValueError(f"cannot save {path}: the name must end in .bmp, .jpg, .jpeg or .png")
@@ -426,9 +506,61 @@ class Image:
         picture.save(mapped, kind, **({"quality": int(quality)} if kind == "JPEG" else {}))
         return self
 
+    def compress(self, quality: int = 50) -> Image:
+        """Become a JPEG file of the same picture, in place; ``to_bytes`` then gives the file."""
+        self.jpeg = self._jpeg_file(quality)
+        seen = np.asarray(open_picture(self.jpeg, "the compressed image"))
+        self.pixels = seen.copy() if seen.ndim == 2 else pixels.rgb_to_565(seen)
+        return self
+
+    def compressed(self, quality: int = 50) -> Image:
+        """As ``compress``, a new image."""
+        return Image.from_pixels(self.pixels).compress(quality)
+
+    def compress_for_ide(self, quality: int = 50) -> Image:
+        """As ``compress``; the IDE's framing is left out."""
+        return self.compress(quality)
+
+    def compressed_for_ide(self, quality: int = 50) -> Image:
+        """As ``compressed``; the IDE's framing is left out."""
+        return self.compressed(quality)
+
+    def _jpeg_file(self, quality: int) -> bytes:
+        file = io.BytesIO()
+        picture = PillowImage.fromarray(self.pixels if self._gray else self.to_rgb())
+        picture.save(file, "JPEG", quality=max(1, min(100, int(quality))))
+        return file.getvalue()
+
     def to_bytes(self) -> bytearray:
-        """Copy of the pixels as they lie in memory."""
+        """Copy of the pixels as they lie in memory, or of the JPEG file."""
+        if self.jpeg is not None:
+            return bytearray(self.jpeg)
         return bytearray(self.pixels.astype(self.pixels.dtype.newbyteorder("<")).tobytes())
+
+
+def rgb_to_lab(rgb) -> tuple[int, int, int]:
+    """(L, A, B) of (R, G, B)."""
+    return tuple(int(v) for v in colour.lab_from_rgb(np.array(rgb[:3])))
+
+
+def lab_to_rgb(lab) -> tuple[int, int, int]:
+    """(R, G, B) of (L, A, B)."""
+    return colour.rgb_from_lab(lab)
+
+
+def rgb_to_grayscale(rgb) -> int:
+    """Gray value of (R, G, B)."""
+    return int(pixels.gray_from_rgb(np.array(rgb[:3], np.uint8)))
+
+
+def grayscale_to_rgb(gray) -> tuple[int, int, int]:
+    """(R, G, B) of a gray value."""
+    return (int(gray),) * 3
+
+
+def HaarCascade(*args, **keywords):
+    """Raises ``NotSimulatedError``."""
+    refuse("image.HaarCascade", "use a KPU model, or find_blobs")
 
 
 def open_picture(data: bytes, name: str) -> PillowImage.Image:
@@ -487,7 +619,7 @@ def font_load(kind=UTF8, width: int = 16, height: int = 16, path=None) -> None:
     The firmware's own font file or flash address is accepted; its glyphs then come from a system font, or are boxes.
     """
     _loaded_font["cell"] = (int(width), int(height))
-    mapped = paths.map_path(path) if isinstance(path, str) else None
+    mapped = paths.device_path(path) if isinstance(path, str) else None
     _loaded_font["path"] = mapped if mapped and font.usable_font(mapped) else None
 
 
@@ -540,8 +672,3 @@ def _trimmed(bitmap: np.ndarray) -> np.ndarray:
     if not len(used):
         return bitmap[:, :max(1, bitmap.shape[1] // 2)]
     return np.pad(bitmap[:, used[0]:used[-1] + 1], ((0, 0), (0, 1)))
-
-
-def _mask(mask, shape) -> np.ndarray:
-    gray = _image_argument(mask, "mask").to_grayscale(copy=True).pixels
-    return pixels.nearest(gray, shape[1], shape[0]) > 0

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image as PillowImage
 
 from openkpu.api.board.board import Board, current_board
+from openkpu.api.board.boards import current_kind
 from openkpu.api.imaging import font, image, pixels
 
 BLACK, NAVY, DARKGREEN, DARKCYAN = 0x0000, 0x0F00, 0xE003, 0xEF03
@@ -16,11 +17,15 @@ DARKGREY, BLUE, GREEN, CYAN = 0xEF7B, 0x1F00, 0xE007, 0xFF07
 RED, MAGENTA, YELLOW, WHITE = 0x00F8, 0x1FF8, 0xE0FF, 0xFFFF
 ORANGE, GREENYELLOW, PINK = 0x20FD, 0xE5AF, 0x1FF8
 
-YX_RGDU, YX_LRUD, XY_RLUD, XY_LRUD = 0x20, 0xA0, 0x40, 0x00
+XY_RLUD, YX_RLUD, XY_LRUD, YX_LRUD, XY_RLDU, YX_RLDU, XY_LRDU, YX_LRDU = range(0x00, 0x100, 0x20)
 
 
 class _Screen:
-    """The panel's pixels in the script's orientation; the written picture is the panel as it is mounted."""
+    """The panel's pixels in the script's orientation.
+
+    The written picture is what the user sees: a script that turns the screen does so because the board is mounted
+    turned, so ``rotation`` does not turn the picture; ``mirror`` does mirror it.
+    """
 
     def __init__(self, owner: Board, kind: int, size: tuple[int, int], color):
         self.owner, self.kind, self.size = owner, kind, size
@@ -54,7 +59,7 @@ class _Screen:
     def write(self) -> None:
         if self.kind == 0:
             return
-        rgb = np.rot90(pixels.rgb_from_565(self.canvas.pixels), -self.rotation)
+        rgb = pixels.rgb_from_565(self.canvas.pixels)
         picture = PillowImage.fromarray(np.ascontiguousarray(rgb[:, ::-1] if self.mirrored else rgb))
         settings = self.owner.settings
         if settings.lcd is not None:
@@ -87,15 +92,27 @@ def _initialised() -> _Screen:
     return _screen
 
 
-def init(type=1, freq=20_000_000, color=BLACK, width=320, height=240, invert=0, **other) -> None:
-    """Clear the screen to ``color``. ``type=0``: no display, nothing is written. Other keywords have no effect."""
+def _made() -> _Screen:
+    """The screen; one that was turned or mirrored before ``init`` is made here."""
+    if _screen is None or _screen.owner is not current_board():
+        init()
+    return _screen
+
+
+def init(type=1, freq=20_000_000, color=BLACK, width=None, height=None, invert=0, **other) -> None:
+    """Clear the screen to ``color``. ``type=0``: no display, nothing is written. Other keywords have no effect.
+
+    Without ``width`` and ``height`` the screen has the size of the chosen board's.
+    """
     global _screen
     board = current_board()
     before = -1
     if _screen is not None and _screen.owner is board:
         before = _screen.frame
         board.closers.remove(_screen.finish)
-    _screen = _Screen(board, type, (int(width), int(height)), color)
+    usual = current_kind().screen
+    size = (int(usual[0] if width is None else width), int(usual[1] if height is None else height))
+    _screen = _Screen(board, type, size, color)
     _screen.frequency, _screen.frame = freq, before
 
 
@@ -151,7 +168,8 @@ def display(img, roi=None, oft=None) -> None:
         x, y = oft
     canvas.draw_image(part, int(x), int(y))
     screen.owner.on_display()
-    screen.next_frame()
+    with screen.owner.uninterrupted():
+        screen.next_frame()
 
 
 def _centre(screen: int, picture: int) -> int:
@@ -167,7 +185,7 @@ def clear(color=BLACK) -> None:
 
 def rotation(quarter_turns=None) -> int:
     """Set (0...3) and return the rotation; 1 and 3 swap width and height."""
-    screen = _initialised()
+    screen = _made()
     if quarter_turns is not None:
         if quarter_turns not in (0, 1, 2, 3):
             raise ValueError("value:[0,3]")
@@ -177,7 +195,7 @@ def rotation(quarter_turns=None) -> int:
 
 def mirror(enable=None) -> int:
     """Set and return (0 or 1) whether the panel mirrors."""
-    screen = _initialised()
+    screen = _made()
     if enable is not None:
         screen.mirrored = bool(enable)
     return int(screen.mirrored)

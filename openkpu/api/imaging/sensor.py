@@ -14,6 +14,8 @@ from openkpu.api.imaging.feed import Feed, fit
 RGB565 = image.RGB565
 YUV422 = 3
 GRAYSCALE = image.GRAYSCALE
+JPEG = image.JPEG
+BAYER = 6
 
 FRAME_SIZES = {
     "QQCIF": (88, 72), "QCIF": (176, 144), "CIF": (352, 288), "QQSIF": (88, 60), "QSIF": (176, 120), "SIF": (352, 240),
@@ -152,19 +154,30 @@ def snapshot(update_jb=True) -> image.Image:
     board.check_frame_limit()
     if camera.feed.endless and board.settings.frames is None and camera.taken == DEFAULT_FRAMES:
         board.end(f"{DEFAULT_FRAMES} frames of the synthetic scene (choose with --camera and --frames)")
-    picture = camera.feed.next()
-    if picture is None:
-        board.end("end of the camera feed")
+    with board.uninterrupted():
+        picture = camera.feed.next()
+        if picture is None:
+            board.end("end of the camera feed")
+        camera.last = _exposed(camera, picture)
+        camera.taken += 1
+    # what a key's or timer's function does with the screen comes after this picture was taken
+    taken = camera.last
     board.on_snapshot()
-    camera.taken += 1
+    return taken
+
+
+def _exposed(camera: _Camera, picture) -> image.Image:
+    """The picture as the script's camera settings show it."""
+    board = camera.owner
+    if board.settings.camera_rotation:
+        picture = picture.rotate(-board.settings.camera_rotation, expand=True)
     x, y, w, h = camera.window or (0, 0, *camera.frame)
     if picture.size != (w, h):
         picture = fit(picture, camera.frame, board.settings.scaling).crop((x, y, x + w, y + h))
     if board.settings.mirror:
         picture = ImageOps.mirror(picture) if camera.hmirror else picture
         picture = ImageOps.flip(picture) if camera.vflip else picture
-    camera.last = _captured(np.asarray(picture.convert("RGB")), camera.pixformat, board.settings.ai)
-    return camera.last
+    return _captured(np.asarray(picture.convert("RGB")), camera.pixformat, board.settings.ai)
 
 
 def _captured(rgb: np.ndarray, pixformat: int, ai: str) -> image.Image:
@@ -211,7 +224,8 @@ def _accepted(name: str):
 
 _SETTINGS = ("shutdown", "flush", "sleep", "set_contrast", "set_brightness", "set_saturation", "set_gainceiling",
              "set_quality", "set_colorbar", "set_auto_gain", "set_auto_exposure", "set_auto_whitebal", "set_jb_quality",
-             "set_lens_correction", "set_special_effect", "set_framerate", "__write_reg", "set_gain_db")
+             "set_lens_correction", "set_special_effect", "set_framerate", "set_sharpness", "set_gain_db", "ioctl",
+             "__write_reg")
 globals().update({name: _accepted(name) for name in _SETTINGS})
 
 

@@ -20,7 +20,7 @@ from openkpu.api.maixpy.objects import kpu_net
 _ROUNDS = 100
 
 
-class classifier:  # noqa: N801 - the firmware's type name
+class classifier:
     """Nearest-prototype classifier on a net's output 0.
 
     Parameters
@@ -116,7 +116,7 @@ class classifier:  # noqa: N801 - the firmware's type name
             raise OSError(errno.EINVAL, "call train() before save()")
         buffer = io.BytesIO()
         np.savez(buffer, prototypes=self._prototypes, sample_num=self._sample_num, fea_len=self._length)
-        Path(paths.map_path(path)).write_bytes(buffer.getvalue())
+        Path(paths.device_path(path)).write_bytes(buffer.getvalue())
 
     @staticmethod
     def load(model, path: str, class_num=None, sample_num=None, fea_len=0) -> tuple[classifier, int, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 
-class kpu_fmap(np.ndarray):  # noqa: N801 - the firmware's type name
+class kpu_fmap(np.ndarray):
     """A feature map in (c, y, x) order: unsigned 8-bit activations or float32 values.
 
     Indexing and slicing see one flat sequence, as on the board; ``numpy.asarray(fmap)`` and the buffer protocol give

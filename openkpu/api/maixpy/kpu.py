@@ -10,6 +10,7 @@ import numpy as np
 from openkpu.api import features as arithmetic
 from openkpu.api import loading
 from openkpu.api.board.board import current_board
+from openkpu.api.board.standin import refuse
 from openkpu.api.errors import CODES, KPUArgumentError, KPULoadError, KPURunError
 from openkpu.api.imaging import image
 from openkpu.api.maixpy.classifier import classifier
@@ -34,7 +35,8 @@ from openkpu.api.network import where as place
 from openkpu.yolo2 import BOX_ENTRIES, region_layer
 
 __all__ = ["classifier", "deinit", "face_compare", "face_encode", "fmap", "fmap_free", "forward", "get_output",
-           "init_yolo2", "load", "load_flash", "memtest", "netinfo", "run_yolo2", "set_layers", "set_outputs"]
+           "init_yolo2", "init_yolo3", "load", "load_flash", "memtest", "netinfo", "run_yolo2", "run_yolo3",
+           "set_layers", "set_outputs"]
 
 _EXTENSIONS = (".kmodel", ".smodel", ".emodel")
 _MAX_ANCHORS_STRICT = 127
@@ -107,7 +109,7 @@ def _check_streaming(dual: int, batch: int, speed: int) -> None:
                                hint=f"it must be 1 to {_MAX_SPI_HZ} Hz")
 
 
-def init_yolo2(kpu_net, threshold=None, nms_value=None, anchor_number=None, anchor=None, dma=-1, *,  # noqa: PLR0913
+def init_yolo2(kpu_net, threshold=None, nms_value=None, anchor_number=None, anchor=None, dma=-1, *,
                anchor_num=None) -> bool:
     """Set the YOLO v2 parameters of a net (section 1.5).
 
@@ -148,6 +150,14 @@ def _check_anchor_count(network: Network, anchors: int) -> None:
     if shape is not None and shape[2] % anchors:
         raise KPUArgumentError(f"[MAIXPY]kpu: anchor_number is {anchors}", argument="anchor_number",
                                hint=f"the model's output has {shape[2]} channels, not divisible by {anchors}")
+
+
+def init_yolo3(*args, **keywords):
+    """Of one fork of the firmware only: raises ``NotSimulatedError``."""
+    refuse("KPU.init_yolo3", "the vendor's firmware has no YOLO v3; read the outputs with forward() and get_output()")
+
+
+run_yolo3 = init_yolo3
 
 
 def run_yolo2(kpu_net, image_t=None, *ignored, image=None, **ignored_keywords) -> list[kpu_yolo2_find] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from openkpu.kmodel.model import KpuConv, Layer
-from openkpu.kmodel.v3.loader import LAYER_TYPES
+from openkpu.kmodel.v3.records import LAYER_TYPES
 
 TYPE_NUMBERS = {name: number for number, name in LAYER_TYPES.items()}
 
@@ -26,7 +26,7 @@ class _Number(int):
         return int(self)
 
 
-class kpu_netinfo_find:  # noqa: N801 - the firmware's type name
+class kpu_netinfo_find:
     """One layer; every member works called and uncalled: ``index type wi hi chi wo ho cho dw kernel_type pool_type
     para_size``."""
 

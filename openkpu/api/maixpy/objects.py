@@ -9,7 +9,7 @@ from openkpu.api.network import Network
 from openkpu.yolo2 import Box
 
 
-class kpu_yolo2:  # noqa: N801 - the firmware's type names
+class kpu_yolo2:
     """Parameters of the region layer, stored as float32."""
 
     def __init__(self, threshold: float, nms_value: float, anchors: list[float]):
@@ -38,7 +38,7 @@ class kpu_yolo2:  # noqa: N801 - the firmware's type names
                 f'"anchor_number":{self.anchor_number()}, "anchor":"({anchors})"}}')
 
 
-class kpu_net:  # noqa: N801
+class kpu_net:
     """A loaded model; also a context manager that releases it."""
 
     def __init__(self, network: Network):
@@ -90,7 +90,7 @@ class kpu_net:  # noqa: N801
                 f'"model_path": "{self.model_path() or "(null)"}", "net_args": {arguments}}}')
 
 
-class kpu_yolo2_find:  # noqa: N801
+class kpu_yolo2_find:
     """One detection; members are methods. Also a sequence (x, y, w, h, classid, value)."""
 
     def __init__(self, box: Box, index: int, count: int):

@@ -12,29 +12,15 @@ from ..model import KpuConv, KpuUpload, Layer, Model, TensorSpec
 from ..reader import MAX_ELEMENTS, MAX_LAYERS, TRUNCATED, Context, Memory, Reader
 from ..shapes import with_map_shapes
 from . import ops
+from .records import K210_CONV, KLF_MAIN_MEM_OUT, LAYER_TYPES
 
 VERSION = "kmodel v3"
 HEADER_BYTES = 28
 TAIL_PADDING = 7
 """Bytes of padding behind the last body that real files may lack (section 3.1)."""
 
-KLF_MAIN_MEM_OUT = 1
-K210_CONV = 10240
 MAX_CONCAT = 4096
 MAX_KERNEL = 1024
-
-_NAMES = {
-    0: "INVALID", 1: "ADD", 2: "QUANTIZED_ADD", 3: "GLOBAL_MAX_POOL2D", 4: "QUANTIZED_GLOBAL_MAX_POOL2D",
-    5: "GLOBAL_AVERAGE_POOL2D", 6: "QUANTIZED_GLOBAL_AVERAGE_POOL2D", 7: "MAX_POOL2D", 8: "QUANTIZED_MAX_POOL2D",
-    9: "AVERAGE_POOL2D", 10: "QUANTIZED_AVERAGE_POOL2D", 11: "QUANTIZE", 12: "DEQUANTIZE", 13: "REQUANTIZE",
-    14: "L2_NORMALIZATION", 15: "SOFTMAX", 16: "CONCAT", 17: "QUANTIZED_CONCAT", 18: "FULLY_CONNECTED",
-    19: "QUANTIZED_FULLY_CONNECTED", 20: "TENSORFLOW_FLATTEN", 21: "QUANTIZED_TENSORFLOW_FLATTEN",
-    22: "RESIZE_NEAREST_NEIGHBOR", 23: "QUANTIZED_RESIZE_NEAREST_NEIGHBOR", 24: "CHANNELWISE_DEQUANTIZE",
-    25: "LOGISTIC", K210_CONV: "K210_CONV", 10241: "K210_ADD_PADDING", 10242: "K210_REMOVE_PADDING",
-    10243: "K210_UPLOAD",
-}
-LAYER_TYPES = {number: f"KL_{name}" for number, name in _NAMES.items()}
-"""Layer names by type number (section 3.3)."""
 
 
 def _tables(data: memoryview, context: Context) -> tuple[tuple[int, ...], list[tuple[int, int]], list[tuple[int, int]]]:

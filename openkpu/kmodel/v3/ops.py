@@ -105,6 +105,8 @@ class Logistic(InOut):
 class Concat(Layer):
     """uint8 (bytes,) each: byte ranges one behind the other (KL_CONCAT and KL_QUANTIZED_CONCAT)."""
 
+    MAP = "concat"
+
     parts: tuple[Tensor, ...]
     out: Tensor
 
@@ -122,6 +124,8 @@ class FullyConnected(InOut):
 class TensorflowFlatten(InOut):
     """(C, H, W) -> (H, W, C)."""
 
+    MAP = "none"
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ResizeNearestNeighbor(InOut):
@@ -131,6 +135,8 @@ class ResizeNearestNeighbor(InOut):
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ChannelwiseDequantize(InOut):
     """uint8 (channels, channel_size) -> float32; ``scale`` and ``bias`` float32 (channels,)."""
+
+    MAP = "input"
 
     scale: np.ndarray
     bias: np.ndarray

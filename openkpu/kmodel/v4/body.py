@@ -10,9 +10,7 @@ import numpy as np
 from ..model import KPU_POOL, Tensor
 from ..reader import MAX_DIMENSION, MAX_ELEMENTS, Context, Memory, Reader
 from . import ops
-
-POOLS = ("const", "main", KPU_POOL)
-DTYPES = ("<f4", "u1")
+from .records import DTYPES, POOLS
 
 Shape = tuple[int, ...]
 

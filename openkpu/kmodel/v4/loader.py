@@ -15,6 +15,7 @@ from ..shapes import with_map_shapes
 from ..v3.loader import TAIL_PADDING
 from . import ops
 from .body import Body, Range, Shape
+from .records import OPCODES, RESIZE_MODES
 
 VERSION = "kmodel v4"
 HEADER_BYTES = 40
@@ -23,17 +24,6 @@ MAX_PARTS = 4096
 MAX_PROGRAM = 1024
 MAX_TABLE = 256
 """Inputs or outputs of a model."""
-
-OPCODES = {
-    0x00: "binary", 0x01: "concat", 0x02: "conv2d", 0x03: "dequantize", 0x04: "matmul", 0x05: "pad", 0x06: "quantize",
-    0x07: "reduce", 0x08: "reduce_window2d", 0x09: "memory_copy", 0x0A: "resize_image", 0x0B: "softmax",
-    0x0C: "transpose", 0x0D: "strided_slice", 0x0E: "unary", 0x0F: "quantized_conv2d", 0x10: "quantized_matmul",
-    0x11: "quantized_binary", 0x12: "table_lookup1d", 0x13: "conv2d_transpose", 0x14: "nnil_unary_method",
-    0x1001: "cpu_conv2d", 0x1002: "cpu_depthwise_conv2d", 0x1003: "cpu_reduce_window2d",
-    0x1004: "cpu_quantized_conv2d", 0x1005: "cpu_quantized_depthwise_conv2d",
-    0x2001: "kpu_upload", 0x2002: "kpu_conv2d",
-}
-"""Operator names by opcode (section 4.2)."""
 
 
 class _Header(NamedTuple):
@@ -317,7 +307,7 @@ def _resize_image(b: Body, base: dict) -> ops.ResizeImage:
     b.need(3, "padding")
     return ops.ResizeImage(**base, input=b.tensor(x, (n, c, h, w), x.dtype),
                            out=b.tensor(out, (n, c, oh, ow), x.dtype, write=True),
-                           mode=b.choice("mode", mode, ("bilinear", "nearest")), align_corners=bool(align))
+                           mode=b.choice("mode", mode, RESIZE_MODES), align_corners=bool(align))
 
 
 def _softmax(b: Body, base: dict) -> ops.Softmax:

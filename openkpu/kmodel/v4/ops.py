@@ -60,6 +60,8 @@ class QuantizedBinary(TwoInOut):
 class Concat(Layer):
     """uint8 bytes: parts (outer, n_k) side by side make ``out`` (outer, sum of n_k)."""
 
+    MAP = "concat"
+
     parts: tuple[Tensor, ...]
     out: Tensor
 

@@ -46,6 +46,14 @@ class Frame:
     def fail(self, field: str, problem: str) -> None:
         self.reader.fail(field, problem)
 
+    def warn(self, problem: str) -> None:
+        self.reader.context.warn(f"{self.reader.place} at byte {self.instruction.offset:#x}: {problem}")
+
+    def warn_of_spare_weights(self, weights: Shape, channels: int) -> None:
+        """nncase pools without ``ceil_mode``, so the layer behind may be given more weights than it has inputs."""
+        self.warn(f"the file is miscompiled: the weights {weights} are for more than the {channels} input channels; as "
+                  "in nncase's runtimes those that are left over are ignored")
+
     def axis(self, value: int, rank: int) -> int:
         """A dimension number; negative ones count from the end."""
         self.reader.within("axis", value, -rank, rank - 1)
@@ -145,8 +153,10 @@ def _conv2d(f: Frame) -> Layer:
     n, ic, h, w = f.rank("input shape", a["s_in"], 4)
     oc, part, kh, kw = f.rank("weight shape", a["s_w"], 4)
     (groups,) = f.reader.dims("groups", a["groups"])
-    if part * groups != ic or oc % groups:
+    if part * groups < ic or ic % groups or oc % groups:
         f.fail("groups", f"= {groups} does not suit {ic} input channels and weights {a['s_w']}")
+    if part * groups > ic:
+        f.warn_of_spare_weights(a["s_w"], ic)
     window, (oh, ow) = f.window((kh, kw), (h, w))
     f.work(n * oh * ow * oc * part * kh * kw)
     return ops.Conv2d(**f.base(), input=f.tensor("in", FLOAT, a["s_in"], a["t_in"]),
@@ -219,8 +229,10 @@ def _lut1d(f: Frame) -> Layer:
 def _matmul(f: Frame) -> Layer:
     a = f.args
     left, right = a["s_a"], a["s_b"]
-    if min(len(left), len(right)) < 2 or left[-1] != right[-2]:
+    if min(len(left), len(right)) < 2 or left[-1] > right[-2]:
         f.fail("shapes", f"= {left} and {right} cannot be multiplied")
+    if left[-1] < right[-2]:
+        f.warn_of_spare_weights(right, left[-1])
     shape = (*f.broadcast(left[:-2], right[:-2]), left[-2], right[-1])
     if a.get("s_out", shape) != shape:
         f.fail("output shape", f"= {a['s_out']} is not {shape}")

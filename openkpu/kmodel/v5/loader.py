@@ -84,10 +84,12 @@ def _candidates(data: memoryview, context: Context, container: Container,
     return found
 
 
-def load(data: memoryview, source: str, *, release: str | None = None) -> Model:
+def load(data: memoryview, source: str, *, release: str | None = None, strict_math: bool = False) -> Model:
     """Parse and check a whole v5 model; ModelError says what is wrong.
 
     ``release``: take this one of ``stackvm.RELEASES`` instead of the operator table that fits the code.
+    ``strict_math``: where the compiler and the vendor's runtimes disagree about a strided argument, compute what the
+    compiler meant instead of what the runtimes do (spec 5.7, CALL).
     """
     context = Context(source, VERSION)
     container = read_container(data, context)
@@ -96,7 +98,8 @@ def load(data: memoryview, source: str, *, release: str | None = None) -> Model:
     first_error: ModelError | None = None
     for decoded, names in candidates:
         try:
-            models.append(_Expander(data, source, container, decoded, ", ".join(names[::-1])).model())
+            models.append(_Expander(data, source, container, decoded, ", ".join(names[::-1]),
+                                    strict_math).model())
         except ModelError as error:
             first_error = first_error or error
     if not models:
@@ -120,8 +123,10 @@ class _Binding(NamedTuple):
 class _Expander:
     """Turns the entry function and everything it calls into one list of layers."""
 
-    def __init__(self, data: memoryview, source: str, container: Container, decoded: Decoded, table: str):
+    def __init__(self, data: memoryview, source: str, container: Container, decoded: Decoded, table: str,
+                 strict_math: bool):
         self.data = data
+        self.strict_math = strict_math
         self.container = container
         self.decoded = decoded
         self.table = table
@@ -211,13 +216,21 @@ class _Expander:
 
     def _argument(self, r: Reader, b: _Binding, field: str, port: Port, argument: CallTensor,
                   *, write: bool) -> tuple[Tensor, Tensor | None]:
-        """The callee's tensor and, where the caller's is not dense, the caller's to copy from or to."""
+        """The callee's tensor; with ``strict_math`` and strides also the caller's, to copy from or to.
+
+        The vendor's runtimes drop the strides: a callee takes its arguments as dense from their first element on.
+        """
         if (argument.dtype, argument.shape) != (port.range.dtype, port.shape):
             r.fail(field, f"is {argument.dtype} {argument.shape}, but the function wants {port.range.dtype} "
                           f"{port.shape}")
         outside = self.resolve(r, b, field, argument.address, argument.dtype, argument.shape, argument.strides, write)
         if outside.dense:
             return Tensor(outside.pool, outside.offset, outside.dtype, outside.shape), None
+        if not self.strict_math:
+            self.context.warn(f"the file is miscompiled: layer {len(self.layers)} {'writes' if write else 'reads'} a "
+                              f"tensor with the strides {argument.strides} as if it were dense, as nncase's runtimes "
+                              "do, so the results are not the network's; --strict-math (strict_math=True) gives those")
+            return self.resolve(r, b, field, argument.address, argument.dtype, argument.shape, None, write), None
         scratch = f"call{len(self.memory.pools)}"
         self.memory.add(r, field, scratch, outside.nbytes)
         return Tensor(scratch, 0, outside.dtype, outside.shape), outside
@@ -287,16 +300,20 @@ class _Expander:
         if found.dtype == "bf16" or (strides is None and found.dtype != "u1"):
             r.fail(field, f"has datatype {found.dtype}, which is not supported here")
         tensor = self._range_tensor(r, b, field, found, found.dtype, shape, strides, write)
-        if tensor.extent > found.size:
-            r.fail(field, f"has {found.size} bytes, but {shape} needs {tensor.extent}")
+        # The range of a slice of a larger buffer states the bytes of its elements alone; ``resolve`` bounds the access.
+        if tensor.nbytes > found.size:
+            r.fail(field, f"has {found.size} bytes, but {shape} needs {tensor.nbytes}")
         return tensor
 
     def _range_tensor(self, r: Reader, b: _Binding, field: str, found: Range, dtype: str, shape: tuple[int, ...],
                       strides: tuple[int, ...] | None, write: bool) -> Tensor:
         if found.location in (INPUT, OUTPUT):
             ports = b.function.inputs if found.location == INPUT else b.function.outputs
-            if found.start not in [p.range.start for p in ports]:
-                r.fail(field, f"= {found.start:#x} is the start of no input or output of the function")
+            if found.start not in [p.range.start for p in ports] and not self.strict_math:
+                r.fail(field, f"= {found.start:#x} is the start of no input or output of the function, so nncase's own "
+                              "runtimes refuse the file too",
+                       advice="it is miscompiled: convert the network without that slice of a layer's input, or "
+                              "compute what was meant with --strict-math (strict_math=True)")
         elif found.location not in (RDATA, DATA):
             r.fail(field, f"is in location {found.location}, which is not supported here")
         return self.resolve(r, b, field, Address(found.location, found.start), dtype, shape, strides, write)

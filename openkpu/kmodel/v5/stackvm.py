@@ -114,7 +114,7 @@ _OPERANDS: dict[str, dict[int, str]] = {
 }
 
 # What is popped, top of the stack first. ":n" a number, ":p" a padding (2 or 3 entries), otherwise an address.
-_POPS = {
+POPS = {
     "BINARY": "out b a", "BROADCAST": "out in", "COMPARE": "out b a", "EQUAL": "out b a",
     "CONV2D": "pad_w:p pad_h:p out bias weights in", "CONVERT": "out in", "COPY": "out in", "CUMSUM": "out in",
     "DEQUANTIZE": "bias:n scale:n out in", "QUANTIZE": "bias:n scale:n out in", "GATHER": "indices out in",
@@ -130,11 +130,11 @@ _UNARY_BASE = ("abs", "ceil", "cos", "exp", "floor", "log", "neg", "round", "rsq
                "bitwise_not", "logical_not")
 _UNARY_ACOS = ("abs", "acos", "asin", *_UNARY_BASE[1:])
 _UNARY_SIGN = (*_UNARY_ACOS[:11], "sign", *_UNARY_ACOS[11:])
-_ENUMERATIONS = {
+ENUMERATIONS = {
     "binary": ops.BINARY_OPS, "compare": ops.COMPARE_OPS, "onehot": ("normal", "process_neg"), "pad": ops.PAD_MODES,
     "reduce": ops.REDUCE_OPS, "reduce_arg": ops.REDUCE_ARG_OPS, "resize": ops.RESIZE_MODES, "bool": (False, True),
 }
-_FIRST_WITH_INTERIOR = 3  # release 1.1
+FIRST_WITH_INTERIOR = 3  # release 1.1
 _SHARED_DATA = 4
 
 
@@ -184,7 +184,7 @@ def unary_ops(release: int) -> tuple[str, ...]:
 
 
 @cache
-def _functions(release: int) -> dict[int, str]:
+def functions(release: int) -> dict[int, str]:
     """Function names by number."""
     rows = [line.split() for line in _NUMBERS.strip().splitlines()]
     column = release + 1 if release < 6 else release
@@ -192,7 +192,7 @@ def _functions(release: int) -> dict[int, str]:
 
 
 @cache
-def _signature(name: str, release: int) -> tuple[tuple[str, str], ...] | None:
+def signature(name: str, release: int) -> tuple[tuple[str, str], ...] | None:
     """(operand, kind) pairs of a function, or None if it cannot be decoded."""
     forms = [text for first, text in sorted(_OPERANDS.get(name, {}).items()) if first <= release]
     return tuple(_operand(item) for item in forms[-1].split()) if forms else None
@@ -240,7 +240,7 @@ class _Decoder:
         return value
 
     def pop_padding(self) -> tuple[int, int, int]:
-        interior = self.pop(int) if self.release >= _FIRST_WITH_INTERIOR else 0
+        interior = self.pop(int) if self.release >= FIRST_WITH_INTERIOR else 0
         after, before = self.pop(int), self.pop(int)
         return before, after, interior
 
@@ -295,16 +295,16 @@ class _Decoder:
 
     def _tensor(self) -> tuple[str, dict[str, Any]]:
         number = self.read("H")
-        name = _functions(self.release).get(number)
-        signature = _signature(name, self.release) if name else None
-        if signature is None:
+        name = functions(self.release).get(number)
+        operands = signature(name, self.release) if name else None
+        if operands is None:
             self.fail(f"tensor function {number:#x} ({name or 'unknown'}) is not supported")
-        args = {operand: self._read_operand(operand, kind) for operand, kind in signature}  # type: ignore[union-attr]
+        args = {operand: self._read_operand(operand, kind) for operand, kind in operands}  # type: ignore[union-attr]
         if name == "CALL":
             args["dst"] = self._call_tensors(args["num_dst"])
             args["src"] = self._call_tensors(args["num_src"])
             return name, args
-        for item in _POPS[name].split():  # type: ignore[index]
+        for item in POPS[name].split():  # type: ignore[index]
             popped, _, kind = item.partition(":")
             args[popped] = (self.pop_padding() if kind == "p" else self.pop((int, float)) if kind == "n"
                             else self.pop(Address))
@@ -320,7 +320,7 @@ class _Decoder:
             if value not in self.paddings:
                 self.fail(f"padding register {value} is used before it is set")
             return self.paddings[value]
-        names = DTYPES if kind == "dtype" else unary_ops(self.release) if kind == "unary" else _ENUMERATIONS[kind]
+        names = DTYPES if kind == "dtype" else unary_ops(self.release) if kind == "unary" else ENUMERATIONS[kind]
         if value >= len(names):
             self.fail(f"{operand} = {value} is not within 0..{len(names) - 1}")
         return names[value]

@@ -124,7 +124,7 @@ def pad(op: v4.Pad, x: np.ndarray) -> np.ndarray:
 @kernel(v4.Reduce)
 def reduce_(op: v4.Reduce, x: np.ndarray) -> np.ndarray:
     axes = tuple(i for i, (n, m) in enumerate(zip(x.shape, op.out.shape, strict=True)) if m < n)
-    return reduce.reduce_axes(x, op.op, axes, op.init)
+    return reduce.reduce_axes(x, op.op, axes, op.init, reciprocal=True)
 
 
 @kernel(v4.ReduceWindow2d, v5.ReduceWindow2d)

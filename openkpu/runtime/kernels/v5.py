@@ -24,7 +24,7 @@ def compare(op: v5.Compare, a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 @kernel(v5.Conv2d)
 def conv2d(op: v5.Conv2d, x: np.ndarray, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
-    return conv.conv2d(x, weights, bias, op.groups, *window_args(op.window), op.clamp)
+    return conv.conv2d(x, weights[:, :x.shape[1] // op.groups], bias, op.groups, *window_args(op.window), op.clamp)
 
 
 @kernel(v5.Convert)
@@ -95,7 +95,7 @@ def lut1d(op: v5.Lut1d, x: np.ndarray, table: np.ndarray) -> np.ndarray:
 
 @kernel(v5.Matmul)
 def matmul(op: v5.Matmul, a: np.ndarray, b: np.ndarray, bias: np.ndarray) -> np.ndarray:
-    return conv.matmul(a, b, bias, op.clamp)
+    return conv.matmul(a, b[..., :a.shape[-1], :], bias, op.clamp)
 
 
 @kernel(v5.Onehot)
@@ -138,7 +138,7 @@ def resize_image(op: v5.ResizeImage, x: np.ndarray) -> np.ndarray:
 
 @kernel(v5.Sigmoid)
 def sigmoid(op: v5.Sigmoid, x: np.ndarray) -> np.ndarray:
-    return elementwise.sigmoid(x)
+    return elementwise.sigmoid_v5(x)
 
 
 @kernel(v5.Slice)

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import erf
 
 import numpy as np
 
+from . import libm
 from .rounding import round_half_away, saturate, shift_carry, shift_round
-
-
-def _rounded_once(function: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
-    """``function`` in float64, rounded to float32: what C's float functions give, where numpy's are off by an ulp."""
-    return lambda x: function(x.astype(np.float64)).astype(np.float32)
-
-
-expf = _rounded_once(np.exp)
-"""C's expf: float32 -> float32."""
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
     """1/(1 + exp(-x)) in float32."""
-    return np.float32(1) / (np.float32(1) + expf(-x))
+    return np.float32(1) / (np.float32(1) + libm.expf(-x))
+
+
+def sigmoid_v5(x: np.ndarray) -> np.ndarray:
+    """1/(1 + exp(-x)) in float64, rounded once: the vendor's kernel calls C's double exp."""
+    return (1 / (1 + np.exp(-x.astype(np.float64)))).astype(np.float32)
 
 
 def _minimum(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -40,13 +36,17 @@ def _integer_divide(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.where(b == 0, 0, quotient)
 
 
+def _power(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return libm.powf(a, b) if a.dtype == np.float32 else np.power(a.astype(np.float64), b.astype(np.float64))
+
+
 def _divide(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return a / b if np.issubdtype(np.result_type(a, b), np.floating) else _integer_divide(a, b)
 
 
 BINARY: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": _divide, "min": _minimum, "max": _maximum,
-    "pow": lambda a, b: np.power(a.astype(np.float64), b.astype(np.float64)),
+    "pow": _power,
     "floor_div": np.floor_divide, "floor_mod": np.mod,
     "bitwise_and": np.bitwise_and, "bitwise_or": np.bitwise_or, "bitwise_xor": np.bitwise_xor,
     "logical_and": np.logical_and, "logical_or": np.logical_or, "logical_xor": np.logical_xor,
@@ -94,16 +94,12 @@ def quantized_add_v3(a: np.ndarray, b: np.ndarray, a_scale: tuple[int, int, int]
     return saturate(shift_carry(total * mul, shift) + offset)
 
 
-def _erf(x: np.ndarray) -> np.ndarray:
-    return np.array([erf(v) for v in x.flat], np.float32).reshape(x.shape)
-
-
 UNARY: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "abs": np.abs, "acos": _rounded_once(np.arccos), "asin": _rounded_once(np.arcsin), "ceil": np.ceil,
-    "cos": _rounded_once(np.cos), "exp": expf, "floor": np.floor, "log": _rounded_once(np.log), "neg": np.negative,
-    "round": round_half_away, "rsqrt": lambda x: 1 / np.sqrt(x), "sign": np.sign, "sin": _rounded_once(np.sin),
-    "sqrt": np.sqrt, "square": np.square, "tanh": _rounded_once(np.tanh),
-    "logical_not": np.logical_not, "erf": _erf,
+    "abs": np.abs, "acos": libm.acosf, "asin": libm.asinf, "ceil": np.ceil,
+    "cos": libm.cosf, "exp": libm.expf, "floor": np.floor, "log": libm.logf, "neg": np.negative,
+    "round": round_half_away, "rsqrt": lambda x: 1 / np.sqrt(x), "sign": np.sign, "sin": libm.sinf,
+    "sqrt": np.sqrt, "square": np.square, "tanh": libm.tanhf,
+    "logical_not": np.logical_not, "erf": libm.erff,
 }
 
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
+from . import libm
 from .conv import Pair, clamp, pad_spatial, taps, windowed_size
-from .elementwise import BINARY, expf
+from .elementwise import BINARY
 from .sums import ordered_sum
 
 F32 = np.float32
 _FOLD = {"mean": BINARY["add"], "sum": BINARY["add"], "min": BINARY["min"], "max": BINARY["max"]}
 
 
-def reduce_axes(x: np.ndarray, op: str, axes: tuple[int, ...], init: float | None = None) -> np.ndarray:
-    """Fold ``axes`` (kept with length 1) from ``init`` (None: no start value); mean multiplies the sum by 1/count.
+def reduce_axes(x: np.ndarray, op: str, axes: tuple[int, ...], init: float | None = None,
+                reciprocal: bool = False) -> np.ndarray:
+    """Fold ``axes`` (kept with length 1) from ``init`` (None: no start value).
 
-    Sums run in row-major order, as in the vendor's kernels.
+    Sums run in row-major order, as in the vendor's kernels. Mean divides the sum by the count (v5), or multiplies it by
+    1/count in float32 (``reciprocal``; v4).
     """
     rest = tuple(i for i in range(x.ndim) if i not in axes)
     flat = x.transpose(*rest, *axes).reshape(*(x.shape[i] for i in rest), -1)
@@ -25,7 +28,7 @@ def reduce_axes(x: np.ndarray, op: str, axes: tuple[int, ...], init: float | Non
     fold = {"mean": ordered_sum, "sum": ordered_sum, "min": np.min, "max": np.max}[op]
     result = fold(flat, axis=-1)
     if op == "mean":
-        result = (result * F32(1 / count)).astype(x.dtype)
+        result = (result * F32(1 / count) if reciprocal else result / x.dtype.type(count)).astype(x.dtype)
     return result.reshape([1 if i in axes else n for i, n in enumerate(x.shape)])
 
 
@@ -82,13 +85,13 @@ def pool_v3(x: np.ndarray, op: str, out_hw: Pair, kernel: Pair, stride: Pair, pa
 
 def softmax(x: np.ndarray, axis: int = -1, beta: float = 1.0) -> np.ndarray:
     """exp((x - max)*beta), normalised along ``axis`` (spec 4.5, 5.7)."""
-    e = expf((x - x.max(axis=axis, keepdims=True)) * F32(beta))
+    e = libm.expf((x - x.max(axis=axis, keepdims=True)) * F32(beta))
     return e / np.expand_dims(ordered_sum(e, axis), axis)
 
 
 def softmax_v3(x: np.ndarray) -> np.ndarray:
     """v3 softmax of a vector: the running maximum starts at FLT_MIN, so negative inputs are not shifted (spec 3.5)."""
-    e = expf(x - max(x.max(), np.finfo(F32).tiny))
+    e = libm.expf(x - max(x.max(), np.finfo(F32).tiny))
     return e / ordered_sum(e)
 
 

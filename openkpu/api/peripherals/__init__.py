@@ -1,0 +1,1 @@
+"""What hangs on the chip besides camera and screen: pins, ports, timers, buses, sound, network."""

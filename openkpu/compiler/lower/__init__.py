@@ -1,0 +1,1 @@
+"""From a program to the layers of one file format."""
