@@ -17,7 +17,7 @@
 module kpu_core #(
     parameter SEGS = 8,            // array segments, 2, 4 or 8: most pixel columns
     parameter SEGLEN = 8,          // PEs per segment, 2, 4 or 8
-    parameter LPS = 4,             // post-processing lanes per segment, a power of two up to SEGLEN
+    parameter LPS = 8,             // post-processing lanes per segment, a power of two up to SEGLEN
     parameter DEPTH = 128,         // partial sums per PE and bank, a power of two, 64..512
     parameter AIRAM_ROWS = 32768,  // 64-byte rows of AI RAM, up to 32768
     parameter WEIGHT_ENTRIES = 8192,  // nine-byte entries of the weight buffer, a power of two, 256..8192
@@ -95,6 +95,31 @@ module kpu_core #(
     output wire [7:0]      m_axis_tkeep,
     output wire            m_axis_tlast
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (SEGS < 2 || SEGS > 8 || (SEGS & (SEGS - 1)) != 0) begin : rule0
+            kpu_core_SEGS_must_be_2_4_or_8 refused ();
+        end
+        if (SEGLEN < 2 || SEGLEN > 8 || (SEGLEN & (SEGLEN - 1)) != 0) begin : rule1
+            kpu_core_SEGLEN_must_be_2_4_or_8 refused ();
+        end
+        if (LPS < 1 || LPS > SEGLEN || (LPS & (LPS - 1)) != 0) begin : rule2
+            kpu_core_LPS_must_be_a_power_of_two_up_to_SEGLEN refused ();
+        end
+        if (DEPTH < 64 || DEPTH > 512 || (DEPTH & (DEPTH - 1)) != 0) begin : rule3
+            kpu_core_DEPTH_must_be_a_power_of_two_from_64_to_512 refused ();
+        end
+        if (AIRAM_ROWS < 2 || AIRAM_ROWS > 32768) begin : rule4
+            kpu_core_AIRAM_ROWS_must_be_2_to_32768 refused ();
+        end
+        if (WEIGHT_ENTRIES < 256 || WEIGHT_ENTRIES > 8192 || (WEIGHT_ENTRIES & (WEIGHT_ENTRIES - 1)) != 0) begin : rule5
+            kpu_core_WEIGHT_ENTRIES_must_be_a_power_of_two_from_256_to_8192 refused ();
+        end
+        if (ID_W < 1) begin : rule6
+            kpu_core_ID_W_must_be_at_least_1 refused ();
+        end
+    endgenerate
+
     localparam LGSEGS = $clog2(SEGS);
     localparam LGSEGLEN = $clog2(SEGLEN);
     localparam LGPES = LGSEGS + LGSEGLEN;
@@ -477,7 +502,7 @@ module kpu_core #(
         .m_axis_tkeep(m_axis_tkeep), .m_axis_tlast(m_axis_tlast)
     );
 
-    kpu_airam #(.ROWS(AIRAM_ROWS), .WR_BYTES(PIECE), .ID_BITS(ID_W)) airam (
+    kpu_airam #(.ROWS(AIRAM_ROWS), .WR_BYTES(PIECE), .ID_W(ID_W)) airam (
         .clk(clk), .rst(rst),
         .rd_valid(streaming ? so_rd_valid : ff_rd_valid), .rd_ready(ram_rd_ready),
         .rd_row(streaming ? so_rd_row : ff_rd_row), .rd_lane(so_rd_lane), .rd_rvalid(ram_rvalid),

@@ -34,8 +34,8 @@ PLANS = {
     "first layer of a detector": (
         ((3, 240, 320), 16, {"kernel_type": 1, "pool_type": 1}),
         {"lgp": 3, "lgsw": 6, "rows": 8, "last_rows": 8, "passes": 3, "block": 8, "keep": True, "repetitions": 75}),
-    # P = 1 and 2 cost 4 * 20 and 8 * 10 per pass; P = 4 would read 156 rows in 145 cycles. 128 // 10 = 12 rows, 2 tiles, 8
-    # rows each.
+    # P = 1 and 2 cost 4 * 20 and 8 * 10 per pass; P = 4 would read 156 rows in 145 cycles. 128 // 10 = 12 rows,
+    # 2 tiles, 8 rows each.
     "wide 1x1 layer": (
         ((256, 15, 20), 256, {}),
         {"lgp": 1, "rows": 8, "passes": 29, "block": 32, "piece": 32, "keep": True, "repetitions": 2}),

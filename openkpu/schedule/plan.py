@@ -156,9 +156,9 @@ class _Shape:
 def _columns(d: Descriptor, core: CoreParameters, s: _Shape, lgp: int) -> tuple[int, int, int, int]:
     """P = 2**lgp pixel columns: (cost, lgp, log2 strip width, partial sums of a row of windows).
 
-    The cost is in cycles, of all blocks and strips: the column groups that the array takes, or the AI-RAM rows to read if
-    they are more; for all passes of one line (1x1), or for one pass over all lines (3x3). Twice that, and one more if
-    the rows have less than a sixteenth to spare: then the array waits now and then.
+    The cost is in cycles, of all blocks and strips: the column groups that the array takes, or the AI-RAM rows to
+    read if they are more; for all passes of one line (1x1), or for one pass over all lines (3x3). Twice that, and one
+    more if the rows have less than a sixteenth to spare: then the array waits now and then.
     """
     lgsw = whole = 5 if s.decim else 6
     if s.overlap:

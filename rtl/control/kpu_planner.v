@@ -33,6 +33,22 @@ module kpu_planner #(
     output reg                keep,
     output reg  [14:0]        repetitions
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (LGSEGS < 1 || LGSEGS > 3) begin : rule0
+            kpu_planner_LGSEGS_must_be_1_to_3 refused ();
+        end
+        if (LGSEGLEN < 1 || LGSEGLEN > 3) begin : rule1
+            kpu_planner_LGSEGLEN_must_be_1_to_3 refused ();
+        end
+        if (DEPTH < 64 || DEPTH > 512 || (DEPTH & (DEPTH - 1)) != 0) begin : rule2
+            kpu_planner_DEPTH_must_be_a_power_of_two_from_64_to_512 refused ();
+        end
+        if (LGWEIGHTS < 8 || LGWEIGHTS > 13) begin : rule3
+            kpu_planner_LGWEIGHTS_must_be_8_to_13 refused ();
+        end
+    endgenerate
+
     localparam LGPES = LGSEGS + LGSEGLEN;
     localparam LGDEPTH = $clog2(DEPTH);
     localparam [10:0] DEPTH11 = DEPTH[10:0];
@@ -93,9 +109,10 @@ module kpu_planner #(
 
     // AI-RAM rows, registered. 3x3: the first line of a tile needs two rows more, windows apart from each other share no
     // lines, and at the edge of a word a window needs the neighbouring one. 1x1: a pass may begin and end within a row.
-    wire [23:0] tiles_3x3 = (product[23:0] + DEPTH[23:0] - 24'd1) >> LGDEPTH;
+    wire [23:0] rounded_up = product[23:0] + DEPTH[23:0] - 24'd1;
+    wire [22:0] tiles_3x3 = rounded_up[23:1] >> (LGDEPTH - 1);
     wire [23:0] lines_3x3 = lgs != lgc ? {14'd0, oh} + {13'd0, oh, 1'b0}
-        : ({14'd0, oh} << lgc) + {tiles_3x3[22:0], 1'b0} - 24'd1;
+        : ({14'd0, oh} << lgc) + {tiles_3x3, 1'b0} - 24'd1;
     wire two_words = lgsw == whole && layer[`PL_W] > (decim ? 11'd32 : 11'd64);
     wire [11:0] rows_1x1 = lgi == 2'd0 ? {1'b0, ic} : ({1'b0, ic - 11'd1} >> lgi) + (passes >> wide);
     reg [23:0] rows;
@@ -270,7 +287,7 @@ module kpu_planner #(
         end
     end
 
-    wire _unused = &{1'b0, layer, product[35]};
+    wire _unused = &{1'b0, layer, product[35], rounded_up[0]};
 endmodule
 
 `resetall

@@ -62,6 +62,16 @@ module kpu_seq #(
     output reg  [6:0]         block_groups,   // column groups of a computed line
     output reg                block_params    // the lanes need new parameters
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (LGPES < 2 || LGPES > 6) begin : rule0
+            kpu_seq_LGPES_must_be_2_to_6 refused ();
+        end
+        if (LGLANES < 1 || LGLANES > 6) begin : rule1
+            kpu_seq_LGLANES_must_be_1_to_6 refused ();
+        end
+    endgenerate
+
     localparam [2:0] S_IDLE = 3'd0, S_SETUP = 3'd1, S_RUN = 3'd2, S_WAIT = 3'd3, S_STREAM = 3'd4, S_END = 3'd5,
         S_SIZE = 3'd6;
     localparam [10:0] DW_COLUMNS = 11'd192;  // three words

@@ -40,6 +40,13 @@ module kpu_feature_fetch #(
     output wire [`TOKEN_W-1:0] token,
     input  wire               row_taken   // pulse: kpu_window has used one row
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (LGCREDITS < 1 || LGCREDITS > 8) begin : rule0
+            kpu_feature_fetch_LGCREDITS_must_be_1_to_8 refused ();
+        end
+    endgenerate
+
     wire dwfast = layer[`PL_DWFAST];
     wire k3 = layer[`PL_K3] || dwfast;  // the depthwise path always works on three lines
     wire decim = layer[`PL_DECIM];

@@ -58,6 +58,16 @@ module kpu_issue #(
     output wire               wait_feature,
     output wire               wait_writeback
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (LGLANES < 1 || LGLANES > 6) begin : rule0
+            kpu_issue_LGLANES_must_be_1_to_6 refused ();
+        end
+        if (ADDR_W < 6 || ADDR_W > 9) begin : rule1
+            kpu_issue_ADDR_W_must_be_6_to_9 refused ();
+        end
+    endgenerate
+
     wire dwfast = layer[`PL_DWFAST];
     wire [1:0] lgs = layer[`PL_LGS];
     wire [1:0] lgc = layer[`PL_LGC];

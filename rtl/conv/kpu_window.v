@@ -36,6 +36,16 @@ module kpu_window #(
     output reg  [SEGS*72-1:0]  win,
     output reg  [LANES*72-1:0] dww
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (SEGS < 2 || SEGS > 8 || (SEGS & (SEGS - 1)) != 0) begin : rule0
+            kpu_window_SEGS_must_be_2_4_or_8 refused ();
+        end
+        if (LANES < 2 || LANES > 64 || (LANES & (LANES - 1)) != 0) begin : rule1
+            kpu_window_LANES_must_be_a_power_of_two_from_2_to_64 refused ();
+        end
+    endgenerate
+
     wire dwfast = layer[`PL_DWFAST];
     wire k3 = layer[`PL_K3];
     wire decim = layer[`PL_DECIM];
@@ -166,6 +176,7 @@ module kpu_window #(
     // Use. The pixels of a take begin in an aligned block of eight, since every strip starts at a multiple of 16, and lie
     // within REACH bytes from there: P columns, up to four pixels apart. Taps add one byte on either side.
     localparam REACH = SEGS > 2 ? 4 * SEGS : 8;
+    localparam LGREACH = $clog2(REACH);
     assign set_valid = use_full;
     wire [3:0] block = q[6:3];
 
@@ -223,7 +234,7 @@ module kpu_window #(
                     2'd1: first = c < 2 ? {2'd0, q[2:0] + {c[1:0], 1'b0}} : {c[3:0], q[0]};
                     default: first = c < 1 ? {2'd0, q[2:0]} : {c[2:0], q[1:0]};
                 endcase
-                for (t = 0; t < 9; t = t + 1) win[72*c+8*t+:8] <= taps[t][{first, 3'd0}+:8];
+                for (t = 0; t < 9; t = t + 1) win[72*c+8*t+:8] <= taps[t][{first[LGREACH-1:0], 3'd0}+:8];
             end
         end
     end
@@ -247,7 +258,7 @@ module kpu_window #(
             end
             for (u = 0; u < 3; u = u + 1) begin
                 all = word == 2'd0 ? line[u] : word == 2'd1 ? line[3+u] : line[6+u];
-                beside[u] = all[{from, 3'd0}+:8*(LANES+2)];
+                beside[u] = all[{1'b0, from, 3'd0}+:8*(LANES+2)];
                 beside[u] = absent[u] ? {LANES + 2{pad}} : (beside[u] & visible) | ({LANES + 2{pad}} & ~visible);
             end
             for (n = 0; n < LANES; n = n + 1) begin
@@ -264,7 +275,7 @@ module kpu_window #(
         end
     end
 
-    wire _unused = &{1'b0, layer, token1, own, q};
+    wire _unused = &{1'b0, layer, token1, own, first, q};
 endmodule
 
 `resetall

@@ -17,7 +17,7 @@ wire [10:0] d_o_row_wid = {1'b0, words[224 +: 10]} + 11'd1;  // output width
 wire [9:0] d_o_col_high = {1'b0, words[234 +: 9]} + 10'd1;  // output height
 wire [2:0] d_kernel_type = words[256 +: 3];  // 0 = 1x1, 1 = 3x3
 wire d_pad_type = words[259 +: 1];  // accepted and ignored
-wire [3:0] d_pool_type = words[260 +: 4];  // section 8
+wire [3:0] d_pool_type = words[260 +: 4];  // kpu-hardware.md section 8
 wire d_first_stride = words[264 +: 1];  // use only even rows and columns of the input
 wire d_bypass_conv = words[265 +: 1];  // skip the convolution
 wire d_load_para = words[266 +: 1];  // fetch the batch-norm table

@@ -52,6 +52,12 @@ module kpu_stream_out #(
     output wire [7:0]   m_axis_tkeep,
     output wire         m_axis_tlast
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (DEPTH < 16 || DEPTH > 32768 || (DEPTH & (DEPTH - 1)) != 0) begin : rule0
+            kpu_stream_out_DEPTH_must_be_a_power_of_two_from_16_to_32768 refused ();
+        end
+    endgenerate
 
     localparam LEVEL_BITS = $clog2(DEPTH) + 1;
     localparam [2:0] MOST_READS = 3'd4;
@@ -228,7 +234,7 @@ module kpu_stream_out #(
     assign m_axis_tdata = out_data;
     assign m_axis_tkeep = ~(8'hFF << out_bytes);
 
-    wire unused = &{1'b0, in_ready};
+    wire _unused = &{1'b0, in_ready};
 
 endmodule
 

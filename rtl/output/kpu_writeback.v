@@ -46,6 +46,22 @@ module kpu_writeback #(
     output reg  [63:0]           wr_be,
     output reg  [PIECE*8-1:0]    wr_data
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (SEGS < 2 || SEGS > 8 || (SEGS & (SEGS - 1)) != 0) begin : rule0
+            kpu_writeback_SEGS_must_be_2_4_or_8 refused ();
+        end
+        if (SEGLEN < 2 || SEGLEN > 8 || (SEGLEN & (SEGLEN - 1)) != 0) begin : rule1
+            kpu_writeback_SEGLEN_must_be_2_4_or_8 refused ();
+        end
+        if (LPS < 1 || LPS > SEGLEN || (LPS & (LPS - 1)) != 0) begin : rule2
+            kpu_writeback_LPS_must_be_a_power_of_two_up_to_SEGLEN refused ();
+        end
+        if (PIECE < SEGS * LPS || PIECE > 16 * LPS || PIECE > 64 || (PIECE & (PIECE - 1)) != 0) begin : rule3
+            kpu_writeback_PIECE_must_be_a_power_of_two_from_all_lanes_to_16_LPS_and_64 refused ();
+        end
+    endgenerate
+
     localparam LANES = SEGS * LPS;
     localparam LGLANES = LGSEGS + LGLPS;
     localparam PHASES = SEGLEN / LPS;

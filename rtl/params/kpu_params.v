@@ -49,6 +49,19 @@ module kpu_params #(
     output reg  [59:0]        p_bn,
     output reg  [35:0]        p_c
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (SEGS < 2 || SEGS > 8 || (SEGS & (SEGS - 1)) != 0) begin : rule0
+            kpu_params_SEGS_must_be_2_4_or_8 refused ();
+        end
+        if (SEGLEN < 2 || SEGLEN > 8 || (SEGLEN & (SEGLEN - 1)) != 0) begin : rule1
+            kpu_params_SEGLEN_must_be_2_4_or_8 refused ();
+        end
+        if (LPS < 1 || LPS > SEGLEN || (LPS & (LPS - 1)) != 0) begin : rule2
+            kpu_params_LPS_must_be_a_power_of_two_up_to_SEGLEN refused ();
+        end
+    endgenerate
+
     localparam PHASES = SEGLEN / LPS;
     localparam LGLANES = $clog2(SEGS * LPS);
     wire dwfast = layer[`PL_DWFAST];

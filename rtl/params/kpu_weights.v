@@ -44,6 +44,19 @@ module kpu_weights #(
     output reg  [LGSEGLEN-1:0] w_pe,
     output reg  [71:0]       w_data
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (LGSIZE < 8 || LGSIZE > 13) begin : rule0
+            kpu_weights_LGSIZE_must_be_8_to_13 refused ();
+        end
+        if (LGSEGS < 1 || LGSEGS > 3) begin : rule1
+            kpu_weights_LGSEGS_must_be_1_to_3 refused ();
+        end
+        if (LGSEGLEN < 1 || LGSEGLEN > 3) begin : rule2
+            kpu_weights_LGSEGLEN_must_be_1_to_3 refused ();
+        end
+    endgenerate
+
     // Ring pointers count entries; one more bit than the address tells full from empty.
     reg [LGSIZE:0] wp, freed, base, first;
     reg [LGSIZE:0] at;
