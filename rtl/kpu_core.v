@@ -140,7 +140,7 @@ module kpu_core #(
     wire out_valid, out_pop, flush_out;
     wire [63:0] out_data;
     wire [15:0] out_level;
-    wire [`PLAN_W-1:0] plan, layer;
+    wire [`PLAN_W-1:0] plan, next_layer, layer;
     wire bus_error;
     reg bus_failed;
 
@@ -164,8 +164,8 @@ module kpu_core #(
     );
 
     // Decode and plan.
-    wire plan_valid, plan_taken, fetch_ready, seq_ready;
-    reg fetched;  // the parameter fetch has taken the plan
+    wire plan_valid, plan_room, plan_taken, fetch_ready, seq_ready;
+    wire fetched;  // the next layer's plan waits for its start, its parameters are on their way
     kpu_decode #(
         .LGSEGS(LGSEGS), .LGSEGLEN(LGSEGLEN), .DEPTH(DEPTH), .AIRAM_ROWS(AIRAM_ROWS), .LGWEIGHTS(LGWEIGHTS),
         .WEIGHT_BYTES(WEIGHT_ENTRIES * 9)
@@ -173,8 +173,14 @@ module kpu_core #(
         .clk(clk), .rst(rst), .desc_valid(desc_valid), .desc_ready(desc_ready), .desc_data(desc_data),
         .eight_bit(eight_bit), .plan_valid(plan_valid), .plan_ready(plan_taken), .plan(plan)
     );
-    wire seq_valid = plan_valid && fetched && may_start;
-    assign plan_taken = seq_valid && seq_ready;
+    // The parameter fetch begins with a plan as soon as no other one waits; the plan after it can be made meanwhile.
+    wire fetch_valid = plan_valid && !fetched && plan_room;
+    assign plan_taken = fetch_valid && fetch_ready;
+    wire seq_valid = fetched && may_start;
+    kpu_queue #(.WIDTH(`PLAN_W), .LGDEPTH(1)) plans (
+        .clk(clk), .rst(rst), .s_valid(plan_taken), .s_ready(plan_room), .s_data(plan),
+        .m_valid(fetched), .m_ready(may_start && seq_ready), .m_data(next_layer)
+    );
 
     // Parameter fetch.
     wire fetch_bn_bank, fetch_act_bank, fetch_sw_bank;
@@ -182,7 +188,7 @@ module kpu_core #(
     wire job_valid, job_ready, job_out_valid, job_out_ready;
     wire [`JOB_W-1:0] job, job_out;
     kpu_fetch #(.LGPES(LGPES), .ID_W(ID_W)) fetch (
-        .clk(clk), .rst(rst), .plan_valid(plan_valid && !fetched), .plan_ready(fetch_ready), .plan(plan),
+        .clk(clk), .rst(rst), .plan_valid(fetch_valid), .plan_ready(fetch_ready), .plan(plan),
         .bn_bank(fetch_bn_bank), .act_bank(fetch_act_bank), .sw_bank(fetch_sw_bank),
         .job_valid(job_valid), .job_ready(job_ready), .job(job),
         .m_axi_arvalid(m_axi_arvalid), .m_axi_arready(m_axi_arready), .m_axi_arid(m_axi_arid),
@@ -214,9 +220,7 @@ module kpu_core #(
     wire [1:0] lead = marks - started;
     wire tables_there = lead != 2'd3;
     always @(posedge clk) begin
-        if (plan_valid && !fetched && fetch_ready) fetched <= 1'b1;
         if (seq_valid && seq_ready) begin
-            fetched <= 1'b0;
             started <= started + 2'd1;
             bn_bank <= fetch_bn_bank;
             act_bank <= fetch_act_bank;
@@ -226,7 +230,6 @@ module kpu_core #(
         if (layer_done) bus_failed <= 1'b0;
         if (bus_error) bus_failed <= 1'b1;
         if (rst) begin
-            fetched <= 1'b0;
             started <= 2'd0;
             bus_failed <= 1'b0;
         end
@@ -245,13 +248,13 @@ module kpu_core #(
     wire [7:0] pass_groups;
     wire [6:0] pass_span, pass_outs;
     wire [11:0] pass_g, pass_gs;
-    wire block_valid, block_ready, block_params;
+    wire block_valid, block_ready, block_params, block_final;
     wire [10:0] block_channel, block_ox;
     wire [7:0] block_cols;
     wire [6:0] block_outs, block_groups;
     wire [9:0] block_oy, block_rows;
     kpu_seq #(.LGPES(LGPES), .LGLANES(LGLANES)) seq (
-        .clk(clk), .rst(rst), .plan_valid(seq_valid), .plan_ready(seq_ready), .plan(plan), .layer(layer),
+        .clk(clk), .rst(rst), .plan_valid(seq_valid), .plan_ready(seq_ready), .plan(next_layer), .layer(layer),
         .active(active), .layer_start(layer_start), .layer_done(layer_done), .drained(drained),
         .stream_start(stream_start), .stream_done(stream_done),
         .pass_valid(pass_valid), .pass_ready(pass_ready), .pass_channel(pass_channel), .pass_slots(pass_slots),
@@ -261,7 +264,7 @@ module kpu_core #(
         .pass_gs(pass_gs), .pass_rewind(pass_rewind), .pass_keep(pass_keep),
         .block_valid(block_valid), .block_ready(block_ready), .block_channel(block_channel),
         .block_outs(block_outs), .block_oy(block_oy), .block_rows(block_rows), .block_ox(block_ox),
-        .block_cols(block_cols), .block_groups(block_groups), .block_params(block_params)
+        .block_cols(block_cols), .block_groups(block_groups), .block_params(block_params), .block_final(block_final)
     );
     wire dwfast = layer[`PL_DWFAST];
 
@@ -306,9 +309,9 @@ module kpu_core #(
     );
     wire ram_rvalid, row_room;
     wire [511:0] ram_rdata;
-    wire reading_stream;
+    reg for_stream;  // whose row comes
     kpu_queue #(.WIDTH(512), .LGDEPTH(3)) row_queue (
-        .clk(clk), .rst(rst), .s_valid(ram_rvalid && !reading_stream), .s_ready(row_room), .s_data(ram_rdata),
+        .clk(clk), .rst(rst), .s_valid(ram_rvalid && !for_stream), .s_ready(row_room), .s_data(ram_rdata),
         .m_valid(row_valid), .m_ready(row_ready), .m_data(row)
     );
     wire set_valid, take, set_done, post_en;
@@ -452,51 +455,46 @@ module kpu_core #(
     );
 
     // Write-back.
-    wire bq_valid, bq_ready, writeback_idle;
+    wire bq_valid, bq_ready, bq_final, writeback_idle;
+    wire [10:0] complete;
     wire [10:0] bq_channel, bq_ox;
     wire [6:0] bq_outs;
     wire [7:0] bq_cols;
     wire [9:0] bq_oy, bq_rows;
-    kpu_queue #(.WIDTH(57)) writeback_queue (
+    kpu_queue #(.WIDTH(58)) writeback_queue (
         .clk(clk), .rst(rst), .s_valid(block_push), .s_ready(block_room[2]),
-        .s_data({block_channel, block_outs, block_oy, block_rows, block_ox, block_cols}),
-        .m_valid(bq_valid), .m_ready(bq_ready), .m_data({bq_channel, bq_outs, bq_oy, bq_rows, bq_ox, bq_cols})
+        .s_data({block_channel, block_outs, block_oy, block_rows, block_ox, block_cols, block_final}),
+        .m_valid(bq_valid), .m_ready(bq_ready), .m_data({bq_channel, bq_outs, bq_oy, bq_rows, bq_ox, bq_cols, bq_final})
     );
     wire ram_wr_valid, ram_wr_hold;
     wire [14:0] ram_wr_row;
     wire [63:0] ram_wr_be;
     wire [PIECE*8-1:0] ram_wr_data;
     kpu_writeback #(.SEGS(SEGS), .SEGLEN(SEGLEN), .LPS(LPS), .PIECE(PIECE)) writeback (
-        .clk(clk), .rst(rst), .layer(layer), .en(post_en), .idle(writeback_idle),
+        .clk(clk), .rst(rst), .layer(layer), .en(post_en), .idle(writeback_idle), .start(layer_start), .complete(complete),
         .s_valid(bq_valid), .s_ready(bq_ready), .s_channel(bq_channel), .s_outs(bq_outs), .s_oy(bq_oy),
-        .s_rows(bq_rows), .s_ox(bq_ox), .s_cols(bq_cols),
+        .s_rows(bq_rows), .s_ox(bq_ox), .s_cols(bq_cols), .s_final(bq_final),
         .r_valid(r_valid), .r_pos(r_pos), .r_line_end(r_line_end), .results(results),
         .wr_valid(ram_wr_valid), .wr_hold(ram_wr_hold), .wr_row(ram_wr_row), .wr_be(ram_wr_be),
         .wr_data(ram_wr_data)
     );
     assign drained = writeback_idle;
 
-    // Output stream: reads the finished map from the AI RAM while nothing else does.
+    // Output stream: reads finished channels from the AI RAM when the feature fetch does not.
     wire so_rd_valid, ram_rd_ready;
     wire [14:0] so_rd_row;
     wire [2:0] so_rd_lane;
     wire [63:0] ram_piece;
-    reg streaming;
-    assign reading_stream = streaming;
-    assign ff_rd_ready = ram_rd_ready && !streaming;
-    always @(posedge clk) begin
-        if (stream_start) streaming <= 1'b1;
-        else if (stream_done) streaming <= 1'b0;
-        if (rst) streaming <= 1'b0;
-    end
+    assign ff_rd_ready = ram_rd_ready;
+    always @(posedge clk) for_stream <= !ff_rd_valid;
     kpu_stream_out stream_out (
         .clk(clk), .rst(rst), .flush(flush_out), .start(stream_start), .done(stream_done),
         .dst_row(layer[`PL_DST]), .oc(layer[`PL_OC]), .oh(layer[`PL_OH]), .ow(layer[`PL_OW]),
         .group(3'd1 << layer[`PL_LGO]),
         .row_switch(layer[`PL_OROWSW]), .channel_switch(layer[`PL_OCHSW]), .full_add(layer[`PL_FULL_ADD]),
-        .total_m1(layer[`PL_TOTAL]),
-        .rd_valid(so_rd_valid), .rd_ready(ram_rd_ready && streaming), .rd_row(so_rd_row),
-        .rd_lane(so_rd_lane), .rd_rvalid(ram_rvalid && streaming), .rd_piece(ram_piece),
+        .complete(complete), .total_m1(layer[`PL_TOTAL]),
+        .rd_valid(so_rd_valid), .rd_ready(ram_rd_ready && !ff_rd_valid), .rd_row(so_rd_row),
+        .rd_lane(so_rd_lane), .rd_rvalid(ram_rvalid && for_stream), .rd_piece(ram_piece),
         .out_valid(out_valid), .out_data(out_data), .out_pop(out_pop), .out_level(out_level),
         .m_axis_tvalid(m_axis_tvalid), .m_axis_tready(m_axis_tready), .m_axis_tdata(m_axis_tdata),
         .m_axis_tkeep(m_axis_tkeep), .m_axis_tlast(m_axis_tlast)
@@ -504,8 +502,8 @@ module kpu_core #(
 
     kpu_airam #(.ROWS(AIRAM_ROWS), .WR_BYTES(PIECE), .ID_W(ID_W)) airam (
         .clk(clk), .rst(rst),
-        .rd_valid(streaming ? so_rd_valid : ff_rd_valid), .rd_ready(ram_rd_ready),
-        .rd_row(streaming ? so_rd_row : ff_rd_row), .rd_lane(so_rd_lane), .rd_rvalid(ram_rvalid),
+        .rd_valid(ff_rd_valid || so_rd_valid), .rd_ready(ram_rd_ready),
+        .rd_row(ff_rd_valid ? ff_rd_row : so_rd_row), .rd_lane(so_rd_lane), .rd_rvalid(ram_rvalid),
         .rd_rdata(ram_rdata), .rd_piece(ram_piece),
         .wr_valid(ram_wr_valid), .wr_hold(ram_wr_hold), .wr_row(ram_wr_row), .wr_be(ram_wr_be),
         .wr_data(ram_wr_data),

@@ -157,8 +157,8 @@ def _columns(d: Descriptor, core: CoreParameters, s: _Shape, lgp: int) -> tuple[
     """P = 2**lgp pixel columns: (cost, lgp, log2 strip width, partial sums of a row of windows).
 
     The cost is in cycles, of all blocks and strips: the column groups that the array takes, or the AI-RAM rows to
-    read if they are more; for all passes of one line (1x1), or for one pass over all lines (3x3). Twice that, and one
-    more if the rows have less than a sixteenth to spare: then the array waits now and then.
+    read if they are more; for all passes and with the last block's write-back (1x1), or for one pass (3x3). Rows that
+    leave less than a sixteenth to spare make the array of a layer of several strips wait now and then.
     """
     lgsw = whole = 5 if s.decim else 6
     if s.overlap:
@@ -174,32 +174,30 @@ def _columns(d: Descriptor, core: CoreParameters, s: _Shape, lgp: int) -> tuple[
     last = d.o_row_wid - (strips - 1) * columns
     last_groups = last if s.overlap else _ceil(last, 1 << lgp)
     blocks = 1 if s.single else _ceil(d.o_ch_num, core.SEGS * core.SEGLEN >> lgp)
-    if s.k3:
-        # One pass over all lines. At the edge of a word the neighbouring one is needed, too.
-        words = 2 if lgsw == whole and d.i_row_wid > 64 else 1
-        work = [_pass_3x3(d.o_col_high, groups << 2 * s.lgc, words, core, s) for groups in (groups, last_groups)]
-    else:
-        reads = _rows_1x1(d, s)
-        work = [(s.passes * groups << s.lgc, reads) for groups in (groups, last_groups)]
-    full, rest = (max(takes, rows) for takes, rows in work)
-    waits = strips > 1 and any(rows + (rows >> 4) > takes for takes, rows in work)
-    return 2 * blocks * ((strips - 1) * full + rest) + waits, lgp, lgsw, entries
+    outs = 1 if s.single else min(core.SEGS * core.SEGLEN >> lgp, d.o_ch_num)
+    work = [_work(d, core, s, groups << 2 * s.lgc, outs, lgsw == whole) for groups in (groups, last_groups)]
+    full, rest = (max(takes, rows + (rows >> 4) if strips > 1 else rows) for takes, rows in work)
+    tail = 0 if s.k3 else outs
+    return blocks * ((strips - 1) * full + rest) + tail, lgp, lgsw, entries
 
 
-def _pass_3x3(height: int, entries: int, words: int, core: CoreParameters, s: _Shape) -> tuple[int, int]:
-    """Of one pass over the lines of a strip: its column groups, and the AI-RAM rows to read.
+def _work(d: Descriptor, core: CoreParameters, s: _Shape, entries: int, outs: int,
+          whole_words: bool) -> tuple[int, int]:
+    """Of one block's passes over the lines of a strip: cycles of the array, and AI-RAM rows to read.
 
-    ``entries`` are those of a row of windows. The first line of a tile needs two rows more.
+    3x3: of one pass, since all are alike. ``entries`` are the partial sums of a row of windows. The weights of ``outs``
+    channels for the next pass come meanwhile, one per cycle and one cycle more.
     """
-    takes = height * entries
+    lines = d.o_col_high
+    takes = lines * entries
     tiles = _ceil(takes, core.DEPTH)
-    rows = 3 * height if s.lgs != s.lgc else (height << s.lgc) + 2 * tiles - 1  # windows apart share no lines
-    return takes, rows * words
-
-
-def _rows_1x1(d: Descriptor, s: _Shape) -> int:
-    """AI-RAM rows that all passes of a block read for one line; a pass may begin and end within a row."""
-    if s.single:
-        return s.passes
+    if tiles == 1:
+        takes = max(takes, outs + 1)
+    if s.k3:
+        # Windows apart from each other share no lines; others need two more for the first line of a tile. At the edge
+        # of a word the neighbouring one is needed, too.
+        rows = 3 * lines if s.lgs != s.lgc else (lines << s.lgc) + 2 * tiles - 1
+        return takes, rows * (2 if whole_words and d.i_row_wid > 64 else 1)
+    # 1x1: a pass may begin and end within a row.
     groups = d.i_ch_num if s.lgi == 0 else (d.i_ch_num - 1 >> s.lgi) + (s.passes >> s.wide)
-    return groups << s.wide
+    return s.passes * takes, (lines << s.lgc) * (s.passes if s.single else groups << s.wide)

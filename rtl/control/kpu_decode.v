@@ -4,7 +4,7 @@
 // layer out on the array. A layer that breaks a rule is offered with its errors and without a layout. From the last
 // word to the plan it takes 5 cycles for a refused layer, 110 to 200 for others, mostly during the layer before.
 //
-// One plan is offered at a time; the parameter fetch and the sequencer each take it once. eight_bit counts with the words.
+// One plan is offered at a time. eight_bit counts with the words.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none

@@ -25,7 +25,7 @@ module kpu_seq #(
     output reg                layer_start,  // pulse
     output reg                layer_done,   // pulse
     input  wire               drained,      // everything commanded has been written back
-    output reg                stream_start,
+    output reg                stream_start, // pulse, with the layer's first commands
     input  wire               stream_done,
     // pass command for feature fetch, weight load and issue (taken by all three at once)
     output reg                pass_valid,
@@ -60,7 +60,8 @@ module kpu_seq #(
     output reg  [10:0]        block_ox,       // first output column
     output reg  [7:0]         block_cols,     // output columns
     output reg  [6:0]         block_groups,   // column groups of a computed line
-    output reg                block_params    // the lanes need new parameters
+    output reg                block_params,   // the lanes need new parameters
+    output reg                block_final     // its channels are complete with it
 );
     // Refused: parameters that this module does not support stop elaboration with the rule's name.
     generate
@@ -72,10 +73,10 @@ module kpu_seq #(
         end
     endgenerate
 
-    localparam [2:0] S_IDLE = 3'd0, S_SETUP = 3'd1, S_RUN = 3'd2, S_WAIT = 3'd3, S_STREAM = 3'd4, S_END = 3'd5,
-        S_SIZE = 3'd6;
+    localparam [2:0] S_IDLE = 3'd0, S_SETUP = 3'd1, S_RUN = 3'd2, S_WAIT = 3'd3, S_END = 3'd4, S_SIZE = 3'd5;
     localparam [10:0] DW_COLUMNS = 11'd192;  // three words
     reg [2:0] state;
+    reg streaming;
 
     wire dwfast = layer[`PL_DWFAST];
     wire single = layer[`PL_SINGLE];
@@ -108,7 +109,8 @@ module kpu_seq #(
     wire [9:0] tile_rows = strip_ends ? layer[`PL_TR_LAST] : layer[`PL_TR];
     wire tile_ends = left_rows <= tile_rows;
     // Output channels of a block; the depthwise path takes as many neighbours as the lanes cover at once.
-    wire [2:0] lgdw = LGLANES[2:0] + {1'b0, lgi} > 3'd6 ? LGLANES[2:0] + {1'b0, lgi} - 3'd6 : 3'd0;
+    wire [3:0] lg_bytes = LGLANES[3:0] + {2'd0, lgi};
+    wire [3:0] lgdw = lg_bytes > 4'd6 ? lg_bytes - 4'd6 : 4'd0;
     wire [10:0] block = dwfast ? 11'd1 << lgdw : single ? 11'd1 : 11'd1 << (LGPES[3:0] - {2'd0, lgp});
     wire [10:0] left_o = layer[`PL_OC] - o;
     wire block_ends = left_o <= block;
@@ -129,6 +131,7 @@ module kpu_seq #(
         stream_start <= 1'b0;
         if (pass_ready) pass_valid <= 1'b0;
         if (block_ready) block_valid <= 1'b0;
+        if (stream_done) streaming <= 1'b0;
         case (state)
             S_IDLE: begin
                 ox <= 11'd0;
@@ -150,6 +153,10 @@ module kpu_seq #(
                 left_cols <= layer[`PL_OW];
                 left_rows <= layer[`PL_OH];
                 state <= layer[`PL_ERR] != 4'd0 ? S_END : S_SIZE;
+                if (layer[`PL_ERR] == 4'd0) begin
+                    stream_start <= layer[`PL_SEND];
+                    streaming <= layer[`PL_SEND];
+                end
             end
             S_SIZE: begin
                 last_strip <= strip_ends;
@@ -196,6 +203,7 @@ module kpu_seq #(
                     block_cols <= cols;
                     block_groups <= groups[6:0];
                     block_params <= !dwfast || word == 5'd0;
+                    block_final <= last_strip && (dwfast || last_tile);
                     // Next position.
                     g <= g + 12'd1;
                     if (piece_ends) piece <= piece + piece_gs;
@@ -234,12 +242,8 @@ module kpu_seq #(
                 end
             end
             S_WAIT: begin
-                if (!pass_valid && !block_valid && drained) begin
-                    stream_start <= layer[`PL_SEND];
-                    state <= layer[`PL_SEND] ? S_STREAM : S_END;
-                end
+                if (!pass_valid && !block_valid && drained && !streaming) state <= S_END;
             end
-            S_STREAM: if (stream_done) state <= S_END;
             default: begin
                 layer_done <= 1'b1;
                 active <= 1'b0;
@@ -254,6 +258,7 @@ module kpu_seq #(
             layer_start <= 1'b0;
             layer_done <= 1'b0;
             stream_start <= 1'b0;
+            streaming <= 1'b0;
         end
     end
 

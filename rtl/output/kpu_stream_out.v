@@ -1,13 +1,13 @@
 // Output stream: sends a layer's map, dense and in C,H,W order, from the AI RAM to the output FIFO.
 //
-// Runs behind the write-back instead of beside it: the map leaves channel by channel,
-// while the array makes many channels at a time. Every 8-byte piece of a row is one read;
-// the read port is free at that time, and the AI RAM picks the piece as it does for its bus. So one word
-// per cycle leaves as long as lines are 8 pixels or wider; a narrower line gives its
-// pixels in one cycle. With full_add, one 64-bit sum of the bytes of each channel leaves
+// The map leaves channel by channel, while the array makes many channels at a time: a channel leaves when
+// all of it has been written (`complete`), the first ones while the array makes the last. Every 8-byte piece of a
+// row is one read, in cycles that the feature fetch leaves free; the AI RAM picks the piece as it does for its
+// bus. So one word per cycle can leave as long as lines are 8 pixels or wider; a narrower line gives its pixels in
+// one cycle. With full_add, one 64-bit sum of the bytes of each channel leaves
 // instead of the map. The last word is padded with zeros.
 //
-// All parameters are stable from start to done. `done` is high for one cycle when the last
+// All parameters but `complete` are stable from start to done. `done` is high for one cycle when the last
 // word has entered the FIFO. rd_* is a port like that of kpu_airam, with any latency;
 // rd_rvalid answers reads of this module only, in order. The FIFO is emptied by out_pop
 // (fifo_data_out) or by the stream master; software uses one of them at a time.
@@ -32,6 +32,7 @@ module kpu_stream_out #(
     input  wire [3:0]   row_switch,
     input  wire [14:0]  channel_switch,
     input  wire         full_add,
+    input  wire [10:0]  complete,         // channels that stand in the AI RAM
     input  wire [31:0]  total_m1,         // the map's stream ends after so many bytes (minus one) at the latest
 
     output wire         rd_valid,
@@ -99,7 +100,7 @@ module kpu_stream_out #(
     wire        room = promised <= DEPTH[15:0];
     wire        rd_take = rd_valid && rd_ready;
 
-    assign rd_valid = walking && flight != MOST_READS && room;
+    assign rd_valid = walking && flight != MOST_READS && room && channel < complete;
     assign rd_row = line_row + {10'd0, x[10:6]};
     assign rd_lane = slot_piece | x[5:3];
 

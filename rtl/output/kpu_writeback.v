@@ -25,6 +25,8 @@ module kpu_writeback #(
     input  wire [`PLAN_W-1:0]    layer,
     output wire                  en,
     output wire                  idle,        // nothing collected, nothing to write
+    input  wire                  start,       // pulse: a layer begins
+    output reg  [10:0]           complete,    // channels of it that stand in the AI RAM
     // block command
     input  wire                  s_valid,
     output wire                  s_ready,
@@ -34,6 +36,7 @@ module kpu_writeback #(
     input  wire [9:0]            s_rows,
     input  wire [10:0]           s_ox,
     input  wire [7:0]            s_cols,
+    input  wire                  s_final,     // its channels are complete with it
     // results
     input  wire                  r_valid,
     input  wire [5:0]            r_pos,
@@ -91,6 +94,8 @@ module kpu_writeback #(
     reg [1:0] p_channel;
     reg [6:0] p_outs;
     reg [9:0] p_rows;
+    reg [10:0] p_after;      // channels up to the block's last
+    reg p_final;
     wire [10:0] s_group = s_channel >> lgo;
 
     // The block being written. AI-RAM rows: of the channels that are next, of the first channel of the line, and of the
@@ -102,6 +107,9 @@ module kpu_writeback #(
     wire [6:0] to_here = ahead > 8'd64 ? 7'd64 : ahead[6:0];
     reg [1:0] channel;
     reg [6:0] outs;
+    reg [10:0] after;
+    reg final_block, completes;
+    reg [10:0] finished;
     reg [9:0] row, rows;
     reg [2:0] phase;
     wire [31:0] phases = PHASES;
@@ -223,6 +231,8 @@ module kpu_writeback #(
                 p_channel <= s_channel[1:0];
                 p_outs <= s_outs;
                 p_rows <= s_rows;
+                p_after <= s_channel + {4'd0, s_outs};
+                p_final <= s_final;
                 p_word <= {s_ox[10:6]};
                 prep <= 2'd1;
             end
@@ -294,6 +304,11 @@ module kpu_writeback #(
             end
             if (block_ends) busy <= 1'b0;
         end
+        // The last row goes out in the next cycle and can be read in the one behind.
+        completes <= block_ends && final_block;
+        if (block_ends) finished <= after;
+        if (completes) complete <= finished;
+        if (start) complete <= 11'd0;
         if (load) begin
             busy <= 1'b1;
             at <= p_line;
@@ -304,12 +319,16 @@ module kpu_writeback #(
             ahead <= p_to;
             channel <= p_channel;
             outs <= p_outs;
+            after <= p_after;
+            final_block <= p_final;
             rows <= p_rows;
             row <= 10'd0;
             phase <= 3'd0;
         end
         if (rst) begin
             prep <= 2'd0;
+            completes <= 1'b0;
+            complete <= 11'd0;
             busy <= 1'b0;
             half <= 1'b0;
             there_half <= 1'b0;
