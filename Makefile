@@ -1,4 +1,3 @@
-# Targets: demo examples test nncase-ops check-rtl lint synth-check fpga-estimate bench-functional bench-api bench-cycles bench-sim bench-flash check-flash icarus venv clean.
 # Everything is installed into .venv on first use.
 
 PYTHON ?= python3
@@ -10,16 +9,18 @@ TOOLS := $(VENV)/.tools
 SIMULATOR := $(VENV)/.simulator
 LINT_TOOLS := $(VENV)/.lint-tools
 SYNTH_TOOLS := $(VENV)/.synth-tools
+DOCS_TOOLS := $(VENV)/.docs-tools
 SHELL := /bin/bash
 
 # One BLAS thread per test process: several of them share the cores already.
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help venv demo examples icarus test nncase-ops check-rtl lint synth-check fpga-estimate bench-functional bench-api bench-cycles bench-sim bench-flash check-flash clean
+TARGETS := $(shell sed -n 's/^\([a-z][a-z-]*\):.*/\1/p' $(firstword $(MAKEFILE_LIST)) | sort -u)
+.PHONY: $(TARGETS)
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n 's/^# Targets: /targets: /p' $(firstword $(MAKEFILE_LIST))
+	@echo "targets: $(TARGETS)"
 
 venv: $(TOOLS)
 
@@ -40,7 +41,7 @@ $(SIMULATOR): $(INSTALLED)
 	@touch $@
 
 $(TOOLS): $(INSTALLED)
-	$(PY) -m pip install -q --disable-pip-version-check -e '.[test,rtl,dev]'
+	$(PY) -m pip install -q --disable-pip-version-check -e '.[test,rtl,dev,docs]'
 	@touch $@
 
 $(LINT_TOOLS): $(TOOLS)
@@ -49,6 +50,10 @@ $(LINT_TOOLS): $(TOOLS)
 
 $(SYNTH_TOOLS): $(INSTALLED)
 	$(PY) -m pip install -q --disable-pip-version-check -e '.[synth]'
+	@touch $@
+
+$(DOCS_TOOLS): $(INSTALLED)
+	$(PY) -m pip install -q --disable-pip-version-check -e '.[docs]'
 	@touch $@
 
 # Icarus Verilog needs root to install; the tests that use it are skipped by name without it.
@@ -61,18 +66,19 @@ icarus:
 
 DEMO := examples/demo
 
-# The project's own detector in the RTL, on pictures it was not trained on; results in out/demo/<picture>/annotated.png.
+# The project's own detector in the RTL, on pictures it was not trained on; results in out/demo and out/demo.png.
 # The simulator is built on first use, which takes some minutes. BACKEND=functional needs no simulator.
 BACKEND ?= rtl
 
-demo: $(SIMULATOR)
+demo: $(if $(filter functional,$(BACKEND)),$(INSTALLED),$(SIMULATOR))
 	@for picture in $(DEMO)/pictures/*.png; do \
 	  echo "== $$picture"; \
 	  $(VENV)/bin/openkpu run $(DEMO)/shapes.kmodel $$picture --yolo2 $(DEMO)/anchors.txt --labels $(DEMO)/labels.txt \
 	    --backend $(BACKEND) --out out/demo/$$(basename $$picture .png) || exit; \
 	done
-	@$(VENV)/bin/openkpu profile $(DEMO)/shapes.kmodel
-	@echo "Look at out/demo/*/annotated.png"
+	@$(PY) $(DEMO)/sheet.py out/demo out/demo.png
+	@if [ $(BACKEND) != functional ]; then $(VENV)/bin/openkpu profile $(DEMO)/shapes.kmodel; fi
+	@echo "Look at out/demo.png"
 
 # The example scripts on the demo model: $(call example,script,frames,options). Screens in out/examples/<script>.
 example = $(VENV)/bin/openkpu script examples/$(1).py --lcd out/examples/$(1) --frames $(2) $(3)
@@ -109,6 +115,10 @@ nncase-ops:
 check-rtl: $(TOOLS)
 	$(PY) -m pytest -x tests/test_rtl_layers.py tests/test_native_backend.py -k "tiny or native"
 
+# The wheel outside the checkout, every command, RTL included (builds its own simulator: minutes).
+check-wheel: $(TOOLS)
+	$(PY) tools/check_wheel.py --rtl $(PYTHONS)
+
 lint: $(TOOLS) $(LINT_TOOLS)
 	$(PY) -m ruff check .
 	$(PY) tools/lint.py
@@ -124,6 +134,10 @@ fpga-estimate: $(SYNTH_TOOLS)
 # Whole models burnt into, streamed from and larger than the memories of the SoC with the full core (takes minutes).
 check-flash: $(TOOLS)
 	$(PY) -m pytest -m slow --durations=0 -rs tests/test_soc_models.py
+
+# The documentation as a site in build/site; any warning fails. Pages need no network: open build/site/index.html.
+docs: $(DOCS_TOOLS)
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
 
 bench-functional: $(INSTALLED)
 	$(PY) bench/functional.py

@@ -9,8 +9,8 @@ from __future__ import annotations
 import sys
 import time
 
-from inputs import random_inputs
-from simulation import DEMO, RUNS
+from inputs import DEMO, random_inputs
+from simulation import RUNS
 
 from openkpu.devices import build
 from openkpu.devices.native import NativeDevice
@@ -26,7 +26,7 @@ VARIANTS = [("-O3", []), ("-O2", []), ("-O1", []), ("-Os", []), ("-O3 -march=nat
 def speed() -> float:
     """Cycles per second of the best of some runs of the demo's detector."""
     device = NativeDevice()
-    session = Session(load(DEMO), device)
+    session = Session(load(DEMO / "shapes.kmodel"), device)
     inputs = random_inputs(session.model)
     best = 0.0
     for _ in range(RUNS):

@@ -1,21 +1,21 @@
 """Clock cycles of the real models' KPU layers in the RTL, configuration "full", beside target, model and the chip.
 
-Usage: python bench/cycles.py [--predict] [MODEL ...]; MODEL is the name of a file of kmodels/ without its ending, by
-default every model with a target. --predict prints the cycle model's figures only, without a simulator. The input is in
-the AI RAM already, parameters come at 8 bytes per cycle after a latency of 20 cycles, layers are queued as the driver
-queues them. Ends with code 1 if a target is missed.
+Usage: python bench/cycles.py [--predict] [MODEL ...]; MODEL is a file, by default the demo's model and every model with
+a target that is in $OPENKPU_SHARED/kmodels or ../shared/kmodels. --predict prints the cycle model's figures only,
+without a simulator. The input is in the AI RAM already, parameters come at 8 bytes per cycle after a latency of 20
+cycles, layers are queued as the driver queues them. Ends with code 1 if a target is missed.
 
-Columns: cycles counted by the core and predicted by the model, the project's target and aim, MACs / 576, that over
-the cycles, and what the real chip takes by its measured formula (how many times as long in brackets).
+Columns: cycles counted by the core and predicted by the model, the project's target and aim, MACs that the outputs
+depend on / 576, that over the cycles, and what the real chip takes by its measured formula (in brackets: how many times
+as long).
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
-from inputs import random_inputs
+from inputs import demo_and_found, random_inputs
 
 from openkpu.cli.profile import predict
 from openkpu.devices.native import NativeDevice
@@ -24,9 +24,8 @@ from openkpu.hw.configs import CORES
 from openkpu.kmodel import Model, load
 from openkpu.runtime import Session
 from openkpu.schedule.chip import chip_cycles
+from openkpu.schedule.plan import effective_macs
 
-SHARED = Path(os.environ.get("OPENKPU_SHARED") or Path(__file__).resolve().parents[2] / "shared")
-MODELS = SHARED / "kmodels"
 CORE = CORES["full"]
 PES = 576
 # model: (target, aim)
@@ -47,21 +46,16 @@ def count(model: Model) -> int:
 
 def main(arguments: list[str]) -> int:
     only_predict = "--predict" in arguments
-    names = [a for a in arguments if a != "--predict"] or list(TARGETS)
-    missing = [name for name in names if not (MODELS / f"{name}.kmodel").is_file()]
-    if missing:
-        print(f"{MODELS} has no model {', '.join(missing)}. Set OPENKPU_SHARED to the folder that holds kmodels/.",
-              file=sys.stderr)
-        return 2
+    paths = [Path(a) for a in arguments if a != "--predict"] or demo_and_found(TARGETS)
     print(f"{'model':24} {'counted':>9} {'model':>9} {'target':>9} {'aim':>9} {'ideal':>9} {'array':>6} {'chip':>17}")
     missed = 0
-    for name in names:
-        model = load(MODELS / f"{name}.kmodel")
+    for path in paths:
+        name, model = path.stem, load(path)
         predicted = sum(layer.total for layer in predict(model, CORE))
         counted = None if only_predict else count(model)
         cycles = counted or predicted
         target, aim = TARGETS.get(name, (None, None))
-        ideal = sum(layer.descriptor.macs for layer in model.kpu_layers) / PES
+        ideal = sum(effective_macs(layer.descriptor) for layer in model.kpu_layers) / PES
         chip = sum(chip_cycles(layer.descriptor, layer.eight_bit) for layer in model.kpu_layers)
         missed += bool(target and cycles > target)
         verdict = "" if not target else "missed" if cycles > target else "aim reached" if cycles <= aim else "reached"

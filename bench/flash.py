@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 
 import numpy as np
-from inputs import random_inputs
+from inputs import DEMO, MODELS, random_inputs
 
 from openkpu.cli.options import print_table, show_shape
 from openkpu.devices.functional import FunctionalDevice
@@ -26,7 +25,7 @@ from openkpu.kmodel import load
 from openkpu.runtime import Session
 from openkpu.runtime.streaming import FlashSession
 
-SHARED = Path(os.environ.get("OPENKPU_SHARED") or Path(__file__).resolve().parents[2] / "shared")
+DETECTOR = MODELS / "v3_facedetect.kmodel"
 ADDRESS = 0x300000
 TOLERANCE = 1.10
 
@@ -131,7 +130,7 @@ def show_layers(report: dict) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", type=Path, default=SHARED / "kmodels" / "v3_facedetect.kmodel")
+    parser.add_argument("--model", type=Path, default=DETECTOR if DETECTOR.is_file() else DEMO / "shapes_v3.kmodel")
     parser.add_argument("--core", default="full")
     parser.add_argument("--sram", type=int, default=6 << 20, help="bytes of SRAM")
     parser.add_argument("--batch", type=lambda text: int(text, 0), default=0xC000, help="bytes of a batch")

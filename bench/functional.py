@@ -1,6 +1,7 @@
 """Seconds per frame and peak memory of the functional back end on one core.
 
-Usage: python bench/functional.py [MODEL.kmodel ...]; without arguments the three models of the project's targets.
+Usage: python bench/functional.py [MODEL.kmodel ...]; without arguments the demo's and, where they are
+found, the three models of the project's targets.
 Every model runs in a process of its own, so that the peak memory is its own.
 """
 
@@ -16,14 +17,13 @@ import sys
 import time
 from pathlib import Path
 
-from inputs import random_inputs
+from inputs import demo_and_found, random_inputs
 
 from openkpu.devices.backends import open_device
 from openkpu.kmodel import load
 from openkpu.runtime import Session
 
 FRAMES = 5
-SHARED = Path(os.environ.get("OPENKPU_SHARED") or Path(__file__).resolve().parents[2] / "shared")
 # seconds per frame: the project's limit, and the vendor's C++ simulator on the same machine
 TARGETS = {"v3_facedetect": (0.8, 0.26), "v3_yolo20": (0.7, 0.28), "v3_mask": (1.2, 0.64)}
 
@@ -51,11 +51,7 @@ def main() -> int:
     if len(sys.argv) == 3 and sys.argv[1] == "--one":
         print(measure(Path(sys.argv[2])), flush=True)
         return 0
-    paths = [Path(a) for a in sys.argv[1:]] or [SHARED / "kmodels" / f"{name}.kmodel" for name in TARGETS]
-    absent = [str(p) for p in paths if not p.is_file()]
-    if absent:
-        print(f"missing: {', '.join(absent)}. Set OPENKPU_SHARED to the folder that holds kmodels/.", file=sys.stderr)
-        return 2
+    paths = [Path(a) for a in sys.argv[1:]] or demo_and_found(TARGETS)
     return max(subprocess.run([sys.executable, __file__, "--one", str(p)], check=False).returncode for p in paths)
 
 

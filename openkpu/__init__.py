@@ -1,3 +1,3 @@
 """OpenKPU: an open implementation of the K210's neural-network processor and its driver."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

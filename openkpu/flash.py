@@ -92,6 +92,17 @@ class Flash:
         for entry in load_kfpkg(data, path).entries:
             self.burn(entry.address, burnt_bytes(entry), f"{path}!{entry.name}")
 
+    def write(self, offset: int, data: bytes) -> None:
+        """Overwrite, as a running script does.
+
+        Raises
+        ------
+        ValueError
+            The range leaves the flash.
+        """
+        self.read(offset, len(data))
+        self._bytes[offset:offset + len(data)] = np.frombuffer(bytes(data), np.uint8)
+
     def read(self, offset: int, size: int) -> bytes:
         """Bytes of the flash.
 
@@ -149,10 +160,17 @@ class Flash:
 
 
 def burnt_bytes(entry: Entry) -> bytes:
-    """What the burner writes for an entry of a kfpkg: firmware gets a header (AES flag, length) and a SHA-256."""
+    """What the burner writes for an entry of a kfpkg.
+
+    Firmware gets a header (AES flag, length) and a SHA-256. With ``reverse4Bytes`` the bytes of every 32-bit word are
+    reversed first; an incomplete last word is filled with zeros.
+    """
+    data = entry.data
+    if entry.reverse_words:
+        data = np.frombuffer(data + bytes(-len(data) % 4), "<u4").byteswap().tobytes()
     if not entry.sha256_prefix:
-        return entry.data
-    image = b"\0" + len(entry.data).to_bytes(4, "little") + entry.data
+        return data
+    image = b"\0" + len(data).to_bytes(4, "little") + data
     return image + hashlib.sha256(image).digest()
 
 

@@ -38,6 +38,7 @@ def sources() -> list[str]:
 
 def citations(name: str, text: str) -> list[tuple[str | None, str]]:
     """The (page, place) pairs that a text cites; the page is None where nothing says which one is meant."""
+    text = re.sub(r"\]\([^)]*\)", "]", text)  # links: what they lead to is tests/test_links.py's
     known = [DEFAULTS[folder] for folder in sorted(DEFAULTS, key=len) if name.startswith(f"{folder}/")]
     named = re.findall("|".join(HEADINGS), text)
     found = []

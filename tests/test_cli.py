@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from openkpu.cli.inputs import prepare_inputs
-from openkpu.cli.main import run_cli
+from openkpu.cli.main import SUMMARIES, cli, run_cli
 from openkpu.devices.backends import open_device
 from openkpu.errors import DeviceError, InputError, UsageError
 from openkpu.kmodel import load
@@ -100,6 +100,21 @@ def test_info_describes_the_model(capsys):
     assert facts["memory"]["fits"] and facts["memory"]["airam_fits"]
     assert run_cli(["info", str(RESIDUAL)]) == 0
     assert "AI RAM" in capsys.readouterr().out
+
+
+def test_what_the_loader_warns_of_is_said_by_every_command(tmp_path, capsys):
+    case = RESIDUAL.parent.parent / "nncase_cases" / "r00110"
+    with np.load(case.with_suffix(".npz")) as arrays:
+        np.save(tmp_path / "x.npy", arrays["x0"])
+        expected = arrays["y0"]
+    run = ["run", str(case.with_suffix(".kmodel")), str(tmp_path / "x.npy"), "--out", str(tmp_path)]
+    assert run_cli(run) == 0
+    assert "warning" in (said := capsys.readouterr().err) and "miscompiled: layer 1 reads" in said
+    np.testing.assert_array_equal(np.load(tmp_path / "out_0.npy"), expected)
+    assert run_cli([*run, "--strict-math"]) == 0 and "miscompiled" not in capsys.readouterr().err
+    assert np.abs(np.load(tmp_path / "out_0.npy") - expected).max() > 0.1
+    assert run_cli(["info", str(case.with_suffix(".kmodel"))]) == 0
+    assert "miscompiled" in capsys.readouterr().err
 
 
 def test_model_inside_a_package_needs_an_address_only_when_there_are_several(tmp_path, capsys):
@@ -230,3 +245,16 @@ def test_truncated_picture_is_refused(tmp_path):
     (tmp_path / "cut.jpg").write_bytes(buffer.getvalue()[:700])
     with pytest.raises(InputError, match="cut.jpg"):
         prepare_inputs(load(RESIDUAL), (tmp_path / "cut.jpg",), "stretch")
+
+
+def test_help_imports_no_command_and_says_what_the_commands_say():
+    done = subprocess.run([sys.executable, "-c", "import sys, openkpu.cli.main as m; m.run_cli(['--help'])\n"
+                           "print([n for n in ('numpy', 'rich', 'PIL', 'openkpu.kmodel') if n in sys.modules])"],
+                          capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines()[-1] == "[]", done.stdout + done.stderr
+    context = cli.make_context("openkpu", ["--help"], resilient_parsing=True)
+    for name, summary in SUMMARIES.items():
+        command = cli.get_command(context, name)
+        assert command is not None and command.get_short_help_str(200) == summary
+        assert any("--debug" in option.opts for option in command.params)
+    assert cli.get_command(context, "nothing") is None

@@ -16,6 +16,7 @@ from openkpu.hw.fields import EXT_LOG_BASE, EXT_LOG_STRIDE, REGS_BASE, SRAM_BASE
 from openkpu.kmodel import load
 from openkpu.runtime import Session
 from openkpu.schedule.cycles import LayerCycles, blocks, line_rows, plan, run
+from openkpu.schedule.plan import effective_macs
 from rtl import open_rtl
 from tb.on_device import address, check_layer
 
@@ -69,6 +70,26 @@ PLANS = {
         ((3, 224, 224), 64, {"kernel_type": 1, "first_stride": 1}),
         {"lgp": 2, "lgsw": 5, "width": 112, "height": 112, "rows": 16, "last_rows": 28, "passes": 3, "keep": True}),
 }
+
+
+# 8x6 pixels, 3 input and 2 output channels: descriptor fields -> pixels that the output depends on.
+EFFECTIVE = {
+    "no pool": ({}, 48), "maximum of every window": ({"pool_type": 1}, 48), "left-top of 2x2": ({"pool_type": 5}, 12),
+    "left-top of 4x4": ({"pool_type": 7}, 2), "overlapping": ({"pool_type": 9}, 48),
+    "first_stride": ({"first_stride": 1}, 12)}
+
+
+@pytest.mark.parametrize("name", EFFECTIVE)
+def test_effective_macs_leave_out_what_a_sampling_pool_drops(name):
+    fields, pixels = EFFECTIVE[name]
+    assert effective_macs(make_descriptor((3, 6, 8), 2, kernel_type=1, **fields)) == pixels * 9 * 3 * 2
+
+
+def test_no_layer_uses_more_than_every_multiplier():
+    for seed in range(300):
+        d = random_layer(np.random.default_rng(seed)).descriptor
+        assert effective_macs(d) <= d.macs
+        assert effective_macs(d) <= 9 * FULL.config("full").pes * run([plan(d, FULL)], FULL)[0].total, seed
 
 
 @pytest.mark.parametrize("name", PLANS)

@@ -103,6 +103,7 @@ def test_profile_accounts_for_every_cycle_of_every_layer(tmp_path, capsys):
         waits = sum(row[name] for name in ("busy", "wait_param", "wait_feature", "wait_writeback"))
         assert 0 < waits <= row["cycles"]
         assert abs(row["predicted"] - row["cycles"]) <= max(200, 0.03 * row["cycles"])
+        assert 0 < row["effective_macs"] <= row["macs"] and row["utilisation_percent"] <= 100
         assert row["limit"] in ("array", "parameters", "features", "write-back", "start and end")
     totals = report["totals"]
     assert totals["cycles"] == sum(row["cycles"] for row in report["layers"])

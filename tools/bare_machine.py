@@ -27,7 +27,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = "python3,python3-venv,make,g++,perl,git,ca-certificates"
 MIRRORS = {"bookworm": "http://deb.debian.org/debian", "trixie": "http://deb.debian.org/debian",
-           "noble": "http://archive.ubuntu.com/ubuntu"}
+           "sid": "http://deb.debian.org/debian", "noble": "http://archive.ubuntu.com/ubuntu"}
 COMPONENTS = {"noble": "main,universe"}
 USER, UID = "newcomer", 1234
 HOME = f"home/{USER}"
@@ -104,7 +104,7 @@ def prepare(root: Path, keep: bool) -> tuple[dict[str, str], list[Path]]:
 
 def enter(root: Path, command: str, environment: dict[str, str], folders: list[Path], seconds: float) -> int:
     """Run one command as the user in its clone, in namespaces of its own that end with it; its exit code."""
-    script = ["set -e", f"cd {shlex.quote(str(root))}", "mount -t proc proc proc", "mount --bind /dev dev",
+    script = ["set -e", f"cd {shlex.quote(str(root))}", "mount -t proc proc proc",
               "mount -t tmpfs -o mode=1777 tmpfs dev/shm", "mount -t tmpfs -o mode=1777 tmpfs tmp"]
     for folder in folders:
         inside = str(folder).lstrip("/")

@@ -7,6 +7,7 @@ imported when a script first imports the module.
 
 from __future__ import annotations
 
+import array
 import binascii
 import collections
 import contextlib
@@ -28,7 +29,8 @@ from types import ModuleType
 from openkpu.api.board import paths, timing
 
 _ALIASES = {"uio": io, "uos": os, "ujson": json, "ubinascii": binascii, "ustruct": struct, "usys": sys, "utime": time,
-            "ure": re, "urandom": random, "ucollections": collections, "uhashlib": hashlib}
+            "ure": re, "urandom": random, "ucollections": collections, "uhashlib": hashlib,
+            "uarray": array}
 
 
 def _import(name: str) -> ModuleType:
@@ -98,8 +100,8 @@ _MAKERS: list[tuple[tuple[str, ...], Callable[[], dict[str, ModuleType]]]] = [
       "ulab.compare", "ulab.user", "ulab.numpy"), lambda: _import("board.ulab").ulab_modules()),
     (("micropython", "uctypes", "uzlib", "uselect", "uheapq", "uerrno", "utimeq"),
      lambda: _import("board.micropython").own_modules()),
-    (("touchscreen", "pmu", "modules", "font", "bootloader", "lvgl", "lvgl_helper", "nes", "ucryptolib", "btree"),
-     lambda: _import("peripherals.extras").extra_modules()),
+    (("touchscreen", "pmu", "modules", "font", "bootloader", "lvgl", "lvgl_helper", "nes", "ucryptolib", "btree",
+      "network_esp32", "network_esp8285", "network_wiznet5k"), lambda: _import("peripherals.extras").extra_modules()),
     *(((name,), lambda name=name: {name: _import(f"imaging.{name}")}) for name in ("image", "sensor", "lcd")),
 ]
 
@@ -111,7 +113,7 @@ MODULES: dict[str, Callable[[], dict[str, ModuleType]]] = {
 
 
 REPLACEABLE = {"fpioa_manager", "board", "pmu", "modules", "font", "bootloader", "touchscreen", "speech_recognizer",
-               "socket", "utimeq"}
+               "socket", "utimeq", "network_esp32", "network_esp8285", "network_wiznet5k"}
 """Modules that are Python on the board too, or that not every firmware has: a file of the script's own goes first."""
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 from openkpu.api import modules
 from openkpu.api.board import paths
 from openkpu.api.board.board import Board, Settings, use_board
+from openkpu.api.board.micropython import script_builtins
+from openkpu.api.board.source import compile_script, decoded
 from openkpu.api.board.watch import Watch
 from openkpu.api.errors import KPUArgumentError, KPUImageError, KPULoadError, KPURunError
 from openkpu.errors import OpenKPUError, UsageError
@@ -97,11 +99,11 @@ def _absolute_target(text: str) -> str:
 
 
 def _execute(source: bytes, script: Path, board: Board) -> Outcome:
-    names = {"__name__": "__main__", "__file__": str(script), "__builtins__": __builtins__,
+    names = {"__name__": "__main__", "__file__": str(script), "__builtins__": script_builtins(),
              "os": os, "sys": sys, "time": time}
     try:
         with Watch(board) as watch:
-            exec(compile(source, str(script), "exec", dont_inherit=True), names)
+            exec(compile_script(source, str(script)), names)
             watch.wait_for_threads()
     except BaseException as error:
         return _outcome(error, source, script, board)
@@ -157,7 +159,7 @@ def _through_finally(error: BaseException, source: bytes, script: Path) -> Itera
 
 def _finally_blocks(source: bytes) -> list[range]:
     try:
-        tree = ast.parse(source)
+        tree = ast.parse(decoded(source))
     except (SyntaxError, ValueError):
         return []
     return [range(node.finalbody[0].lineno, node.finalbody[-1].end_lineno + 1)

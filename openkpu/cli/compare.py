@@ -18,8 +18,9 @@ from ..hw.device import Device
 from ..hw.fields import AIRAM_BASE, ROW_BYTES
 from ..kmodel import Layer, Model
 from ..runtime import LayerResult, Session
-from .inputs import FITS, prepare_inputs
-from .options import FILE, ProgressHook, config_option, model_argument, say
+from .inputs import prepare_inputs
+from .options import FILE, FITS, config_option, model_argument, say
+from .progress import ProgressHook
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,6 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from ..errors import InputError
 from ..kmodel.model import Model, TensorSpec
 
-FITS = ("stretch", "fit", "crop")
-
 
 @dataclass(frozen=True)
 class Prepared:

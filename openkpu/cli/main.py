@@ -12,14 +12,8 @@ import click
 
 from .. import __version__
 from ..errors import OpenKPUError
-from .compare import compare
-from .completion import answer, completion
-from .dump import dump
-from .flash import flash
-from .info import info
-from .profile import profile
-from .run import run
-from .script import script
+from .completion import answer
+from .lazy import LazyGroup
 
 EXIT_CODES = """\b
 Exit codes:
@@ -34,21 +28,27 @@ Exit codes:
 PIPE_CLOSED = 128 + signal.SIGPIPE  # what a shell reports of a program that a closed pipe ends
 
 
-@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+SUMMARIES = {
+    "info": "Tell what MODEL is.",
+    "compile": "Compile NETWORK (ONNX or TFLite) for the KPU.",
+    "run": "Run MODEL on INPUT and write out_<k>.npy for every output.",
+    "dump": "Run MODEL on INPUT up to a layer and write that layer's feature map.",
+    "compare": "Run MODEL on INPUT on the RTL and on the golden model.",
+    "profile": "Run MODEL on the RTL and tell what every KPU layer costs, and why.",
+    "script": "Run a MaixPy or CanMV script on a simulated K210.",
+    "flash": "Images of the K210's 16 MiB SPI flash.",
+    "completion": "Print a shell's completion script.",
+}
+
+
+@click.group(cls=LazyGroup, summaries=SUMMARIES, epilog=EXIT_CODES,
+             context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="openkpu")
 def cli() -> None:
     """Run K210 models (.kmodel v3, v4, v5 and .kfpkg) bit for bit as the chip does.
 
     Every command takes --debug, which prints the Python trace of an error.
     """
-
-
-COMMANDS = (info, run, dump, compare, profile, script, flash, completion)
-for command in COMMANDS:
-    cli.add_command(command)
-for command in (*COMMANDS, *flash.commands.values()):
-    command.params.append(click.Option(["--debug"], is_flag=True, expose_value=False,
-                                       help="Print the Python trace of an error."))
 
 
 def _fail(message: str, code: int, debug: bool) -> int:

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
-from rich.text import Text
 
 from ..devices.backends import BACKENDS, open_device
 from ..hw.configs import CORES
-from ..hw.device import Device
-from ..kmodel import load
-from ..kmodel.model import Layer, Model
-from ..runtime import LayerResult, Session
-from .inputs import FITS
+
+if TYPE_CHECKING:
+    from ..kmodel import Model
+    from ..runtime import Session
+
+FITS = ("stretch", "fit", "crop")
 
 FILE = click.Path(path_type=Path)
 
@@ -55,6 +52,8 @@ def model_argument(command: Callable) -> Callable:
     """
     @wraps(command)
     def with_model(model: Path, address: str | None, release: str | None, strict_math: bool, **rest: object) -> object:
+        from ..kmodel import load
+
         loaded = load(model, member=address, release=release, strict_math=strict_math)
         for warning in loaded.warnings:
             click.echo(f"warning: {loaded.source}: {warning}", err=True)
@@ -91,78 +90,10 @@ def config_option(command: Callable) -> Callable:
 @contextmanager
 def open_session(model: Model, backend: str, rounding: str) -> Iterator[Session]:
     """A session on a fresh device, closed at the end."""
+    from ..runtime import Session
+
     device = open_device(backend)
     try:
         yield Session(model, device, chip_rounding=rounding == "chip")
     finally:
         device.close()
-
-
-class Clock:
-    """How far a device with a clock has come, and how long the rest of the model will take it.
-
-    The rest is estimated by MACs: a layer counts as many cycles as its MACs would have taken so far.
-    """
-
-    def __init__(self, model: Model, device: Device):
-        self._device = device
-        self._macs = sum(layer.descriptor.macs * layer.batches for layer in model.kpu_layers)
-        self._done = 0
-        self._begin = time.monotonic()
-        self._first = device.cycles
-
-    def layer_done(self, macs: int) -> None:
-        """Note a finished layer."""
-        self._done += macs
-
-    def text(self) -> str:
-        """Cycles, cycles per second, time left."""
-        cycles, seconds = self._device.cycles - self._first, time.monotonic() - self._begin
-        if not cycles or not seconds:
-            return ""
-        left = f", {seconds * (self._macs - self._done) / self._done:.0f} s left" if self._done else ""
-        return f"{cycles / 1e6:.2f} M cycles, {cycles / seconds / 1e3:.0f} k/s{left}"
-
-
-class _ClockColumn(ProgressColumn):
-    def __init__(self, clock: Clock):
-        super().__init__()
-        self._clock = clock
-
-    def render(self, task: Task) -> Text:
-        return Text(self._clock.text())
-
-
-class ProgressHook:
-    """A progress bar on standard error, one step per layer; nothing when that is no terminal.
-
-    Parameters
-    ----------
-    last : the last layer that will run; None is all.
-    device : if it counts clock cycles, they are shown too.
-    """
-
-    def __init__(self, model: Model, last: int | None = None, device: Device | None = None):
-        steps = sum(getattr(layer, "batches", 1) for layer in model.layers[: None if last is None else last + 1])
-        terminal = Console(stderr=True)
-        self._clock = Clock(model, device) if hasattr(device, "cycles") else None
-        columns = [BarColumn(bar_width=10), MofNCompleteColumn(), _ClockColumn(self._clock)] if self._clock else [
-            BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()]
-        self._progress = Progress(TextColumn("{task.description}"), *columns, console=terminal, transient=True,
-                                  disable=not terminal.is_terminal)
-        self._task = self._progress.add_task("running", total=steps)
-
-    def __enter__(self) -> ProgressHook:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def layer_started(self, layer: Layer) -> None:
-        self._progress.update(self._task, description=f"layer {layer.index} {layer.name}")
-
-    def layer_done(self, result: LayerResult, output: np.ndarray) -> None:
-        if self._clock:
-            self._clock.layer_done(result.macs)
-        self._progress.advance(self._task)

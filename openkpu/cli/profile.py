@@ -20,16 +20,18 @@ from ..kmodel import KpuConv, KpuDownload, KpuUpload, Layer, Model
 from ..kmodel.summary import describe
 from ..runtime import LayerResult, Session
 from ..schedule.chip import chip_cycles
-from ..schedule.cycles import LayerCycles, plan, run
+from ..schedule.cycles import LayerCycles, run
+from ..schedule.plan import effective_macs, plan
 from .files import write_json, write_whole
-from .inputs import FITS, prepare_inputs
-from .options import FILE, ProgressHook, config_option, model_argument, print_table, say, show_shape
+from .inputs import prepare_inputs
+from .options import FILE, FITS, config_option, model_argument, print_table, say, show_shape
+from .progress import ProgressHook
 
 MULTIPLIERS = 9  # of one processing element
 BUSY = 0.9  # from this share on the array itself is the limit
 WAITS = {"wait_param": "parameters", "wait_feature": "features", "wait_writeback": "write-back"}
-COLUMNS = ("layer", "name", "kind", "pool", "in_shape", "out_shape", "macs", "cycles", "macs_per_cycle",
-           "array_percent", "limit", "predicted", "busy", *WAITS, "chip_cycles", "chip_ratio")
+COLUMNS = ("layer", "name", "kind", "pool", "in_shape", "out_shape", "macs", "effective_macs", "cycles",
+           "macs_per_cycle", "utilisation_percent", "limit", "predicted", "busy", *WAITS, "chip_cycles", "chip_ratio")
 
 
 class Profiler:
@@ -54,16 +56,16 @@ class Profiler:
         self.rows.append({
             "layer": result.index, "name": result.name, "kind": facts["kind"], "pool": facts["pool"] or "",
             "in_shape": list(result.in_shape), "out_shape": list(result.out_shape), "macs": result.macs,
-            **costs(result.macs, f.cycles, self._config), "limit": limit(f),
+            **costs(effective_macs(self._layer.descriptor), f.cycles, self._config), "limit": limit(f),
             "predicted": next(self._predicted).total, "busy": f.busy,
             **{name: getattr(f, name) for name in WAITS}, "chip_cycles": chip,
             "chip_ratio": round(chip / f.cycles, 2)})
 
     def totals(self) -> dict[str, Any]:
         """The sums over all KPU layers."""
-        names = ("macs", "cycles", "predicted", "busy", *WAITS, "chip_cycles")
+        names = ("macs", "effective_macs", "cycles", "predicted", "busy", *WAITS, "chip_cycles")
         sums = {name: sum(row[name] for row in self.rows) for name in names}
-        return {**sums, **costs(sums["macs"], sums["cycles"], self._config),
+        return {**sums, **costs(sums["effective_macs"], sums["cycles"], self._config),
                 "chip_ratio": round(sums["chip_cycles"] / sums["cycles"], 2) if sums["cycles"] else 0}
 
 
@@ -85,10 +87,10 @@ def predict(model: Model, core: CoreParameters) -> list[LayerCycles]:
 
 
 def costs(macs: int, cycles: int, config: KpuConfig) -> dict[str, float]:
-    """Cycles, MAC per cycle, and what share of the multipliers' cycles did a multiply-accumulate of the model."""
+    """Effective MACs, cycles, the one over the other, and what share of the multipliers' cycles did one of them."""
     rate = macs / cycles if cycles else 0
-    return {"cycles": cycles, "macs_per_cycle": round(rate, 1),
-            "array_percent": round(100 * rate / (config.pes * MULTIPLIERS), 1)}
+    return {"effective_macs": macs, "cycles": cycles, "macs_per_cycle": round(rate, 1),
+            "utilisation_percent": round(100 * rate / (config.pes * MULTIPLIERS), 1)}
 
 
 def limit(figures) -> str:
@@ -112,9 +114,10 @@ def profile(loaded: Model, inputs: tuple[Path, ...], fit: str, config: str,
             json_file: Path | None, csv_file: Path | None) -> None:
     """Run MODEL on the RTL and tell what every KPU layer costs, and why.
 
-    Cycles do not depend on the data: without INPUT the model runs on zeros. Columns: clock cycles; multiply-accumulates
-    per cycle; share of the array's multipliers in use; what limits the layer; cycles that the cycle model predicts;
-    cycles that the real K210 needs by the fit of measurements, and how many times more that is.
+    Cycles do not depend on the data: without INPUT the model runs on zeros. Columns: millions of multiply-accumulates
+    that the output depends on (a sampling pool drops the others, and the array skips them); clock cycles; share of the
+    array's multipliers in use; what limits the layer; how many times as long the real K210 takes, by the fit of
+    measurements. --json and --csv have more: all MACs, the cycle model's prediction, the chip's cycles.
     """
     core = config_named(config)
     arrays = ([p.array for p in prepare_inputs(loaded, inputs, fit)] if inputs
@@ -144,18 +147,15 @@ def _csv(rows: list[dict[str, Any]]) -> bytes:
 
 
 def _print(model: Model, core: KpuConfig, rows: list[dict[str, Any]], totals: dict[str, Any]) -> None:
-    header = ("layer", "kind", "pool", "input", "output", "MAC", "cycles", "MAC/cycle", "array %", "limit", "model",
-              "chip", "x")
-    table = [(str(row["layer"]), row["kind"], row["pool"], show_shape(row["in_shape"]), show_shape(row["out_shape"]),
+    header = ("layer", "kind", "pool", "output", "MMAC", "cycles", "use %", "limit", "chip x")
+    table = [(str(row["layer"]), row["kind"].replace("conv ", " ").strip(), row["pool"], show_shape(row["out_shape"]),
               *_numbers(row)) for row in rows]
-    table.append(("all", "", "", "", "", *_numbers({**totals, "limit": ""})))
-    print_table(header, table, right=("layer", "MAC", "cycles", "MAC/cycle", "array %", "model", "chip", "x"))
+    table.append(("all", "", "", "", *_numbers({**totals, "limit": ""})))
+    print_table(header, table, right=("layer", "MMAC", "cycles", "use %", "chip x"))
     say(f"{model.source}: {len(rows)} KPU layers on {core.pes} processing elements ({core.pes * MULTIPLIERS} "
         f"multipliers), configuration '{core.name}'")
 
 
 def _numbers(row: dict[str, Any]) -> tuple[str, ...]:
-    return (f"{row['macs']:,}", f"{row['cycles']:,}", f"{row['macs_per_cycle']:.1f}", f"{row['array_percent']:.1f}",
-            row["limit"], f"{row['predicted']:,}", f"{row['chip_cycles']:,}", f"{row['chip_ratio']:.1f}")
-
-
+    return (f"{row['effective_macs'] / 1e6:.2f}", f"{row['cycles']:,}", f"{row['utilisation_percent']:.1f}",
+            row["limit"], f"{row['chip_ratio']:.1f}")

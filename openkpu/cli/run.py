@@ -17,7 +17,6 @@ from .files import write_array, write_json, write_picture
 from .inputs import Prepared, prepare_inputs
 from .options import (
     FILE,
-    ProgressHook,
     input_arguments,
     model_argument,
     open_session,
@@ -25,6 +24,7 @@ from .options import (
     say,
     show_shape,
 )
+from .progress import ProgressHook
 
 TOP = 5
 

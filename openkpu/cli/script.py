@@ -136,8 +136,8 @@ def summary(board, reason: str) -> str:
 
 
 def _leave(board) -> None:
-    """End a script that catches SystemExit: nothing less than the process's end stops it."""
-    click.echo(summary(board, f"{board.ended} (the script catches SystemExit)"), err=True)
+    """End a script that catches SystemExit or waits in a system call: only the process's end stops it."""
+    click.echo(summary(board, f"{board.ended} (the script catches SystemExit, or is blocked)"), err=True)
     with contextlib.suppress(Exception):
         board.close()
     sys.stdout.flush()

@@ -9,11 +9,13 @@ from typing import NamedTuple
 from ..kmodel import load
 from ..kmodel.model import Model
 from ..kmodel.summary import describe
+from ..kmodel.v3.writer import write as write_v3
 from ..kmodel.v4.writer import write as write_v4
 from ..kmodel.v5.writer import write as write_v5
 from .errors import CompileError
 from .limits import Chip
 from .lower.base import Lowered, Lowering, PlacedMap, lower
+from .lower.v3 import LoweringV3
 from .lower.v4 import LoweringV4
 from .lower.v5 import LoweringV5
 from .program import Program
@@ -26,7 +28,7 @@ class Format(NamedTuple):
     write: Callable[[Model], bytes]
 
 
-FORMATS = {"v4": Format(LoweringV4, write_v4), "v5": Format(LoweringV5, write_v5)}
+FORMATS = {"v3": Format(LoweringV3, write_v3), "v4": Format(LoweringV4, write_v4), "v5": Format(LoweringV5, write_v5)}
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..hw.fields import ACT_FIELDS, ACT_SEGMENTS, BN_FIELDS, DESCRIPTOR, POOLS
 from .errors import CompileError
-from .limits import can_place, field_range, fits_map
+from .limits import can_place, channel_group, field_range, fits_map
 
 HOST_OPERATORS: dict[str, tuple[str, ...]] = {
     "quantize": (), "dequantize": (), "lookup": ("table",),
@@ -240,10 +240,13 @@ class _Written:
         return any(a < high and low < b for a, b in self.ranges.get(root, []))
 
     def holds(self, name: str) -> bool:
+        """True if every channel is written. Those behind a part that fill up its channel group are nobody's."""
         root, low, high = self.program.interval(name)
+        shape = self.program[root].shape
+        group = channel_group(shape[3]) if len(shape) == 4 else 1
         for a, b in self.ranges.get(root, []):
             if a <= low:
-                low = max(low, b)
+                low = max(low, -(-b // group) * group)
         return low >= high
 
 

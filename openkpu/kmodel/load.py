@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from os import PathLike
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
@@ -12,11 +14,11 @@ from .identify import identify
 from .kfpkg import load_kfpkg
 from .model import Model
 from .reader import MAX_FILE, Context
-from .v3 import loader as v3
-from .v4 import loader as v4
-from .v5 import loader as v5
 
-_FORMATS = {"v3": v3, "v4": v4, "v5": v5}
+
+def _format(version: str) -> ModuleType:
+    """The loader of "v3", "v4" or "v5", imported when a file needs it."""
+    return import_module(f".{version}.loader", __package__)
 
 
 def load(model: str | PathLike | bytes, *, source: str | None = None, member: str | None = None,
@@ -53,8 +55,8 @@ def load(model: str | PathLike | bytes, *, source: str | None = None, member: st
     swapped = version != found.kind
     view = memoryview(_restore_byte_order(data) if swapped else data)
     if version == "v5":
-        return v5.load(view, name, release=release, strict_math=strict_math)
-    return _FORMATS[version].load(view, name, byte_swapped=swapped)
+        return _format("v5").load(view, name, release=release, strict_math=strict_math)
+    return _format(version).load(view, name, byte_swapped=swapped)
 
 
 def model_size(data: bytes, source: str = "") -> int:
@@ -73,7 +75,8 @@ def model_size(data: bytes, source: str = "") -> int:
                          f"{found.hint or 'a package has no flash length'}", source=source, version=found.description)
     version = found.kind.removesuffix("-swapped")
     view = memoryview(_restore_byte_order(data) if version != found.kind else data)
-    return _FORMATS[version].measure(view, Context(source, _FORMATS[version].VERSION))
+    loader = _format(version)
+    return loader.measure(view, Context(source, loader.VERSION))
 
 
 def _read(model: str | PathLike | bytes, source: str | None) -> tuple[bytes, str]:

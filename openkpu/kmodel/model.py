@@ -244,6 +244,7 @@ class Model:
     eight_bit : 8-bit weights (always true for v4 and v5).
     byte_swapped : the file was a byte-reversed v3 image for load_flash (section 3.8).
     operator_table : v5: compiler releases whose numbering the code follows, such as "1.8-1.9"; otherwise "".
+    fused_multiply_add : v5: made by nncase before 1.3, whose runtimes round a*b + c once.
     warnings : sentences about harmless oddities (trailing data, reserved bits).
     """
 
@@ -257,6 +258,7 @@ class Model:
     eight_bit: bool = True
     byte_swapped: bool = False
     operator_table: str = ""
+    fused_multiply_add: bool = False
     warnings: tuple[str, ...] = field(default=())
 
     @property

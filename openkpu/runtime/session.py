@@ -20,7 +20,7 @@ from ..hw.descriptor import Descriptor
 from ..hw.device import Device
 from ..kmodel.model import KPU_POOL, KpuConv, KpuDownload, KpuUpload, Layer, Model, Tensor, TensorSpec
 from ..kmodel.v3.ops import AddPadding
-from .kernels import CHIP_KERNELS, KERNELS
+from .kernels import CHIP_KERNELS, FUSED_KERNELS, KERNELS
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,8 @@ class Session:
     def __init__(self, model: Model, device: Device, chip_rounding: bool = False):
         self.model = model
         self.device = device
-        self._kernels = KERNELS | CHIP_KERNELS if chip_rounding else KERNELS
+        self._kernels = (KERNELS | (FUSED_KERNELS if model.fused_multiply_add else {})
+                         | (CHIP_KERNELS if chip_rounding else {}))
         self.cycles: int | None = None
         self.memory = {name: np.zeros(pool.size, np.uint8) if pool.data is None else pool.data
                        for name, pool in model.pools.items()}

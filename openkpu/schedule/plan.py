@@ -126,6 +126,22 @@ def plan(d: Descriptor, core: CoreParameters, eight_bit: bool = True, lgp: int |
         repetitions=1 if dwfast else repetitions, block=block, channel_bytes=taps << wide)
 
 
+def effective_macs(d: Descriptor) -> int:
+    """Multiply-accumulates that the layer's output depends on.
+
+    A sampling pool (left-top, right-top) or first_stride takes one pixel of a window; the array computes no other.
+    ``Descriptor.macs`` counts every pixel, as the chip computes them.
+    """
+    if d.bypass_conv:
+        return 0
+    side = 2 if d.first_stride else 1
+    pixels = _ceil(d.i_row_wid, side) * _ceil(d.i_col_high, side)
+    lgs, lgc = (0, 0) if d.first_stride else _WINDOWS.get(d.pool_type, (0, 0))
+    if lgs:
+        pixels = min(pixels, d.o_row_wid * d.o_col_high << 2 * lgc)
+    return pixels * d.taps * d.o_ch_num
+
+
 def _tiles(height: int, most: int, overlap: bool) -> tuple[int, int]:
     """Window rows of a tile and number of tiles, when ``most`` rows of windows fit the partial sums."""
     tiles = _ceil(height, most - overlap if most < height else height)

@@ -808,6 +808,14 @@ def test_weights_are_little_endian_floats_head_by_head(board):
 
 
 @pytest.mark.parametrize("method", ["load_kmodel", "load"])
-def test_loading_into_the_class_says_write_parentheses(board, method):
-    with pytest.raises(TypeError, match="parentheses"):
-        getattr(KPU, method)("/sd/x.kmodel")
+def test_the_class_without_parentheses_stands_for_one_object(board, method, demo_v3):
+    kpu = KPU
+    getattr(kpu, method)(str(demo_v3))
+    kpu.run_with_output(demo_image())
+    assert len(kpu.get_outputs()) == 20 * 15 * 55 and KPU.get_outputs() == kpu.get_outputs()
+    own = KPU()
+    with pytest.raises(OSError):
+        own.get_outputs()
+    kpu.deinit()
+    with pytest.raises(OSError):
+        kpu.get_outputs()

@@ -76,6 +76,7 @@ class Board:
         self.last_exit = 0.0
         self.lock = threading.RLock()
         self.script_thread: int | None = None
+        self.workers: dict[int, None] = {}
         self.host_sleep: Callable[[float], None] | None = None
         self.on_swallowed_exit: Callable[[], None] | None = None
         self.gc_heap_bytes = GC_HEAP_BYTES
@@ -149,6 +150,8 @@ class Board:
             self.end(f"the script only slept, {SLEEP_ONLY_LIMIT:.0f} s in all, without a camera frame")
         if not self.settings.sleep or self.settings.clock == "chip":
             self._skipped_seconds += seconds
+        if not self.settings.sleep and self.workers:
+            host_sleep(0.001)  # the script's other threads get their turn
         if self.settings.sleep:
             left = seconds
             while left > SLEEP_SLICE and not self.ended:
@@ -162,6 +165,8 @@ class Board:
             self.end(self.ended)
 
     def _only_sleeps(self) -> bool:
+        if self.script_thread is None or (self.workers and time.monotonic() - self.last_progress < SLEEP_ONLY_LIMIT):
+            return False
         return not self.timers and not any(getattr(part, "may_receive", False) for part in self.parts.values())
 
     def run_timers(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import ctypes
 import errno
 import gc
@@ -64,6 +65,27 @@ def _addressof(value) -> int:
 
 def _sizeof(value, layout=0) -> int:
     return len(memoryview(value).cast("B"))
+
+
+class _ByteArrayType(type):
+    def __instancecheck__(cls, value) -> bool:
+        return isinstance(value, bytearray)
+
+    def __call__(cls, *args, **keywords) -> bytearray:
+        if len(args) == 1 and isinstance(args[0], str):
+            return bytearray(args[0].encode())
+        return bytearray(*args, **keywords)
+
+
+class _ByteArray(metaclass=_ByteArrayType):
+    """``bytearray``, which on the board also takes a str without an encoding."""
+
+    fromhex = bytearray.fromhex
+
+
+def script_builtins() -> dict:
+    """Built-in names as a script sees them, where MicroPython differs from CPython."""
+    return {**vars(builtins), "bytearray": _ByteArray}
 
 
 def own_modules() -> dict[str, ModuleType]:

@@ -24,6 +24,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from openkpu.api.board.board import current_board
+from openkpu.api.board.micropython import script_builtins
+from openkpu.api.board.source import compile_script
 
 PREFIXES = ("/flash", "/sd")
 _PATH_FUNCTIONS = ("listdir", "chdir", "stat", "remove", "unlink", "rename", "mkdir", "makedirs", "rmdir", "scandir",
@@ -276,12 +278,12 @@ def mapped_file_functions() -> Iterator[None]:
     for module, name, function in changes:
         setattr(module, name, function)
     sys.path_hooks.insert(0, _device_finder)
+    _forget_importers()
     try:
         yield
     finally:
         sys.path_hooks.remove(_device_finder)
-        for entry in [e for e in sys.path_importer_cache if e.startswith(PREFIXES)]:
-            del sys.path_importer_cache[entry]
+        _forget_importers()
         for module, name, function in saved:
             if function is missing:
                 delattr(module, name)
@@ -289,9 +291,29 @@ def mapped_file_functions() -> Iterator[None]:
                 setattr(module, name, function)
 
 
+def _forget_importers() -> None:
+    folders = current_board().parts.get("script folders", ())
+    for entry in [e for e in sys.path_importer_cache if e.startswith(PREFIXES) or e in folders]:
+        del sys.path_importer_cache[entry]
+
+
 def _device_finder(entry: str):
     """Importer for ``sys.path`` entries such as ``/sd/lib``."""
-    if map_path(entry) == entry:
+    folders = current_board().parts.get("script folders", ())
+    if map_path(entry) == entry and entry not in folders:
         raise ImportError
-    loaders = (importlib.machinery.SourceFileLoader, importlib.machinery.SOURCE_SUFFIXES)
-    return importlib.machinery.FileFinder(map_path(entry), loaders)
+    return importlib.machinery.FileFinder(map_path(entry), (_DeviceLoader, importlib.machinery.SOURCE_SUFFIXES))
+
+
+class _DeviceLoader(importlib.machinery.SourceFileLoader):
+    """Imports a script's own modules; nothing is written beside them."""
+
+    def source_to_code(self, data, path, *, _optimize=-1):
+        return compile_script(bytes(data), os.fsdecode(path))
+
+    def exec_module(self, module) -> None:
+        module.__dict__["__builtins__"] = script_builtins()
+        super().exec_module(module)
+
+    def _cache_bytecode(self, source_path, bytecode_path, data) -> None:
+        pass

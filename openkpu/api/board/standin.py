@@ -73,6 +73,21 @@ def accepting(name: str, does: str = Accepting._does, answers: dict | None = Non
                  "__doc__": f"``{name}``: a stand-in; {does}."})
 
 
+class AcceptingModule(ModuleType):
+    """A module of stand-ins: every name that it has not is a class of ``Accepting`` objects."""
+
+    def __init__(self, name: str, doc: str, **members):
+        super().__init__(name, doc)
+        self.__dict__.update(members)
+
+    def __getattr__(self, name: str):
+        if name.startswith("_"):
+            raise AttributeError(name)
+        made = accepting(f"{self.__name__}.{name}")
+        setattr(self, name, made)
+        return made
+
+
 class _Refused:
     """A name of a refusing module: importing it is fine, using it is not."""
 

@@ -135,6 +135,13 @@ _CREATION = {
 }
 
 
+class _ArrayModule(ModuleType):
+    """``ulab.array`` is a function and, for ``import ulab.array``, a module."""
+
+    def __call__(self, values, dtype=np.float32) -> ndarray:
+        return array(values, dtype)
+
+
 def ulab_modules() -> dict[str, ModuleType]:
     """``ulab`` and its sub-modules by their full names."""
     ulab = ModuleType("ulab", __doc__)
@@ -150,6 +157,6 @@ def ulab_modules() -> dict[str, ModuleType]:
     numpy_like.__dict__.update(everything, **{name: found[f"ulab.{name}"] for name in ("fft", "linalg")})
     ulab.__dict__.update(everything, numpy=numpy_like)
     ulab.__dict__.update({name.partition(".")[2]: module for name, module in found.items() if "." in name})
-    arrays = ModuleType("ulab.array", "Making arrays.")
-    arrays.__dict__.update(_CREATION)
-    return {**found, "ulab.numpy": numpy_like, "ulab.array": arrays}
+    ulab.array = _ArrayModule("ulab.array", _ArrayModule.__doc__)
+    ulab.array.__dict__.update(_CREATION)
+    return {**found, "ulab.numpy": numpy_like, "ulab.array": ulab.array}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _thread
 import ctypes
+import itertools
 import threading
 import time
 import traceback
@@ -32,18 +33,23 @@ class Watch:
     def __init__(self, board: Board):
         self._board = board
         self._stop = threading.Event()
-        self._workers: dict[int, None] = {}
         self._saved_starts: list = []
         self._pending = _PENDING_CALL(self._timers_due)
+        self._tickets = itertools.count(1)
         self._asked = False
         self._ended_at: float | None = None
 
     def __enter__(self) -> Watch:
         self._board.script_thread = threading.get_ident()
+        self._in_main_thread = threading.current_thread() is threading.main_thread()
+        self._board.parts["watch"] = self  # the interpreter may call _pending a moment after the run
         self._board.last_progress = time.monotonic()
-        self._saved_starts = [(name, getattr(_thread, name)) for name in ("start_new_thread", "start_new")]
+        self._saved_starts = [(name, getattr(_thread, name)) for name in ("start_new_thread", "start_new")
+                              if hasattr(_thread, name)]
         for name, function in self._saved_starts:
             setattr(_thread, name, self._starter(function))
+        self._saved_starts.append(("stack_size", _thread.stack_size))
+        _thread.stack_size = _stack_size
         self._thread = threading.Thread(target=self._run, name="script watch", daemon=True)
         self._thread.start()
         return self
@@ -57,35 +63,44 @@ class Watch:
     def _finish(self) -> None:
         self._stop.set()
         self._thread.join()
-        _withdraw(self._board.script_thread)
+        if self._board.script_thread is not None:
+            _withdraw(self._board.script_thread)
+        self._board.script_thread = None
         for name, function in self._saved_starts:
             setattr(_thread, name, function)
         deadline = time.monotonic() + _AGAIN_AFTER
-        while self._workers and time.monotonic() < deadline:
-            for thread in list(self._workers):
+        while self._board.workers and time.monotonic() < deadline:
+            for thread in [w for w in list(self._board.workers) if w > 0]:
                 _interrupt(thread)
             (self._board.host_sleep or time.sleep)(_PERIOD)
 
     def wait_for_threads(self) -> None:
         """The main program is over; its threads go on until they, or the run, end."""
-        while self._workers:
+        while self._board.workers:
             self._board.sleep(_PERIOD)
 
     def _starter(self, start):
         def start_new_thread(function, args=(), kwargs=None, /):
             if threading.current_thread() is self._thread or not self._from_script():
                 return start(function, args, kwargs or {})
-            return start(self._work, (function, args, kwargs or {}))
+            ticket = -next(self._tickets)
+            self._board.workers[ticket] = None  # until the thread runs and has its own number
+            try:
+                return start(self._work, (ticket, function, tuple(args), kwargs or {}))
+            except BaseException:
+                del self._board.workers[ticket]
+                raise
 
         return start_new_thread
 
     def _from_script(self) -> bool:
         me = threading.get_ident()
-        return me == self._board.script_thread or me in self._workers
+        return me == self._board.script_thread or me in self._board.workers
 
-    def _work(self, function, args, keywords) -> None:
+    def _work(self, ticket, function, args, keywords) -> None:
         me = threading.get_ident()
-        self._workers[me] = None
+        self._board.workers[me] = None
+        del self._board.workers[ticket]
         try:
             function(*args, **keywords)
         except SystemExit:
@@ -94,7 +109,7 @@ class Watch:
             self._board.background_error = self._board.background_error or error
             traceback.print_exc()
         finally:
-            self._workers.pop(me, None)
+            self._board.workers.pop(me, None)
 
     def _run(self) -> None:
         while not self._stop.wait(_TIMER_PERIOD if self._board.timers else _PERIOD):
@@ -104,7 +119,8 @@ class Watch:
                 board.ended = f"no camera frame and no inference for {limit:g} s (--time-limit)"
             if board.ended:
                 self._tell(now)
-            elif board.timers and not self._asked and any(t.is_due(board.microseconds()) for t in board.timers):
+            elif self._in_main_thread and not self._asked and any(
+                    timer.is_due(board.microseconds()) for timer in list(board.timers)):
                 self._asked = True
                 ctypes.pythonapi.Py_AddPendingCall(self._pending, None)
 
@@ -116,7 +132,7 @@ class Watch:
         if now - self._ended_at > _GIVE_UP_AFTER and board.on_swallowed_exit is not None:
             board.on_swallowed_exit()
         board.last_exit = now
-        for thread in (board.script_thread, *self._workers):
+        for thread in (board.script_thread, *[w for w in list(board.workers) if w > 0]):
             _interrupt(thread)
 
     def _timers_due(self, _) -> int:
@@ -130,6 +146,11 @@ class Watch:
             self._board.background_error = self._board.background_error or error
             traceback.print_exc()
         return 0
+
+
+def _stack_size(size: int = 0) -> int:
+    """Accepted: the host's threads have stacks of the host's size."""
+    return 0
 
 
 def _interrupt(thread: int) -> None:

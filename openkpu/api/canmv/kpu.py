@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import types
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
@@ -84,7 +86,10 @@ def normalised(values: np.ndarray, too_long: str) -> list[float]:
 
 
 class KPU:
-    """A model on the KPU, with the methods of the released firmware and of its rewritten class."""
+    """A model on the KPU, with the methods of the released firmware and of its rewritten class.
+
+    Methods called on the class itself act on one shared object.
+    """
 
     Act = Act
     Feat = Feat
@@ -120,7 +125,6 @@ class KPU:
         MemoryError
             The model does not fit into memory.
         """
-        _require_object(self)
         given = [v for v in (path, file_path, flash_offset) if v is not _MISSING]
         if len(given) != 1:
             raise TypeError("load_kmodel takes one of a path and a flash offset")
@@ -270,7 +274,6 @@ class KPU:
         MemoryError
             The model does not fit into memory.
         """
-        _require_object(self)
         given = [v for v in (path, offset) if v is not _MISSING]
         source = given[0] if len(given) == 1 else None
         if isinstance(source, bool) or not (isinstance(source, str) or hasattr(source, "__index__")):
@@ -305,7 +308,7 @@ class KPU:
         shapes: dict = {"input": None, "output": None}
         if network is not None:
             shapes = {"input": _chw(network.input_shape), "output": _chw(network.output_shape(0))}
-        name = "" if network is None else _name(network.source)
+        name = "" if network is None else _source_name(network.source)
         kinds = [type(child).__name__ for child in self._children]
         return {"model": {"size": 0 if network is None else network.model.size, "name": name,
                           "sha256": bytearray(self._digest)},
@@ -370,9 +373,32 @@ class KPU:
         return ai_planes(network, given, missing_plane)
 
 
-def _require_object(kpu) -> None:
-    if not isinstance(kpu, KPU):
-        raise TypeError("the model must be loaded into an object: write kpu = maix.KPU(), with parentheses")
+class _OnClassToo:
+    """A method that also works on the class, as the document writes it: ``kpu = maix.KPU``, ``kpu.load_kmodel(...)``.
+
+    The class then stands for one object of the current board.
+    """
+
+    def __init__(self, function):
+        self._function = function
+        functools.update_wrapper(self, function)
+
+    def __get__(self, instance, owner):
+        if instance is not None:
+            return types.MethodType(self._function, instance)
+
+        def on_class(*args, **keywords):
+            if args and isinstance(args[0], owner):
+                return self._function(*args, **keywords)
+            shared = current_board().parts.setdefault(f"shared {owner.__name__}", owner())
+            return self._function(shared, *args, **keywords)
+
+        return functools.update_wrapper(on_class, self._function)
+
+
+for _name, _function in list(vars(KPU).items()):
+    if isinstance(_function, types.FunctionType) and not _name.startswith("_"):
+        setattr(KPU, _name, _OnClassToo(_function))
 
 
 class ImageRangeError(KPUImageOSError):
@@ -450,5 +476,5 @@ def _chw(shape: tuple[int, int, int] | None) -> list[int] | None:
     return None if shape is None else [shape[2], shape[1], shape[0]]
 
 
-def _name(source: int | str) -> str:
+def _source_name(source: int | str) -> str:
     return f"flash:0x{source:08X}" if isinstance(source, int) else str(Path(source))

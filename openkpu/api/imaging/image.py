@@ -47,7 +47,7 @@ _FORMAT_NAMES = {GRAYSCALE: "grayscale", RGB565: "rgb565", JPEG: "jpeg"}
 _NOT_SIMULATED = frozenset((
     "find_features", "find_eye", "find_lbp", "find_keypoints", "find_number", "find_hog", "find_displacement",
     "find_datamatrices", "classify_object", "selective_search", "get_similarity", "linpolar", "logpolar", "cartoon",
-    "remove_shadows", "chrominvar", "illuminvar", "mode", "midpoint", "mask_rectangle", "mask_circle", "mask_ellipse",
+    "remove_shadows", "chrominvar", "illuminvar", "mask_rectangle", "mask_circle", "mask_ellipse",
     "to_bitmap", "to_palette"))
 _WHITE = -1
 _loaded_font: dict = {"cell": None, "path": None}

@@ -176,10 +176,10 @@ def _centre(screen: int, picture: int) -> int:
     return (screen - picture) // 2 if picture <= screen else -((picture - screen) // 2)
 
 
-def clear(color=BLACK) -> None:
-    """Fill the screen with an RGB565 word or (R, G, B)."""
+def clear(color=BLACK, *rest) -> None:
+    """Fill the screen with an RGB565 word, (R, G, B), or three numbers."""
     screen = _initialised()
-    screen.fill(color)
+    screen.fill((color, *rest) if len(rest) == 2 else color)
     screen.update()
 
 

@@ -229,6 +229,42 @@ _SETTINGS = ("shutdown", "flush", "sleep", "set_contrast", "set_brightness", "se
 globals().update({name: _accepted(name) for name in _SETTINGS})
 
 
+def get_exposure_us() -> int:
+    """20000: the feed has no exposure."""
+    return 20_000
+
+
+def get_gain_db() -> float:
+    """0.0: the feed has no gain."""
+    return 0.0
+
+
+def get_rgb_gain_db() -> tuple[float, float, float]:
+    """(0.0, 0.0, 0.0): the feed has no gain."""
+    return 0.0, 0.0, 0.0
+
+
+def get_pixformat() -> int:
+    """What ``set_pixformat`` set."""
+    return _opened().pixformat
+
+
+def get_windowing() -> tuple[int, int, int, int]:
+    """(x, y, w, h) of the window."""
+    camera = _opened()
+    return camera.window or (0, 0, *camera.frame)
+
+
+def alloc_extra_fb(width: int, height: int, pixformat: int) -> image.Image:
+    """A blank image."""
+    blank = image.Image(size=(width, height))
+    return blank.to_grayscale() if pixformat == GRAYSCALE else blank
+
+
+def dealloc_extra_fb() -> None:
+    """Accepted."""
+
+
 def __read_reg(address: int) -> int:
     """0: no physical camera."""
     return 0

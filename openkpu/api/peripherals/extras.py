@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from openkpu.api.board.standin import RefusingModule, accepting, note
+from openkpu.api.board.standin import Accepting, AcceptingModule, RefusingModule, accepting, note
 
 REFUSED = {
     "lvgl": "graphical interfaces are not; draw with image and lcd",
@@ -39,6 +39,35 @@ _POWER = {"getBattPercentage": 100, "getVbatVoltage": 4100.0, "getVbusVoltage": 
 _LEDS = {"set_led": None, "display": None}
 
 
+class _Wifi(Accepting):
+    """``network_esp32.wifi``: always connected."""
+
+    _name = "wifi"
+    _does = "it is always connected; other computers are reached with --network only"
+    answers = {"isconnected": True, "connect": True, "reset": True, "enable": True, "nic": None,
+               "ifconfig": ("127.0.0.1", "255.0.0.0", "127.0.0.1", "127.0.0.1", "", "this computer")}
+
+    def __init__(self):
+        self._log = None
+
+    def __getattr__(self, method: str):
+        if self._log is None:
+            super().__init__()
+        return super().__getattr__(method)
+
+
+def _thermal(name: str, width: int, height: int) -> type:
+    """A thermal camera in front of something even."""
+    def picture(*args, **keywords):
+        from openkpu.api.imaging.image import Image
+
+        return Image(size=(width, height)).to_grayscale()
+
+    return accepting(f"modules.{name}", "everything it sees has the same temperature", {
+        "width": width, "height": height, "temperature": lambda *args: [2500] * (width * height),
+        "min_max": (2500, 2500, (0, 0), (0, 0)), "to_image": picture})
+
+
 def _power(name: str) -> type:
     return accepting(f"pmu.{name}", "the battery is full and buttons are not pressed", _POWER)
 
@@ -46,16 +75,17 @@ def _power(name: str) -> type:
 def extra_modules() -> dict[str, ModuleType]:
     """The modules by name."""
     font = accepting("font", "its calls are accepted; use image.font_load")
-    parts = {name: accepting(f"modules.{name}") for name in ("onewire", "ultrasonic", "SPI_OLED", "amg88xx", "htpa",
-                                                             "gm_motor", "spmod", "ws2812b")}
     return {
         "touchscreen": _module("touchscreen", "A screen that nobody touches.", init=_touch_init, read=_touch_read,
                                calibrate=lambda *args, **keywords: (0,) * 7, deinit=_nothing, STATUS_IDLE=0,
                                STATUS_RELEASE=1, STATUS_PRESS=2, STATUS_MOVE=3),
-        "pmu": _module("pmu", "Power management: the battery is full.",
+        "pmu": AcceptingModule("pmu", "Power management: the battery is full.",
                        **{name: _power(name) for name in ("axp192", "axp173", "axp202")}),
-        "modules": _module("modules", "Drivers of the vendor's add-on modules.", **parts,
-                           ws2812=accepting("modules.ws2812", "no LED lights up", _LEDS)),
+        "modules": AcceptingModule("modules", "Drivers of the vendors' add-on modules, whatever their names.",
+                                   htpa=_thermal("htpa", 32, 32), amg88xx=_thermal("amg88xx", 8, 8),
+                                   ws2812=accepting("modules.ws2812", "no LED lights up", _LEDS)),
+        **{f"network_{chip}": _module(f"network_{chip}", "The vendor's network helper.", wifi=_Wifi())
+           for chip in ("esp32", "esp8285", "wiznet5k")},
         "font": _module("font", "Fonts.", font=font, Font=font, init=_nothing, load=_nothing, UTF8=1, ASCII=0),
         "bootloader": _module("bootloader", "Nothing to boot.", get_boot_section=_nothing),
         **{name: RefusingModule(name, reason) for name, reason in REFUSED.items()},

@@ -34,6 +34,10 @@ class Frame:
         """The tensor at the address popped as ``field``; ``strides`` None means dense."""
         raise NotImplementedError
 
+    def constant(self, tensor: Tensor, field: str) -> np.ndarray:
+        """The contents of a tensor that the file holds."""
+        raise NotImplementedError
+
     def out(self, shape: Shape, dtype: str | None = None, strides: str | None = "t_out", field: str = "out") -> Tensor:
         """The result, strided as the operand ``strides`` says."""
         return self.tensor(field, dtype or self.args["dt"], shape, self.args[strides] if strides else None, write=True)
@@ -434,6 +438,80 @@ def _trilu(f: Frame) -> Layer:
                      upper=a["upper"], k=f.reader.within("k", a["k"], -MAX_DIMENSION, MAX_DIMENSION))
 
 
+def _compress(f: Frame) -> Layer:
+    a = f.args
+    shape, (count,) = a["s_in"], f.rank("condition shape", a["s_cond"], 1)
+    axis = f.reader.within("axis", int(f.number("axis", "<i4")), 0, len(shape))
+    # How many are kept is known where the condition is a constant; the vendor's kernel writes on without a bound.
+    condition = f.tensor("condition", "u1", (count,), None)
+    kept = f.constant(condition, "condition").astype(bool)[:shape[axis] if axis < len(shape) else prod(shape)].sum()
+    target = (int(kept),) if axis == len(shape) else (*shape[:axis], int(kept), *shape[axis + 1:])
+    return ops.Compress(**f.base(), input=f.tensor("in", FLOAT, shape, None), condition=condition,
+                        out=f.out(target, FLOAT, None), axis=None if axis == len(shape) else axis)
+
+
+def _gather_elements(f: Frame) -> Layer:
+    a = f.args
+    axis = f.axis(a["axis"], len(a["s_in"]))
+    f.rank("indices shape", a["s_idx"], len(a["s_in"]))
+    if any(i != axis and n > m for i, (n, m) in enumerate(zip(a["s_idx"], a["s_in"], strict=True))):
+        f.fail("indices shape", f"= {a['s_idx']} does not suit {a['s_in']}")
+    return ops.GatherElements(**f.base(), input=f.tensor("in", FLOAT, a["s_in"], None), axis=axis,
+                              indices=f.tensor("indices", "<i8", a["s_idx"], None), out=f.out(a["s_idx"], FLOAT, None))
+
+
+def _gru(f: Frame) -> Layer:
+    a = f.args
+    steps, batch, size = f.rank("input shape", a["s_in"], 3)
+    directions, gates, columns = f.rank("weight shape", a["s_w"], 3)
+    hidden = gates // 3
+    if gates % 3 or columns != size or directions != (2 if a["direction"] == "bidirectional" else 1):
+        f.fail("weight shape", f"= {a['s_w']} does not suit the input {a['s_in']}, {a['direction']}")
+    f.work(steps * directions * batch * gates * (size + hidden))
+    state = directions, batch, hidden
+
+    def read(field: str, *shape: int) -> Tensor:
+        return f.tensor(field, FLOAT, shape, None)
+    return ops.Gru(**f.base(), input=read("in", *a["s_in"]), weights=read("weights", *a["s_w"]),
+                   recurrence=read("recurrence", directions, gates, hidden), bias=read("bias", directions, 2 * gates),
+                   start=read("start", *state), out=f.out((steps, *state), FLOAT, None),
+                   last=f.out(state, FLOAT, None, "last"), direction=a["direction"],
+                   linear_before_reset=a["linear_before_reset"])
+
+
+def _layer_normalization(f: Frame) -> Layer:
+    a = f.args
+    dtype, shape = f.only("datatype", a["dt"], FLOAT), a["s"]
+    axis = f.axis(a["axis"], len(shape))
+    return ops.LayerNormalization(**f.base(), input=f.tensor("in", dtype, shape, None), out=f.out(shape, dtype, None),
+                                  scale=f.tensor("scale", dtype, shape[axis:], None), axis=axis,
+                                  bias=f.tensor("bias", dtype, shape[axis:], None),
+                                  epsilon=f.reader.finite("epsilon", a["epsilon"]))
+
+
+def _random(cls: type, *parameters: str) -> Callable[[Frame], Layer]:
+    def build(f: Frame) -> Layer:
+        a = f.args
+        values = {name: float(f.reader.finite(name, a[name])) for name in (*parameters, "seed")}
+        f.reader.within("seed", int(values["seed"]), 0, (1 << 63) - 1)
+        return cls(**f.base(), out=f.out(a["s"], f.only("datatype", a["dt"], FLOAT), None), **values)
+    return build
+
+
+def _roi_align(f: Frame) -> Layer:
+    a = f.args
+    dtype = f.only("datatype", a["dt"], FLOAT)
+    shape, (count, channels, height, width) = f.rank("input shape", a["s_in"], 4), f.rank("output shape", a["s_out"], 4)
+    if channels != shape[1]:
+        f.fail("output shape", f"= {a['s_out']} does not suit the input {shape}")
+    sampling = f.reader.within("sampling", a["sampling"], 0, MAX_DIMENSION)
+    f.work(count * channels * height * width * max(sampling, 1) ** 2)
+    return ops.RoiAlign(**f.base(), input=f.tensor("in", dtype, shape, None),
+                        rois=f.tensor("rois", dtype, (count, 4), None), batch=f.tensor("batch", "<i8", (count,), None),
+                        out=f.out(a["s_out"], dtype, None), mode=a["mode"],
+                        scale=f.reader.finite("scale", a["scale"], zero=False), sampling=sampling)
+
+
 BUILDERS: dict[str, Callable[[Frame], Layer]] = {
     "BINARY": _binary, "BROADCAST": _broadcast, "COMPARE": _compare, "EQUAL": _compare, "CONV2D": _conv2d,
     "CONVERT": _convert, "COPY": _copy, "CUMSUM": _cumsum, "DEQUANTIZE": _scaled(ops.Dequantize, False),
@@ -442,6 +520,8 @@ BUILDERS: dict[str, Callable[[Frame], Layer]] = {
     "REDUCE_PROD": _reduce_prod, "REDUCE_WINDOW2D": _reduce_window2d, "RESIZE_IMAGE": _resize_image,
     "SIGMOID": _sigmoid, "SLICE": _slice, "SOFTMAX": _softmax, "SPACE_TO_BATCH": _space_to_batch,
     "BATCH_TO_SPACE": _batch_to_space, "TERNARY": _ternary, "TRANSPOSE": _transpose, "TOPK": _topk, "UNARY": _unary,
-    "TRILU": _trilu,
+    "TRILU": _trilu, "COMPRESS": _compress, "GATHER_ELEMENTS": _gather_elements, "GRU": _gru,
+    "LAYER_NORMALIZATION": _layer_normalization, "RANDOM_NORMAL": _random(ops.RandomNormal, "mean", "deviation"),
+    "RANDOM_UNIFORM": _random(ops.RandomUniform, "low", "high"), "ROI_ALIGN": _roi_align,
 }
 """A builder per decodable tensor function; CALL is expanded by the loader."""

@@ -42,6 +42,8 @@ __all__ = ["VERSION", "load", "measure"]
 MAX_DEPTH = 8
 MAX_CODE = 1 << 19
 """Bytes of StackVM code of a model; the largest known one has 20 kB."""
+FUSED_RELEASES = RELEASES[:RELEASES.index("1.3")]
+"""Releases whose runtimes contract multiply-adds. A file that fits newer ones too is taken as theirs."""
 
 Decoded = dict[tuple[int, int], list[Instruction]]
 
@@ -57,7 +59,7 @@ def _candidates(data: memoryview, context: Context, container: Container,
     if total > MAX_CODE:
         context.fail(f"{total} bytes of StackVM code exceed {MAX_CODE}", field="text_size")
     found: list[tuple[Decoded, list[str]]] = []
-    best: tuple[int, str, str] = (-1, "", "")
+    best: tuple[int, str, str, str] = (-1, "", "", "")
     for number in reversed(range(len(RELEASES))):
         name = RELEASES[number]
         if release not in (None, name):
@@ -69,7 +71,8 @@ def _candidates(data: memoryview, context: Context, container: Container,
         except Mismatch as error:
             progress = sum(len(d) for d in decoded.values()) * 1000 + error.offset
             if progress > best[0]:
-                best = (progress, name, f"module {key[0]} function {key[1]} at byte {start + error.offset:#x}: {error}")
+                best = (progress, name, f"module {key[0]} function {key[1]} at byte {start + error.offset:#x}: {error}",
+                        error.operator)
             continue
         for other, names in found:
             # repr, because NaN constants would not be equal to themselves.
@@ -78,6 +81,9 @@ def _candidates(data: memoryview, context: Context, container: Container,
                 break
         else:
             found.append((decoded, [name]))
+    if not found and best[3]:
+        context.fail(f"the network uses the operator {best[3]} of nncase {best[1]}, which is not supported "
+                     f"({best[2]})", field=".text", advice="convert a network without it: compute it outside")
     if not found:
         context.fail(f"unknown compiler version: the StackVM code follows no known operator table (best fit nncase "
                      f"{best[1]}: {best[2]})", field=".text", advice=ADVICE)
@@ -94,21 +100,23 @@ def load(data: memoryview, source: str, *, release: str | None = None, strict_ma
     context = Context(source, VERSION)
     container = read_container(data, context)
     candidates = _candidates(data, context, container, release)
-    models: list[Model] = []
+    models: list[tuple[Model, bool]] = []
     first_error: ModelError | None = None
     for decoded, names in candidates:
         try:
-            models.append(_Expander(data, source, container, decoded, ", ".join(names[::-1]),
-                                    strict_math).model())
+            found = _Expander(data, source, container, decoded, ", ".join(names[::-1]), strict_math).model()
+            models.append((found, all(i.reads_all for code in decoded.values() for i in code)))
         except ModelError as error:
             first_error = first_error or error
     if not models:
         raise first_error  # type: ignore[misc]
+    # A wrong table may fit by accident, but then functions leave registers unread that were set for them.
+    models = [m for m in models if m[1]] or models
     if len(models) > 1:
         context.fail("the compiler version is ambiguous: the StackVM code fits the operator tables of nncase "
-                     + " and ".join(f"({m.operator_table})" for m in models), field=".text",
+                     + " and ".join(f"({m.operator_table})" for m, _ in models), field=".text",
                      advice="name the release that compiled the file, or convert the network again")
-    return models[0]
+    return models[0][0]
 
 
 class _Binding(NamedTuple):
@@ -155,6 +163,7 @@ class _Expander:
             self.context.warn(f"{len(self.data) - c.size} bytes behind the model are ignored")
         return Model(source=self.context.source, version=5, image=bytes(self.data[: c.size]), pools=self.memory.pools,
                      inputs=inputs, outputs=outputs, layers=tuple(self.layers), operator_table=self.table,
+                     fused_multiply_add=self.table.split(", ")[-1] in FUSED_RELEASES,
                      warnings=tuple(self.context.warnings))
 
     def _spec(self, head: Reader, name: str, index: int, port: Port) -> TensorSpec:
@@ -358,3 +367,9 @@ class _StackFrame(Frame):
     def tensor(self, field: str, dtype: str, shape: tuple[int, ...], strides: tuple[int, ...] | None,
                *, write: bool = False) -> Tensor:
         return self._expander.resolve(self.reader, self._binding, field, self.args[field], dtype, shape, strides, write)
+
+    def constant(self, tensor: Tensor, field: str) -> np.ndarray:
+        data = self._expander.memory.pools[tensor.pool].data
+        if data is None:
+            self.fail(field, "is computed by the network, which is not supported: the results' size would not be known")
+        return tensor.view(data)

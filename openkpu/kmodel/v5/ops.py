@@ -21,6 +21,8 @@ REDUCE_ARG_OPS = ("arg_min", "arg_max")
 COMPARE_OPS = ("equal", "not_equal", "greater", "greater_equal", "less", "less_equal")
 PAD_MODES = ("constant", "reflect", "symmetric", "edge")
 RESIZE_MODES = ("bilinear", "nearest")
+DIRECTIONS = ("forward", "reverse", "bidirectional")
+ROI_MODES = ("avg", "max")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -285,3 +287,89 @@ class Trilu(InOut):
 
     upper: bool
     k: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Compress(Layer):
+    """float32: the slices of ``input`` along ``axis`` (None: the elements) whose ``condition`` (uint8) is not 0."""
+
+    input: Tensor
+    condition: Tensor
+    out: Tensor
+    axis: int | None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class GatherElements(Layer):
+    """float32; ``indices`` int64 along ``axis``, negative ones from the end. Their values are data: check them when
+    running."""
+
+    input: Tensor
+    indices: Tensor
+    out: Tensor
+    axis: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Gru(Layer):
+    """float32, gates in the order z, r, h: ``input`` (steps, batch, n), ``weights`` (directions, 3*hidden, n),
+    ``recurrence`` (directions, 3*hidden, hidden), ``bias`` (directions, 6*hidden), ``start`` and ``last`` (directions,
+    batch, hidden), ``out`` (steps, directions, batch, hidden)."""
+
+    input: Tensor
+    weights: Tensor
+    recurrence: Tensor
+    bias: Tensor
+    start: Tensor
+    out: Tensor
+    last: Tensor
+    direction: str
+    linear_before_reset: bool
+
+    WRITES = ("out", "last")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LayerNormalization(Layer):
+    """float32, over the dimensions from ``axis`` on; ``scale`` and ``bias`` have their shape."""
+
+    input: Tensor
+    scale: Tensor
+    bias: Tensor
+    out: Tensor
+    axis: int
+    epsilon: np.float32
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RandomNormal(Layer):
+    """float32 from a generator that starts anew at ``seed`` in every run."""
+
+    out: Tensor
+    mean: float
+    deviation: float
+    seed: float
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RandomUniform(Layer):
+    """float32 from a generator that starts anew at ``seed`` in every run."""
+
+    out: Tensor
+    low: float
+    high: float
+    seed: float
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RoiAlign(Layer):
+    """float32 ``input`` (N, C, H, W), ``rois`` (n, 4), ``out`` (n, C, height, width). ``batch`` int64 (n,) is data:
+    check it when running. ``sampling`` 0: as many samples per bin as it has pixels."""
+
+    input: Tensor
+    rois: Tensor
+    batch: Tensor
+    out: Tensor
+    mode: str
+    scale: np.float32
+    sampling: int

@@ -111,6 +111,13 @@ _OPERANDS: dict[str, dict[int, str]] = {
     "TOPK": {0: "dt s t_in s_v t_v s_i t_i k:q axis:i largest:bool sorted:bool"},
     "UNARY": {0: "dt s t_in t_out op:unary"},
     "TRILU": {0: "dt s upper:bool k:q"},
+    "COMPRESS": {9: "s_in s_cond axis:f"},
+    "GATHER_ELEMENTS": {9: "s_in s_idx axis:i"},
+    "GRU": {9: "s_in s_w direction:direction linear_before_reset:bool"},
+    "LAYER_NORMALIZATION": {9: "dt s axis:i epsilon:f"},
+    "RANDOM_NORMAL": {3: "dt s mean:f deviation:f seed:f"},
+    "RANDOM_UNIFORM": {3: "dt s low:f high:f seed:f"},
+    "ROI_ALIGN": {4: "dt s_in s_out mode:roi scale:f sampling:q"},
 }
 
 # What is popped, top of the stack first. ":n" a number, ":p" a padding (2 or 3 entries), otherwise an address.
@@ -124,6 +131,10 @@ POPS = {
     "RESIZE_IMAGE": "out in out_w:n out_h:n", "SIGMOID": "out in", "SLICE": "out in", "SOFTMAX": "out in",
     "SPACE_TO_BATCH": "out in", "BATCH_TO_SPACE": "out in", "TERNARY": "out c b a", "TRANSPOSE": "out in",
     "TOPK": "indices values in", "UNARY": "out in", "TRILU": "out in",
+    "COMPRESS": "out condition in", "GATHER_ELEMENTS": "out indices in",
+    "GRU": "last out start bias recurrence weights in",
+    "LAYER_NORMALIZATION": "out bias scale in", "RANDOM_NORMAL": "out", "RANDOM_UNIFORM": "out",
+    "ROI_ALIGN": "out batch rois in",
 }
 
 _UNARY_BASE = ("abs", "ceil", "cos", "exp", "floor", "log", "neg", "round", "rsqrt", "sin", "sqrt", "square", "tanh",
@@ -133,17 +144,22 @@ _UNARY_SIGN = (*_UNARY_ACOS[:11], "sign", *_UNARY_ACOS[11:])
 ENUMERATIONS = {
     "binary": ops.BINARY_OPS, "compare": ops.COMPARE_OPS, "onehot": ("normal", "process_neg"), "pad": ops.PAD_MODES,
     "reduce": ops.REDUCE_OPS, "reduce_arg": ops.REDUCE_ARG_OPS, "resize": ops.RESIZE_MODES, "bool": (False, True),
+    "direction": ops.DIRECTIONS, "roi": ops.ROI_MODES,
 }
 FIRST_WITH_INTERIOR = 3  # release 1.1
 _SHARED_DATA = 4
 
 
 class Mismatch(Exception):
-    """The code does not follow the table; ``offset`` says how far it did."""
+    """The code does not follow the table; ``offset`` says how far it did.
 
-    def __init__(self, offset: int, problem: str):
+    ``operator`` is the name of a function of the table that is not supported.
+    """
+
+    def __init__(self, offset: int, problem: str, operator: str = ""):
         super().__init__(problem)
         self.offset = offset
+        self.operator = operator
 
 
 @dataclass(frozen=True)
@@ -166,12 +182,16 @@ class CallTensor:
 
 @dataclass(frozen=True)
 class Instruction:
-    """A tensor function with resolved operands: registers replaced by their contents, enumerators by names."""
+    """A tensor function with resolved operands: registers replaced by their contents, enumerators by names.
+
+    ``reads_all``: it reads every register that is set in front of it, as all that compilers write do.
+    """
 
     offset: int
     size: int
     name: str
     args: dict[str, Any]
+    reads_all: bool = True
 
 
 def unary_ops(release: int) -> tuple[str, ...]:
@@ -214,6 +234,7 @@ class _Decoder:
         self.stack: list[int | float | Address] = []
         self.shapes: dict[int, tuple[int, ...]] = {}
         self.paddings: dict[int, tuple[tuple[int, int, int], ...]] = {}
+        self.unread: set[tuple[str, int]] = set()
 
     def fail(self, problem: str) -> None:
         raise Mismatch(self.pos, problem)
@@ -258,7 +279,8 @@ class _Decoder:
                 name, args = self._tensor()
                 if self.stack:
                     self.fail(f"{name} leaves values on the stack")
-                found.append(Instruction(self.base + start, self.pos - start, name, args))
+                found.append(Instruction(self.base + start, self.pos - start, name, args, not self.unread))
+                self.unread.clear()
             else:
                 self._simple(opcode)
         if self.stack:
@@ -278,9 +300,11 @@ class _Decoder:
         elif opcode == 0x31:  # STSHAPE
             register, rank = self.read("B"), self._rank()
             self.shapes[register] = tuple(self.pop(int) for _ in range(rank))[::-1]
+            self.unread.add(("shape", register))
         elif opcode == 0x32:  # STPADDINGS
             register, rank = self.read("B"), self._rank()
             self.paddings[register] = tuple(self.pop_padding() for _ in range(rank))[::-1]
+            self.unread.add(("padding", register))
         else:
             # Compilers emit none of the others, and accepting them would let wrong operator tables fit by accident.
             kind = "branch" if opcode in (0x56, 0x57, 0x58, 0x5A, 0x5B) else "instruction"
@@ -298,7 +322,8 @@ class _Decoder:
         name = functions(self.release).get(number)
         operands = signature(name, self.release) if name else None
         if operands is None:
-            self.fail(f"tensor function {number:#x} ({name or 'unknown'}) is not supported")
+            self.pos -= 3
+            raise Mismatch(self.pos, f"tensor function {number:#x} ({name or 'unknown'}) is not supported", name or "")
         args = {operand: self._read_operand(operand, kind) for operand, kind in operands}  # type: ignore[union-attr]
         if name == "CALL":
             args["dst"] = self._call_tensors(args["num_dst"])
@@ -319,6 +344,7 @@ class _Decoder:
         if kind == "padding":
             if value not in self.paddings:
                 self.fail(f"padding register {value} is used before it is set")
+            self.unread.discard(("padding", value))
             return self.paddings[value]
         names = DTYPES if kind == "dtype" else unary_ops(self.release) if kind == "unary" else ENUMERATIONS[kind]
         if value >= len(names):
@@ -328,6 +354,7 @@ class _Decoder:
     def _shape(self, operand: str, register: int) -> tuple[int, ...]:
         if register not in self.shapes:
             self.fail(f"shape register {register} ({operand}) is used before it is set")
+        self.unread.discard(("shape", register))
         return self.shapes[register]
 
     def _call_tensors(self, count: int) -> tuple[CallTensor, ...]:

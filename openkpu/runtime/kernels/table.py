@@ -11,6 +11,8 @@ Kernel = Callable[..., Any]
 KERNELS: dict[type[Layer], Kernel] = {}
 CHIP_KERNELS: dict[type[Layer], Kernel] = {}
 """Operators in which the K210's runtimes round otherwise than the vendor's simulators, as the K210 does them."""
+FUSED_KERNELS: dict[type[Layer], Kernel] = {}
+"""Operators that round otherwise in nncase before 1.3, as it does them (``Model.fused_multiply_add``)."""
 
 
 def kernel(*layers: type[Layer], table: dict[type[Layer], Kernel] = KERNELS) -> Callable[[Kernel], Kernel]:

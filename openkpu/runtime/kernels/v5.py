@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from ...errors import ModelError
+from ...kmodel.model import Layer
 from ...kmodel.v5 import ops as v5
-from ..ops import conv, elementwise, quantize, reduce, shape
+from ..ops import conv, elementwise, fused, quantize, random, recurrent, reduce, roi, shape
 from ..ops.rounding import saturate
-from .table import CHIP_KERNELS, kernel
+from .table import CHIP_KERNELS, FUSED_KERNELS, kernel
 from .v4 import window_args
 
 
@@ -25,6 +26,11 @@ def compare(op: v5.Compare, a: np.ndarray, b: np.ndarray) -> np.ndarray:
 @kernel(v5.Conv2d)
 def conv2d(op: v5.Conv2d, x: np.ndarray, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
     return conv.conv2d(x, weights[:, :x.shape[1] // op.groups], bias, op.groups, *window_args(op.window), op.clamp)
+
+
+@kernel(v5.Conv2d, table=FUSED_KERNELS)
+def fused_conv2d(op: v5.Conv2d, x: np.ndarray, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    return fused.conv2d(x, weights[:, :x.shape[1] // op.groups], bias, op.groups, *window_args(op.window), op.clamp)
 
 
 @kernel(v5.Convert)
@@ -59,7 +65,7 @@ def quantize_on_chip(op: v5.Quantize, x: np.ndarray) -> np.ndarray:
     return quantize.quantize(x, op.scale, op.bias, "chip", op.out.dtype)
 
 
-def _checked(op: v5.Gather | v5.GatherNd | v5.Lut1d, indices: np.ndarray, limits: tuple[int, ...]) -> np.ndarray:
+def _checked(op: Layer, indices: np.ndarray, limits: tuple[int, ...]) -> np.ndarray:
     if ((indices < 0) | (indices >= np.array(limits))).any():
         raise ModelError(f"layer {op.index} ({op.name}) looks up an index outside the dimensions {limits}; "
                          "the model or its input is damaged")
@@ -169,3 +175,43 @@ def topk(op: v5.Topk, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 @kernel(v5.Trilu)
 def trilu(op: v5.Trilu, x: np.ndarray) -> np.ndarray:
     return (np.triu if op.upper else np.tril)(x, op.k)
+
+
+@kernel(v5.Compress)
+def compress(op: v5.Compress, x: np.ndarray, condition: np.ndarray) -> np.ndarray:
+    kept = condition != 0
+    size = x.size if op.axis is None else x.shape[op.axis]
+    return np.compress(kept[:size], x, op.axis)
+
+
+@kernel(v5.GatherElements)
+def gather_elements(op: v5.GatherElements, x: np.ndarray, indices: np.ndarray) -> np.ndarray:
+    size = x.shape[op.axis]
+    found = _checked(op, np.where(indices < 0, indices + size, indices), (size,))
+    part = tuple(slice(None) if i == op.axis else slice(n) for i, n in enumerate(indices.shape))
+    return np.take_along_axis(x[part], found, op.axis)
+
+
+@kernel(v5.Gru)
+def gru(op: v5.Gru, *operands: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return recurrent.gru(*operands, op.direction, op.linear_before_reset)
+
+
+@kernel(v5.LayerNormalization)
+def layer_normalization(op: v5.LayerNormalization, x: np.ndarray, scale: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    return reduce.layer_normalize(x, scale, bias, op.axis, op.epsilon)
+
+
+@kernel(v5.RandomNormal)
+def random_normal(op: v5.RandomNormal) -> np.ndarray:
+    return random.normal(op.out.count, op.mean, op.deviation, op.seed)
+
+
+@kernel(v5.RandomUniform)
+def random_uniform(op: v5.RandomUniform) -> np.ndarray:
+    return random.uniform(op.out.count, op.low, op.high, op.seed)
+
+
+@kernel(v5.RoiAlign)
+def roi_align(op: v5.RoiAlign, x: np.ndarray, rois: np.ndarray, batch: np.ndarray) -> np.ndarray:
+    return roi.roi_align(x, rois, _checked(op, batch, (len(x),)), op.out.shape[2:], op.mode, op.scale, op.sampling)

@@ -99,3 +99,15 @@ def l2_normalize(x: np.ndarray) -> np.ndarray:
     """x / sqrt(max(sum of squares, 1e-10)) (spec 3.5)."""
     total = max(ordered_sum(np.square(x)), F32(1e-10))
     return x * (F32(1) / np.sqrt(total))
+
+
+def layer_normalize(x: np.ndarray, scale: np.ndarray, bias: np.ndarray, axis: int, epsilon: float) -> np.ndarray:
+    """(x - mean) / sqrt(variance + epsilon) * scale + bias over the dimensions from ``axis`` on (spec 5.7).
+
+    Every element is divided by the count before it is summed.
+    """
+    flat = x.reshape(*x.shape[:axis], -1)
+    count = F32(flat.shape[-1])
+    centred = flat - ordered_sum(flat / count)[..., None]
+    spread = np.sqrt(ordered_sum(centred * centred / count) + epsilon)[..., None]
+    return (centred / spread * scale.ravel() + bias.ravel()).reshape(x.shape)

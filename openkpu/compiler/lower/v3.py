@@ -1,0 +1,203 @@
+"""Layers of kmodel v3 (spec/kmodel-format.md 3.3 to 3.5): what the SDK's own runtime executes.
+
+The format knows few host operators. A layer either leaves its result in the AI RAM or streams it to the main memory,
+never both, so what both need is uploaded again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ...kmodel.model import KpuConv, KpuUpload
+from ...kmodel.v3 import ops
+from ..draft import Draft, Ref
+from ..errors import CompileError
+from ..limits import Chip
+from ..program import HostStep, KpuStep, Program, Value
+from . import dims
+from .host import NO_CLAMP, HostLowering
+
+FC_MAP = 4
+"""Side of the maps that carry single pixels (K210_ADD_PADDING)."""
+
+
+class LoweringV3(HostLowering):
+    """The operators that the runtime executes; everything else is refused by name."""
+
+    VERSION = 3
+    ALTERNATIVES = "v4 (--format v4)"
+
+    def __init__(self, program: Program, chip: Chip, spills: dict[str, list[int]] | None = None):
+        wide = any(s.weight_bits == 16 for s in program.kpu_steps())
+        steps = tuple(replace(s, weights=s.weights.astype(np.uint16)) if wide and isinstance(s, KpuStep) else s
+                      for s in program.steps)
+        super().__init__(replace(program, steps=steps), chip, spills)
+
+    def run(self) -> Draft:
+        if len(self.program.inputs) != 1:
+            raise CompileError(f"kmodel v3 has one input, the network has {len(self.program.inputs)}; compile for "
+                               f"{self.ALTERNATIVES}")
+        draft = super().run()
+        first, given = draft.layers[0] if draft.layers else None, draft.inputs[0]
+        if (first is None or first.cls not in (KpuConv, ops.FullyConnected)
+                or first.fields["input"].count != given.count):
+            raise CompileError("kmodel v3 takes its input with the first layer, which must be a convolution on the "
+                               f"KPU or fully connected, not {first.step if first else 'nothing'}; compile for "
+                               f"{self.ALTERNATIVES}")
+        return draft
+
+    def conv(self, fields: dict[str, Any], main: Ref | None) -> bool:
+        self.draft.add(KpuConv, "KL_K210_CONV", **fields, main_out=main, stream=main is not None)
+        return main is None
+
+    def upload(self, source: Ref, target: Ref) -> None:
+        self.draft.add(KpuUpload, "KL_K210_UPLOAD", input=source, out=target)
+
+    def output(self, value: Value) -> Ref:
+        if value.dtype != "f4":
+            raise CompileError(f"the output {value.name!r} holds codes, and kmodel v3 gives float32; compile for "
+                               f"{self.ALTERNATIVES}")
+        return self.host_ref(value)
+
+    def host_ref(self, value: Value | str) -> Ref:
+        found = self.program[value] if isinstance(value, str) else value
+        if found.data is not None:
+            raise self.refuse(f"the constant {found.name!r}")
+        return super().host_ref(found)
+
+    def copy(self, source: Ref, target: Ref) -> None:
+        self.joined([source], target, 0)
+
+    def joined(self, parts: list[Ref], out: Ref, axis: int) -> None:
+        if int(np.prod(out.shape[:axis])) > 1:
+            raise self.refuse(f"a concatenation along axis {axis} of {out.shape}")
+        name = "KL_CONCAT" if out.dtype == "f4" else "KL_QUANTIZED_CONCAT"
+        self.draft.add(ops.Concat, name, parts=tuple(p.as_bytes for p in parts), out=out.as_bytes)
+
+    def binary(self, a: Ref, b: Ref, out: Ref, kind: str, clamp: tuple = NO_CLAMP) -> None:
+        if kind != "add" or a.count != out.count or b.count != out.count or tuple(clamp) != NO_CLAMP:
+            raise self.refuse(f"binary {kind} of {a.shape} and {b.shape}")
+        self.draft.add(ops.Add, "KL_ADD", a=a.flat, b=b.flat, out=out.flat)
+
+    def transposed(self, x: Ref, perm: tuple[int, ...], out: Ref) -> None:
+        """The one that moves the first of three dimensions to the end."""
+        found = dims.transpose(x.shape, perm, 2)
+        if found is None or (found[1] == (1, 0) and x.dtype != "f4"):
+            raise self.refuse(f"the transposition of {x.dtype} {x.shape} by {perm}")
+        (rows, columns), order = found
+        if order == (0, 1):
+            self.move(x, out)
+        else:
+            self.draft.add(ops.TensorflowFlatten, "KL_TENSORFLOW_FLATTEN", input=x.shaped(rows, 1, columns),
+                           out=out.shaped(1, columns, rows))
+
+    def to_float(self, codes: Ref, out: Ref, scale: float, zero: int) -> None:
+        self.draft.add(ops.Dequantize, "KL_DEQUANTIZE", input=codes.flat, out=out.flat, scale=np.float32(scale),
+                       bias=np.float32(-zero * np.float64(scale)))
+
+    def to_codes(self, x: Ref, out: Ref, scale: float, zero: int) -> None:
+        self.draft.add(ops.Quantize, "KL_QUANTIZE", input=x.flat, out=out.flat, scale=np.float32(scale),
+                       bias=np.float32(-zero * np.float64(scale)))
+
+    def dequantize(self, step: HostStep) -> None:
+        value = self.program[step.inputs[0]]
+        scale, zero = (np.unique(v) for v in (value.scale, value.zero))
+        if len(scale) == len(zero) == 1:
+            super().dequantize(step)
+            return
+        if len(value.shape) < 2 or value.shape[0] != 1:
+            raise self.refuse(f"dequantize by channels of {value.shape}")
+        channels = value.shape[1]
+        scales = np.broadcast_to(np.asarray(value.scale, np.float64).ravel(), (channels,))
+        zeros = np.broadcast_to(np.asarray(value.zero).ravel(), (channels,))
+        rows = channels, value.count // channels
+        self.draft.add(ops.ChannelwiseDequantize, "KL_CHANNELWISE_DEQUANTIZE",
+                       input=self.operand(step).shaped(*rows), out=self.result(step).shaped(*rows),
+                       scale=scales.astype("<f4"), bias=(-zeros * scales).astype("<f4"))
+
+    def lookup(self, step: HostStep) -> None:
+        self.draft.add(ops.Requantize, "KL_REQUANTIZE", input=self.operand(step).flat, out=self.result(step).flat,
+                       table=np.asarray(step.attributes["table"], "u1"))
+
+    def resize(self, step: HostStep) -> None:
+        x, out, a = self.operand(step), self.result(step), step.attributes
+        whole = all(o % i == 0 for o, i in zip(out.shape[2:], x.shape[2:], strict=True))
+        if a["mode"] != "nearest" or a["align_corners"] or (a["half_pixel"] and not whole):
+            raise self.refuse(f"a resize ({a['mode']}, align_corners {a['align_corners']}, half_pixel "
+                              f"{a['half_pixel']})")
+        name = "KL_RESIZE_NEAREST_NEIGHBOR" if x.dtype == "f4" else "KL_QUANTIZED_RESIZE_NEAREST_NEIGHBOR"
+        source, target = ((t.shape[0] * t.shape[1], *t.shape[2:]) for t in (x, out))
+        self.draft.add(ops.ResizeNearestNeighbor, name, input=x.shaped(*source), out=out.shaped(*target))
+
+    def unary_step(self, step: HostStep) -> None:
+        if step.attributes["kind"] != "sigmoid":
+            raise self.refuse(f"unary {step.attributes['kind']}")
+        self.draft.add(ops.Logistic, "KL_LOGISTIC", input=self.operand(step).flat, out=self.result(step).flat)
+
+    def softmax(self, step: HostStep) -> None:
+        x = self.operand(step)
+        if x.shape[step.attributes["axis"]] != x.count:
+            raise self.refuse(f"softmax over axis {step.attributes['axis']} of {x.shape}")
+        self.draft.add(ops.Softmax, "KL_SOFTMAX", input=x.flat, out=self.result(step).flat)
+
+    def reduce(self, step: HostStep) -> None:
+        x, kind = self.operand(step), step.attributes["kind"]
+        axes = {a % len(x.shape) for a in step.attributes["axes"]}
+        groups = dims.merged(x.shape, [d in axes for d in range(len(x.shape))])
+        sizes = dims.grouped(x.shape, groups)
+        kept = [g[0] not in axes for g in groups]
+        if kind != "mean" or kept not in ([True, False], [False]):
+            raise self.refuse(f"reduce {kind} of {x.shape} over {sorted(axes)}")
+        rows = sizes if len(sizes) == 2 else (1, *sizes)
+        self.draft.add(ops.GlobalAveragePool2d, "KL_GLOBAL_AVERAGE_POOL2D", input=x.shaped(*rows),
+                       out=self.result(step).shaped(rows[0]))
+
+    def matmul(self, step: HostStep) -> None:
+        b, bias = (self.program[n].data for n in (*step.inputs[1:], step.inputs[1])[:2])
+        x, out = self.operand(step), self.result(step)
+        if b is None or bias is None or x.count != b.shape[0]:
+            raise self.refuse(f"matmul of {x.shape} with {self.program[step.inputs[1]].shape} that is not a constant "
+                              "for one row")
+        bias = bias.astype("<f4").ravel() if len(step.inputs) > 2 else np.zeros(b.shape[1], "<f4")
+        self.draft.add(ops.FullyConnected, "KL_FULLY_CONNECTED", input=x.flat, out=out.flat, act=0,
+                       weights=np.ascontiguousarray(b.T, "<f4"), bias=bias)
+
+    def pool(self, step: HostStep) -> None:
+        x, out, a = self.operand(step), self.result(step), step.attributes
+        (top, _), (left, _) = a["pads"]
+        kind = a["kind"], x.dtype
+        if x.shape[0] != 1 or tuple(a["dilation"]) != (1, 1) or kind not in (("max", "u1"), ("mean", "f4")):
+            raise self.refuse(f"a {kind[0]} pool of {'codes' if kind[1] == 'u1' else 'float32'}")
+        fields = {"kernel_w": a["kernel"][1], "kernel_h": a["kernel"][0], "stride_w": a["stride"][1],
+                  "stride_h": a["stride"][0], "pad_w": left, "pad_h": top}
+        maps = {"input": x.shaped(*x.shape[1:]), "out": out.shaped(*out.shape[1:])}
+        if kind[0] == "max":
+            self.draft.add(ops.QuantizedMaxPool2d, "KL_QUANTIZED_MAX_POOL2D", **maps, **fields)
+        else:
+            self.draft.add(ops.AveragePool2d, "KL_AVERAGE_POOL2D", **maps, **fields, act=0)
+
+    def pad(self, step: HostStep) -> None:
+        """Single pixels become the corners of maps for a fully connected layer on the KPU; nothing else."""
+        x, value = self.operand(step), self.program[step.output]
+        shape = (1, x.count, FC_MAP, FC_MAP)
+        before = [p[0] for p in step.attributes["pads"]]
+        if x.dtype != "u1" or value.shape != shape or any(before) or self._reads(self._host_reads, value):
+            raise self.refuse(f"a pad of {x.dtype} {x.shape}")
+        copy = self._copy_number(value)
+        self.draft.add(ops.AddPadding, "KL_K210_ADD_PADDING", input=x.flat, out=self.kpu_ref(value, copy))
+        self._pieces[self.program.interval(value.name)[0]][-1].copy = copy
+
+    def slice(self, step: HostStep) -> None:
+        """The corners of maps of 4x4 pixels; nothing else."""
+        x, out = self.operand(step), self.result(step)
+        if x.dtype != "u1" or x.shape != (1, out.count, FC_MAP, FC_MAP) or any(step.attributes["begin"]):
+            raise self.refuse(f"a slice of {x.dtype} {x.shape}")
+        self.draft.add(ops.RemovePadding, "KL_K210_REMOVE_PADDING", input=x.shaped(*x.shape[1:]), out=out.flat)
+
+    HOST = {"quantize": HostLowering.quantize, "dequantize": dequantize, "reshape": HostLowering.reshape,
+            "transpose": HostLowering.transpose, "concat": HostLowering.concat, "binary": HostLowering.binary_step,
+            "lookup": lookup, "resize": resize, "unary": unary_step, "softmax": softmax, "reduce": reduce,
+            "matmul": matmul, "pool": pool, "pad": pad, "slice": slice}

@@ -1,0 +1,11 @@
+# The clean-up fails as well because the model was never loaded: the first error decides.
+# exit: 3
+# says: line 9: KPULoadError: .*nothing is burnt.*; then, in finally, .*line 11: NameError: name 'net'
+import KPU as kpu
+import sensor
+
+sensor.reset()
+try:
+    net = kpu.load(0x400000)
+finally:
+    kpu.deinit(net)

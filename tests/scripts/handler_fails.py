@@ -1,0 +1,7 @@
+# An error in an except block is an error of its own.
+# exit: 1
+# says: line 7: IndexError
+try:
+    labels = open("none.txt").readlines()
+except OSError:
+    label = [][0]

@@ -1,0 +1,6 @@
+# What nothing can stand in for says so when it is used.
+# exit: 2
+# says: lvgl.btn is not simulated: graphical interfaces are not
+import lvgl as lv
+
+lv.btn(lv.scr_act)
