@@ -148,7 +148,7 @@ async def channels_leave_when_they_are_complete(dut):
         for channel in range(layout.channels):
             await ClockCycles(dut.clk, b.rng.randrange(40))
             assert dut.done.value == 0
-            part = layout.gather(ram)
+            part = layout.gather(ram).copy()
             part[channel + 1:] = 0
             now = b.ram.copy()
             layout.scatter(now, part)
