@@ -118,19 +118,20 @@ class Finders:
         gray, left, top = self._gray_part(roi)
         dictionary = cv.aruco.getPredefinedDictionary(cv.aruco.DICT_APRILTAG_36h11)
         corners, numbers, _ = cv.aruco.ArucoDetector(dictionary).detectMarkers(gray)
-        return [_tag(points[0], int(number[0]), left, top)
-                for points, number in zip(corners, numbers if numbers is not None else [], strict=True)]
+        return [_tag(points, int(number), left, top)
+                for points, number in zip(corners, np.ravel(numbers) if len(corners) else (), strict=True)]
 
     # --- shapes ---------------------------------------------------------------------------------------------------
 
     def find_circles(self, roi=None, x_stride=2, y_stride=1, threshold=2000, x_margin=10, y_margin=10,
                      r_margin=10, r_min=2, r_max=None, r_step=2, **other) -> list[Circle]:
-        """Circles by the Hough transform; magnitudes differ from OpenMV's."""
+        """Circles by the Hough transform; a higher threshold asks for rounder ones. Magnitudes differ from OpenMV's."""
         cv = opencv("find_circles")
         gray, left, top = self._gray_part(roi)
         largest = int(r_max) if r_max else min(gray.shape) // 2
-        found = cv.HoughCircles(gray, cv.HOUGH_GRADIENT, 1, max(1, int(x_margin)), param1=100,
-                                param2=max(10, int(threshold) / 100), minRadius=int(r_min), maxRadius=largest)
+        roundness = min(0.95, 0.7 + int(threshold) / 20_000)
+        found = cv.HoughCircles(cv.GaussianBlur(gray, (5, 5), 0), cv.HOUGH_GRADIENT_ALT, 1.5, max(1, int(x_margin)),
+                                param1=200, param2=roundness, minRadius=int(r_min), maxRadius=largest)
         return [] if found is None else [Circle(int(x) + left, int(y) + top, int(r), int(threshold))
                                          for x, y, r in np.asarray(found).reshape(-1, np.shape(found)[-1])[:, :3]]
 
@@ -255,8 +256,8 @@ def _code(text: str, points, left: int, top: int, kind: int = 0) -> Code:
 
 def _tag(points, number: int, left: int, top: int) -> Tag:
     box, corners = _bounds(points, left, top)
-    centre = np.asarray(points).mean(axis=0)
-    along = np.asarray(points)[1] - np.asarray(points)[0]
+    points = np.asarray(points).reshape(-1, 2)
+    centre, along = points.mean(axis=0), points[1] - points[0]
     return Tag(*box, number, TAG36H11, int(centre[0]) + left, int(centre[1]) + top,
                math.atan2(along[1], along[0]) % (2 * math.pi), 1.0, 0, 1.0, *(0.0,) * 6, corners=corners)
 
