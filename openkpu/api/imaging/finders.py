@@ -8,7 +8,7 @@ import numpy as np
 
 from openkpu.api.imaging import colour, pixels
 from openkpu.api.imaging.opencv import opencv
-from openkpu.api.imaging.records import Blob, Circle, Code, Line, Rect, Tag
+from openkpu.api.imaging.records import BarCode, Blob, Circle, Code, Line, Rect, Tag
 from openkpu.api.imaging.statistics import Histogram, Statistics
 
 TAG36H11 = 16
@@ -100,15 +100,19 @@ class Finders:
             return []
         return [_code(text, points, left, top) for text, points in zip(texts, corners, strict=True) if text]
 
-    def find_barcodes(self, roi=None, **other) -> list[Code]:
+    def find_barcodes(self, roi=None, **other) -> list[BarCode]:
         """Bar codes of the kinds OpenCV reads (EAN-8, EAN-13, UPC-A, UPC-E)."""
         cv = opencv("find_barcodes")
         gray, left, top = self._gray_part(roi)
         found, texts, kinds, corners = cv.barcode.BarcodeDetector().detectAndDecodeWithType(gray)
         if not found:
             return []
-        return [_code(text, points, left, top, _BARCODES.get(kind, EAN13))
-                for text, kind, points in zip(texts, kinds, corners, strict=True) if text]
+        codes = []
+        for text, kind, points in zip(texts, kinds, corners, strict=True):
+            if text:
+                box, places = _bounds(points, left, top)
+                codes.append(BarCode(*box, text, _BARCODES.get(kind, EAN13), 0.0, 1, corners=places))
+        return codes
 
     def find_apriltags(self, roi=None, families=TAG36H11, **other) -> list[Tag]:
         """AprilTags of family TAG36H11; other families raise ``ValueError``."""
@@ -249,9 +253,9 @@ def _bounds(points: np.ndarray, left: int, top: int) -> tuple[tuple, tuple]:
     return box, tuple((int(x), int(y)) for x, y in points)
 
 
-def _code(text: str, points, left: int, top: int, kind: int = 0) -> Code:
+def _code(text: str, points, left: int, top: int) -> Code:
     box, corners = _bounds(points, left, top)
-    return Code(*box, text, 1, 0, 0, 4, 0, corners=corners, type=kind)
+    return Code(*box, text, 1, 0, 0, 4, 0, corners=corners)
 
 
 def _tag(points, number: int, left: int, top: int) -> Tag:
