@@ -41,7 +41,7 @@ $(SIMULATOR): $(INSTALLED)
 	@touch $@
 
 $(TOOLS): $(INSTALLED)
-	$(PY) -m pip install -q --disable-pip-version-check -e '.[test,rtl,dev]'
+	$(PY) -m pip install -q --disable-pip-version-check -e '.[test,rtl,dev,docs]'
 	@touch $@
 
 $(LINT_TOOLS): $(TOOLS)
