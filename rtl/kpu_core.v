@@ -130,6 +130,7 @@ module kpu_core #(
     localparam PHASES = SEGLEN / LPS;
     localparam PHASE_W = PHASES > 1 ? $clog2(PHASES) : 1;
     localparam LGWEIGHTS = $clog2(WEIGHT_ENTRIES);
+    localparam LGROWS = 3;  // log2 of the feature rows on their way: credits of the fetch, places behind it
     localparam PIECE = 2 * LANES > 64 ? 64 : 2 * LANES;  // bytes the write-back collects (openkpu/hw/configs.py too)
 
     // Registers and descriptor queue.
@@ -297,10 +298,10 @@ module kpu_core #(
     wire [`TOKEN_W-1:0] token, wtoken;
     wire row_valid, row_ready;
     wire [511:0] row;
-    kpu_feature_fetch feature_fetch (
+    kpu_feature_fetch #(.LGCREDITS(LGROWS)) feature_fetch (
         .clk(clk), .rst(rst), .layer(layer), .s_valid(ff_valid), .s_ready(ff_ready), .s_channel(ff_channel),
-        .s_slots(ff_slots), .s_y(ff_y), .s_lines(ff_lines), .s_step(ff_step), .s_word(ff_word), .s_words(ff_words), .s_x(ff_x),
-        .s_span(ff_span), .rd_valid(ff_rd_valid), .rd_ready(ff_rd_ready), .rd_row(ff_rd_row),
+        .s_slots(ff_slots), .s_y(ff_y), .s_lines(ff_lines), .s_step(ff_step), .s_word(ff_word),
+        .s_words(ff_words), .s_x(ff_x), .s_span(ff_span), .rd_valid(ff_rd_valid), .rd_ready(ff_rd_ready), .rd_row(ff_rd_row),
         .token_valid(token_valid), .token_ready(token_ready), .token(token), .row_taken(row_valid && row_ready)
     );
     kpu_queue #(.WIDTH(`TOKEN_W), .LGDEPTH(4)) token_queue (
@@ -310,7 +311,7 @@ module kpu_core #(
     wire ram_rvalid, row_room;
     wire [511:0] ram_rdata;
     reg for_stream;  // whose row comes
-    kpu_queue #(.WIDTH(512), .LGDEPTH(3)) row_queue (
+    kpu_queue #(.WIDTH(512), .LGDEPTH(LGROWS)) row_queue (
         .clk(clk), .rst(rst), .s_valid(ram_rvalid && !for_stream), .s_ready(row_room), .s_data(ram_rdata),
         .m_valid(row_valid), .m_ready(row_ready), .m_data(row)
     );
@@ -492,7 +493,7 @@ module kpu_core #(
         .dst_row(layer[`PL_DST]), .oc(layer[`PL_OC]), .oh(layer[`PL_OH]), .ow(layer[`PL_OW]),
         .group(3'd1 << layer[`PL_LGO]),
         .row_switch(layer[`PL_OROWSW]), .channel_switch(layer[`PL_OCHSW]), .full_add(layer[`PL_FULL_ADD]),
-        .complete(complete), .total_m1(layer[`PL_TOTAL]),
+        .complete(complete), .blank(layer[`PL_ERR] != 4'd0), .total_m1(layer[`PL_TOTAL]),
         .rd_valid(so_rd_valid), .rd_ready(ram_rd_ready && !ff_rd_valid), .rd_row(so_rd_row),
         .rd_lane(so_rd_lane), .rd_rvalid(ram_rvalid && for_stream), .rd_piece(ram_piece),
         .out_valid(out_valid), .out_data(out_data), .out_pop(out_pop), .out_level(out_level),

@@ -6,6 +6,7 @@
 // the units run ahead of each other as far as their buffers allow.
 //
 // A new layer starts when the one before has left the write-back unit, because it may read its result.
+// A layer with an error goes straight to its end; its stream, if it has one, is blank.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -152,11 +153,9 @@ module kpu_seq #(
                 strip_cols <= dwfast ? DW_COLUMNS : (11'd1 << layer[`PL_LGSW]) >> lgs;
                 left_cols <= layer[`PL_OW];
                 left_rows <= layer[`PL_OH];
-                state <= layer[`PL_ERR] != 4'd0 ? S_END : S_SIZE;
-                if (layer[`PL_ERR] == 4'd0) begin
-                    stream_start <= layer[`PL_SEND];
-                    streaming <= layer[`PL_SEND];
-                end
+                state <= layer[`PL_ERR] != 4'd0 ? S_WAIT : S_SIZE;
+                stream_start <= layer[`PL_SEND];
+                streaming <= layer[`PL_SEND];
             end
             S_SIZE: begin
                 last_strip <= strip_ends;
