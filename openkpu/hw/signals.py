@@ -1,8 +1,8 @@
 """The buses between units of the RTL as tables: plan, job and token, each a flat bus of named fields.
 
-``python -m openkpu.hw.generate`` writes ``rtl/include/kpu_<bus>.vh`` from them, with one macro for the bits of every field
-(``plan[`PL_OC]``); benches pack and unpack the same tables. Packed structs would be nicer, but Icarus 11 has none in
-packages.
+``python -m openkpu.hw.generate`` writes ``rtl/include/kpu_<bus>.vh`` from them, with one macro for the bits of every
+field (``plan[`PL_OC]``); benches pack and unpack the same tables. Packed structs would be nicer, but Icarus 11 has
+none in packages.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Bus:
         return {s.name: bits >> low & (1 << s.width) - 1 for s, low in self.ranges()}
 
     def pack(self, values: Mapping[str, int]) -> int:
-        """A bus; fields that are not given are 0. KeyError for a name that is none, ValueError for a value too large."""
+        """A bus; fields that are not given are 0. KeyError for an unknown name, ValueError for a value too large."""
         places = {s.name: (s, low) for s, low in self.ranges()}
         bits = 0
         for name, value in values.items():
@@ -64,8 +64,8 @@ class Bus:
         return bits
 
 
-PLAN = Bus("plan", "PL", "One layer after decoding and planning. kpu_decode packs it, the units of the data path pick what "
-           "they need.", (
+PLAN = Bus("plan", "PL", "One layer after decoding and planning. kpu_decode packs it, the units of the data path pick "
+           "what they need.", (
                Signal("ERR", 4, "bits 0 to 3 of ext_error; nonzero: the layer is skipped"),
                Signal("INT_EN", 1),
                Signal("FULL_ADD", 1, "stream one sum per channel instead of the map"),
@@ -121,8 +121,8 @@ PLAN = Bus("plan", "PL", "One layer after decoding and planning. kpu_decode pack
                Signal("REPS", 15, "how often the weights are fetched"),
            ))
 
-JOB = Bus("job", "JOB", "One contiguous piece of parameters, from kpu_fetch, which asks memory for it, to kpu_unpack, which "
-          "takes its bytes.", (
+JOB = Bus("job", "JOB", "One contiguous piece of parameters, from kpu_fetch, which asks memory for it, to kpu_unpack, "
+          "which takes its bytes.", (
               Signal("KIND", 2, "0 activation table, 1 batch norm, 2 weights, 3 mark: a layer's tables have come"),
               Signal("BYTES", 26),
               Signal("SKIP", 3, "bytes of the first word that come before"),
@@ -139,20 +139,19 @@ JOB = Bus("job", "JOB", "One contiguous piece of parameters, from kpu_fetch, whi
               Signal("CENTRE", 1, "depthwise 1x1 kernel: its weight goes to the centre of the window"),
           ))
 
-TOKEN = Bus("token", "TOKEN", "What becomes of one AI-RAM row, or of a line outside the image, from kpu_feature_fetch to "
-            "kpu_window.", (
+TOKEN = Bus("token", "TOKEN", "What becomes of one AI-RAM row, or of a line outside the image, from kpu_feature_fetch "
+            "to kpu_window.", (
                 Signal("WIDTH", 7, "pixels of the line in this word"),
                 Signal("SLOTS", 4, "1x1: input channels of the pass, 0 for 3x3"),
                 Signal("SUB", 2, "first channel's slot in the row"),
                 Signal("COUNT", 4, "line registers that the row fills"),
-                Signal("LINE", 4, "first of them"),
+                Signal("LINE", 4, "first of them; 3x3: 0 above, 1 at, 2 below, 3 more per word"),
                 Signal("PLACE", 2, "0 the word itself, 1 its neighbour on the left, 2 on the right"),
                 Signal("ABOVE", 1, "the line above lies outside the image, too"),
                 Signal("OUT", 1, "line outside the image: no row comes"),
                 Signal("SHIFT", 1, "the set's lines move up by one first"),
                 Signal("LAST", 1, "the set is complete"),
-                Signal("EDGE", 1, "depthwise: the neighbour on the left is that of the strip before"),
-                Signal("Y", 9, "image line, for that"),
+                Signal("WORD", 2, "depthwise: 64-byte word of the set that it belongs to"),
             ))
 
 BUSES = (PLAN, JOB, TOKEN)

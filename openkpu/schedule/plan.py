@@ -15,6 +15,7 @@ from ..hw.descriptor import Descriptor
 # pool type -> (log2 of the stride between windows, log2 of the pixels computed per window side)
 _WINDOWS = {1: (1, 1), 2: (1, 1), 3: (2, 2), 4: (2, 2), 5: (1, 0), 6: (1, 0), 7: (2, 0)}
 _OVERLAPPING = (8, 9)
+DEPTHWISE_COLUMNS = 192  # of a strip on the depthwise path: three words of a line, which the window's registers hold
 RIGHT_PIXEL_POOL = 6  # takes the right-hand pixel of each pair
 
 
@@ -28,7 +29,7 @@ def _log2(n: int) -> int:
 
 @dataclass(frozen=True)
 class Plan:
-    """One legal layer's shape on the array. Names as in ``rtl/include/kpu_plan.vh``.
+    """One legal layer's shape on the array. Names as in :data:`openkpu.hw.signals.PLAN`.
 
     Attributes
     ----------
@@ -78,7 +79,7 @@ class Plan:
     @property
     def strip_columns(self) -> int:
         """Output columns of a strip."""
-        return 64 if self.dwfast else (1 << self.lgsw) >> self.lgs
+        return DEPTHWISE_COLUMNS if self.dwfast else (1 << self.lgsw) >> self.lgs
 
 
 def plan(d: Descriptor, core: CoreParameters, eight_bit: bool = True, lgp: int | None = None) -> Plan:
@@ -121,7 +122,7 @@ def plan(d: Descriptor, core: CoreParameters, eight_bit: bool = True, lgp: int |
         descriptor=d, dwfast=dwfast, single=by_channel, k3=k3, wide=wide,
         width=_ceil(d.i_row_wid, 1 + decim), height=_ceil(d.i_col_high, 1 + decim),
         lgs=lgs, lgc=lgc, overlap=overlap, lgi=lgi, lgo=lgo, lgp=lgp, lgsw=lgsw, rows=rows, last_rows=last_rows,
-        passes=passes, piece=2 if by_channel else core.WEIGHT_ENTRIES >> 2 >> (lgpes - lgp), keep=keep,
+        passes=passes, piece=2 if by_channel else core.WEIGHT_ENTRIES >> 2 >> lgpes, keep=keep,
         repetitions=1 if dwfast else repetitions, block=block, channel_bytes=taps << wide)
 
 
@@ -171,9 +172,9 @@ class _Shape:
 def _columns(d: Descriptor, core: CoreParameters, s: _Shape, lgp: int) -> tuple[int, int, int, int]:
     """P = 2**lgp pixel columns: (cost, lgp, log2 strip width, partial sums of a row of windows).
 
-    The cost is in cycles, for one line and all passes of all blocks, over all strips: the column groups, or the AI-RAM
-    rows to read if they are more. A tile's first line, which needs more rows, is left out: they are read while
-    the pass before ends.
+    The cost is in cycles, of all blocks and strips: the column groups that the array takes, or the AI-RAM rows to
+    read if they are more; for all passes and with the last block's write-back (1x1), or for one pass (3x3). Rows that
+    leave less than a sixteenth to spare make the array of a layer of several strips wait now and then.
     """
     lgsw = whole = 5 if s.decim else 6
     if s.overlap:
@@ -189,19 +190,30 @@ def _columns(d: Descriptor, core: CoreParameters, s: _Shape, lgp: int) -> tuple[
     last = d.o_row_wid - (strips - 1) * columns
     last_groups = last if s.overlap else _ceil(last, 1 << lgp)
     blocks = 1 if s.single else _ceil(d.o_ch_num, core.SEGS * core.SEGLEN >> lgp)
-    reads = _rows_of_a_line(d, s, lgsw == whole)
-    full, rest = (max(s.passes * groups << s.lgc, reads) for groups in (groups, last_groups))
-    return blocks * ((strips - 1) * full + rest), lgp, lgsw, entries
+    outs = 1 if s.single else min(core.SEGS * core.SEGLEN >> lgp, d.o_ch_num)
+    work = [_work(d, core, s, groups << 2 * s.lgc, outs, lgsw == whole) for groups in (groups, last_groups)]
+    full, rest = (max(takes, rows + (rows >> 4) if strips > 1 else rows) for takes, rows in work)
+    tail = 0 if s.k3 else outs
+    return blocks * ((strips - 1) * full + rest) + tail, lgp, lgsw, entries
 
 
-def _rows_of_a_line(d: Descriptor, s: _Shape, whole_words: bool) -> int:
-    """AI-RAM rows that all passes of a block read for one line behind the first."""
+def _work(d: Descriptor, core: CoreParameters, s: _Shape, entries: int, outs: int,
+          whole_words: bool) -> tuple[int, int]:
+    """Of one block's passes over the lines of a strip: cycles of the array, and AI-RAM rows to read.
+
+    3x3: of one pass, since all are alike. ``entries`` are the partial sums of a row of windows. The weights of ``outs``
+    channels for the next pass come meanwhile, one per cycle and one cycle more.
+    """
+    lines = d.o_col_high
+    takes = lines * entries
+    tiles = _ceil(takes, core.DEPTH)
+    if tiles == 1:
+        takes = max(takes, outs + 1)
     if s.k3:
-        # Windows apart from each other share no lines; at the edge of a word the neighbouring one is needed.
-        lines = 3 if s.lgs != s.lgc else 1
-        words = 2 if whole_words and d.i_row_wid > 64 else 1
-        return s.passes * lines * words
-    if s.single:
-        return s.passes
+        # Windows apart from each other share no lines; others need two more for the first line of a tile. At the edge
+        # of a word the neighbouring one is needed, too.
+        rows = 3 * lines if s.lgs != s.lgc else (lines << s.lgc) + 2 * tiles - 1
+        return takes, rows * (2 if whole_words and d.i_row_wid > 64 else 1)
+    # 1x1: a pass may begin and end within a row.
     groups = d.i_ch_num if s.lgi == 0 else (d.i_ch_num - 1 >> s.lgi) + (s.passes >> s.wide)
-    return groups << s.wide
+    return s.passes * takes, (lines << s.lgc) * (s.passes if s.single else groups << s.wide)

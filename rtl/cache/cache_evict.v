@@ -9,7 +9,7 @@
 
 module cache_evict #(
     parameter ROW_BITS = 15,         // 1 to 15
-    parameter ID_BITS = 4,
+    parameter ID_W = 4,
     parameter [31:0] BASE = 32'd0    // address of row 0 in the external memory, a multiple of 64
 ) (
     input  wire                clk,
@@ -28,7 +28,7 @@ module cache_evict #(
     // AXI4 write channels
     output reg                 m_axi_awvalid,
     input  wire                m_axi_awready,
-    output wire [ID_BITS-1:0]  m_axi_awid,
+    output wire [ID_W-1:0]  m_axi_awid,
     output wire [31:0]         m_axi_awaddr,
     output wire [7:0]          m_axi_awlen,
     output wire [2:0]          m_axi_awsize,
@@ -80,7 +80,7 @@ module cache_evict #(
         end
     end
 
-    assign m_axi_awid = {ID_BITS{1'b0}};
+    assign m_axi_awid = {ID_W{1'b0}};
     assign m_axi_awaddr = BASE + {{26 - ROW_BITS{1'b0}}, row, first_beat, 3'd0};
     assign m_axi_awlen = {5'd0, last_beat - first_beat};
     assign m_axi_awsize = 3'd3;
@@ -132,7 +132,7 @@ module cache_evict #(
         end
     end
 
-    wire unused = &{1'b0, m_axi_bresp[0]};
+    wire _unused = &{1'b0, m_axi_bresp[0]};
 endmodule
 
 `resetall

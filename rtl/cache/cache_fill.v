@@ -12,7 +12,7 @@
 
 module cache_fill #(
     parameter ROW_BITS = 15,         // 1 to 15
-    parameter ID_BITS = 4,
+    parameter ID_W = 4,
     parameter [31:0] BASE = 32'd0    // address of row 0 in the external memory, a multiple of 64
 ) (
     input  wire                clk,
@@ -32,7 +32,7 @@ module cache_fill #(
     // AXI4 read channel
     output wire                m_axi_arvalid,
     input  wire                m_axi_arready,
-    output wire [ID_BITS-1:0]  m_axi_arid,
+    output wire [ID_W-1:0]  m_axi_arid,
     output wire [31:0]         m_axi_araddr,
     output wire [7:0]          m_axi_arlen,
     output wire [2:0]          m_axi_arsize,
@@ -58,7 +58,7 @@ module cache_fill #(
         .m_valid(rows_valid), .m_ready(line_taken), .m_data(line_row)
     );
 
-    assign m_axi_arid = {ID_BITS{1'b0}};
+    assign m_axi_arid = {ID_W{1'b0}};
     assign m_axi_araddr = BASE + {{26 - ROW_BITS{1'b0}}, address_row, 6'd0};
     assign m_axi_arlen = 8'd7;
     assign m_axi_arsize = 3'd3;
@@ -87,7 +87,7 @@ module cache_fill #(
         end
     end
 
-    wire unused = &{1'b0, rows_valid, m_axi_rresp[0]};
+    wire _unused = &{1'b0, rows_valid, m_axi_rresp[0]};
 endmodule
 
 `resetall

@@ -39,7 +39,7 @@ module cache_lookup #(
     output wire                 read_ready,
     input  wire [ROW_BITS-1:0]  read_row,
     input  wire [63:0]          read_need,   // bytes that are wanted
-    input  wire [3:0]           read_note,
+    input  wire [4:0]           read_note,
 
     input  wire                 flush,       // pulse: write all changed bytes back
     input  wire                 invalidate,  // pulse: forget all lines, after the flush if there is one
@@ -58,7 +58,7 @@ module cache_lookup #(
     input  wire                 ask_blocked, // ask_row is still on its way to the memory
     output wire                 put,         // the read is decided
     input  wire                 put_room,
-    output wire [3:0]           put_note,
+    output wire [4:0]           put_note,
     output wire                 put_wait,    // for the fill that was asked for last
     input  wire                 set_used,    // reads that are decided need a line of this set
     output wire                 ev_read,     // events for the counters
@@ -103,12 +103,12 @@ module cache_lookup #(
     reg [2:0] s1_op;
     reg [ROW_BITS-1:0] s1_row;
     reg [63:0] s1_bytes;    // wanted or written
-    reg [3:0] s1_note;
+    reg [4:0] s1_note;
     reg s1_stale;           // the tags were being written
     reg kept;               // a read that has to be looked up again
     reg [ROW_BITS-1:0] kept_row;
     reg [63:0] kept_need;
-    reg [3:0] kept_note;
+    reg [4:0] kept_note;
 
     wire s1_fails;
     wire s1_is_read = s1_valid && s1_op == READ;

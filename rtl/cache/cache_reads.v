@@ -16,7 +16,7 @@ module cache_reads #(
     input  wire                 put,        // only while `room`
     output wire                 room,
     input  wire [LINE_BITS-1:0] put_line,
-    input  wire [3:0]           put_note,   // whose it is, and which eight bytes
+    input  wire [4:0]           put_note,   // whose it is, and which eight bytes
     input  wire                 put_wait,   // for the line number put_fill
     input  wire [3:0]           put_fill,
     input  wire [3:0]           filled,     // lines that have come, modulo 16
@@ -24,12 +24,12 @@ module cache_reads #(
     output wire                 go,         // the oldest read can leave
     input  wire                 gone,
     output wire [LINE_BITS-1:0] line,
-    output wire [3:0]           note,
+    output wire [4:0]           note,
     input  wire [LINE_BITS-WAY_BITS-1:0] query_set,
     output wire                 set_used
 );
     localparam PLACES = 8;
-    localparam WIDTH = LINE_BITS + 9;
+    localparam WIDTH = LINE_BITS + 10;
 
     reg [WIDTH*PLACES-1:0] places;
     reg [PLACES-1:0] valid;
@@ -50,7 +50,7 @@ module cache_reads #(
     genvar i;
     generate
         for (i = 0; i < PLACES; i = i + 1) begin : place
-            assign uses[i] = valid[i] && places[WIDTH*i+9+WAY_BITS+:LINE_BITS-WAY_BITS] == query_set;
+            assign uses[i] = valid[i] && places[WIDTH*i+10+WAY_BITS+:LINE_BITS-WAY_BITS] == query_set;
             always @(posedge clk) begin
                 if (put && free[i]) places[WIDTH*i+:WIDTH] <= {put_line, put_note, put_wait, put_fill};
                 else if (take && i < PLACES - 1) places[WIDTH*i+:WIDTH] <= places[WIDTH*(i<PLACES-1?i+1:i)+:WIDTH];

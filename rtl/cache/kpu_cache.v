@@ -21,7 +21,7 @@ module kpu_cache #(
     parameter LINES = 2048,        // lines kept here, a power of two, WAYS * 2 to ROWS / 2
     parameter WAYS = 2,            // 1, 2 or 4
     parameter WR_BYTES = 16,       // width of wr_data, a power of two up to 64
-    parameter ID_BITS = 4,
+    parameter ID_W = 4,
     parameter [31:0] BASE = 32'd0  // address of the rows in the external memory, a multiple of 64
 ) (
     input  wire               clk,
@@ -32,7 +32,9 @@ module kpu_cache #(
     input  wire [14:0]        rd_row,
     input  wire [63:0]        rd_need,   // bytes of the row that the reader uses
     input  wire [2:0]         rd_lane,   // eight bytes of the row, for rd_piece
+    input  wire               rd_stream, // a mark that comes back with the row
     output reg                rd_rvalid,
+    output reg                rd_rstream,
     output wire [511:0]       rd_rdata,
     output wire [63:0]        rd_piece,
 
@@ -53,7 +55,7 @@ module kpu_cache #(
 
     input  wire               s_axi_awvalid,
     output wire               s_axi_awready,
-    input  wire [ID_BITS-1:0] s_axi_awid,
+    input  wire [ID_W-1:0] s_axi_awid,
     input  wire [20:0]        s_axi_awaddr,
     input  wire [7:0]         s_axi_awlen,
     input  wire [2:0]         s_axi_awsize,
@@ -65,25 +67,25 @@ module kpu_cache #(
     input  wire               s_axi_wlast,
     output wire               s_axi_bvalid,
     input  wire               s_axi_bready,
-    output wire [ID_BITS-1:0] s_axi_bid,
+    output wire [ID_W-1:0] s_axi_bid,
     output wire [1:0]         s_axi_bresp,
     input  wire               s_axi_arvalid,
     output wire               s_axi_arready,
-    input  wire [ID_BITS-1:0] s_axi_arid,
+    input  wire [ID_W-1:0] s_axi_arid,
     input  wire [20:0]        s_axi_araddr,
     input  wire [7:0]         s_axi_arlen,
     input  wire [2:0]         s_axi_arsize,
     input  wire [1:0]         s_axi_arburst,
     output wire               s_axi_rvalid,
     input  wire               s_axi_rready,
-    output wire [ID_BITS-1:0] s_axi_rid,
+    output wire [ID_W-1:0] s_axi_rid,
     output wire [63:0]        s_axi_rdata,
     output wire [1:0]         s_axi_rresp,
     output wire               s_axi_rlast,
 
     output wire               m_axi_awvalid,
     input  wire               m_axi_awready,
-    output wire [ID_BITS-1:0] m_axi_awid,
+    output wire [ID_W-1:0] m_axi_awid,
     output wire [31:0]        m_axi_awaddr,
     output wire [7:0]         m_axi_awlen,
     output wire [2:0]         m_axi_awsize,
@@ -95,18 +97,18 @@ module kpu_cache #(
     output wire               m_axi_wlast,
     input  wire               m_axi_bvalid,
     output wire               m_axi_bready,
-    input  wire [ID_BITS-1:0] m_axi_bid,
+    input  wire [ID_W-1:0] m_axi_bid,
     input  wire [1:0]         m_axi_bresp,
     output wire               m_axi_arvalid,
     input  wire               m_axi_arready,
-    output wire [ID_BITS-1:0] m_axi_arid,
+    output wire [ID_W-1:0] m_axi_arid,
     output wire [31:0]        m_axi_araddr,
     output wire [7:0]         m_axi_arlen,
     output wire [2:0]         m_axi_arsize,
     output wire [1:0]         m_axi_arburst,
     input  wire               m_axi_rvalid,
     output wire               m_axi_rready,
-    input  wire [ID_BITS-1:0] m_axi_rid,
+    input  wire [ID_W-1:0] m_axi_rid,
     input  wire [63:0]        m_axi_rdata,
     input  wire [1:0]         m_axi_rresp,
     input  wire               m_axi_rlast
@@ -124,7 +126,7 @@ module kpu_cache #(
     wire [7:0]  bus_strb;
     reg         bus_there;
 
-    airam_bus #(.ROWS(ROWS), .ID_BITS(ID_BITS)) bus (
+    airam_bus #(.ROWS(ROWS), .ID_W(ID_W)) bus (
         .clk(clk), .rst(rst),
         .w_want(bus_write), .w_done(bus_write_done), .w_addr(bus_waddr), .w_data(bus_data), .w_strb(bus_strb),
         .r_want(bus_read), .r_take(bus_read_take), .r_addr(bus_raddr), .r_there(bus_there), .r_data(rd_piece),
@@ -160,11 +162,11 @@ module kpu_cache #(
 
     wire                take_valid, take_ready;
     wire [ROW_BITS-1:0] take_row;
-    wire [2:0]          take_lane;
+    wire [3:0]          take_note;
     wire [63:0]         take_need;
-    kpu_queue #(.WIDTH(ROW_BITS + 67), .LGDEPTH(1)) read_queue (
-        .clk(clk), .rst(rst), .s_valid(rd_valid), .s_ready(rd_ready), .s_data({rd_row[ROW_BITS-1:0], rd_lane, rd_need}),
-        .m_valid(take_valid), .m_ready(take_ready && !bus_read), .m_data({take_row, take_lane, take_need})
+    kpu_queue #(.WIDTH(ROW_BITS + 68), .LGDEPTH(1)) read_queue (
+        .clk(clk), .rst(rst), .s_valid(rd_valid), .s_ready(rd_ready), .s_data({rd_row[ROW_BITS-1:0], rd_stream, rd_lane, rd_need}),
+        .m_valid(take_valid), .m_ready(take_ready && !bus_read), .m_data({take_row, take_note, take_need})
     );
     assign bus_read_take = take_ready;
 
@@ -181,7 +183,8 @@ module kpu_cache #(
 
     wire fill_valid, fill_done, ask, ask_room, ask_blocked, evict, evict_room, put, put_room, put_wait, set_used;
     wire [ROW_BITS-1:0] fill_row, ask_row, evict_row;
-    wire [3:0] put_note, asked, filled, read_note;
+    wire [3:0] asked, filled;
+    wire [4:0] put_note, read_note;  // for the bus, for the stream, which eight bytes
     wire [63:0] evict_mask, line_we;
     wire [511:0] fill_line;
     wire [LINE_BITS-1:0] line, read_line;
@@ -196,7 +199,7 @@ module kpu_cache #(
         .read_valid(bus_read || take_valid), .read_ready(take_ready),
         .read_row(bus_read ? bus_raddr[6+:ROW_BITS] : take_row),
         .read_need(bus_read ? 64'hFF << {bus_raddr[5:3], 3'b000} : take_need),
-        .read_note(bus_read ? {1'b1, bus_raddr[5:3]} : {1'b0, take_lane}),
+        .read_note(bus_read ? {2'b10, bus_raddr[5:3]} : {1'b0, take_note}),
         .flush(flush), .invalidate(invalidate), .busy(walking),
         .line(line), .line_we(line_we), .evict(evict), .evict_room(evict_room), .evict_row(evict_row),
         .evict_mask(evict_mask), .ask(ask), .ask_room(ask_room), .ask_row(ask_row), .ask_blocked(ask_blocked),
@@ -208,7 +211,7 @@ module kpu_cache #(
         .put_fill(asked + {3'd0, ask}), .filled(filled), .stuck(ev_wait), .go(read_go), .gone(!evict),
         .line(read_line), .note(read_note), .query_set(line[LINE_BITS-1:WAY_BITS]), .set_used(set_used)
     );
-    cache_fill #(.ROW_BITS(ROW_BITS), .ID_BITS(ID_BITS), .BASE(BASE)) fill (
+    cache_fill #(.ROW_BITS(ROW_BITS), .ID_W(ID_W), .BASE(BASE)) fill (
         .clk(clk), .rst(rst), .ask(ask), .room(ask_room), .ask_row(ask_row), .asked(asked), .filled(filled),
         .line_valid(fill_valid), .line_taken(fill_done), .line_row(fill_row), .line(fill_line), .error(fill_error),
         .m_axi_arvalid(m_axi_arvalid), .m_axi_arready(m_axi_arready), .m_axi_arid(m_axi_arid),
@@ -216,7 +219,7 @@ module kpu_cache #(
         .m_axi_arburst(m_axi_arburst), .m_axi_rvalid(m_axi_rvalid), .m_axi_rready(m_axi_rready),
         .m_axi_rdata(m_axi_rdata), .m_axi_rresp(m_axi_rresp)
     );
-    cache_evict #(.ROW_BITS(ROW_BITS), .ID_BITS(ID_BITS), .BASE(BASE)) evictions (
+    cache_evict #(.ROW_BITS(ROW_BITS), .ID_W(ID_W), .BASE(BASE)) evictions (
         .clk(clk), .rst(rst), .start(evict), .room(evict_room), .start_row(evict_row), .start_mask(evict_mask),
         .data(rd_rdata), .query_row(ask_row), .pending(ask_blocked), .idle(evict_idle), .error(evict_error),
         .m_axi_awvalid(m_axi_awvalid), .m_axi_awready(m_axi_awready), .m_axi_awid(m_axi_awid),
@@ -242,15 +245,16 @@ module kpu_cache #(
 
     always @(posedge clk) begin
         if (read_go) lane <= read_note[2:0];
-        rd_rvalid <= read_go && !evict && !read_note[3];
-        bus_there <= read_go && !evict && read_note[3];
+        rd_rstream <= read_note[3];
+        rd_rvalid <= read_go && !evict && !read_note[4];
+        bus_there <= read_go && !evict && read_note[4];
         if (rst) begin
             rd_rvalid <= 1'b0;
             bus_there <= 1'b0;
         end
     end
 
-    wire unused = &{1'b0, wr_row, rd_row, bus_waddr, bus_raddr, write_room, m_axi_bid, m_axi_rid, m_axi_rlast};
+    wire _unused = &{1'b0, wr_row, rd_row, bus_waddr, bus_raddr, write_room, m_axi_bid, m_axi_rid, m_axi_rlast};
 endmodule
 
 `resetall

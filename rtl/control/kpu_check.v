@@ -15,6 +15,16 @@ module kpu_check #(
     input  wire [`PLAN_W-1:0] layer,   // by kpu_descriptor
     output reg  [3:0]         errors   // bits 0 to 3 of ext_error
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (AIRAM_ROWS < 2 || AIRAM_ROWS > 32768) begin : rule0
+            kpu_check_AIRAM_ROWS_must_be_2_to_32768 refused ();
+        end
+        if (WEIGHT_BYTES < 1) begin : rule1
+            kpu_check_WEIGHT_BYTES_must_be_positive refused ();
+        end
+    endgenerate
+
     `include "kpu_descriptor.vh"
 
     wire [1:0] lgi = layer[`PL_LGI];

@@ -4,7 +4,7 @@
 // layer out on the array. A layer that breaks a rule is offered with its errors and without a layout. From the last
 // word to the plan it takes 5 cycles for a refused layer, 110 to 200 for others, mostly during the layer before.
 //
-// One plan is offered at a time; the parameter fetch and the sequencer each take it once. eight_bit counts with the words.
+// One plan is offered at a time. eight_bit counts with the words.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -30,6 +30,25 @@ module kpu_decode #(
     input  wire               plan_ready,
     output reg  [`PLAN_W-1:0] plan
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (LGSEGS < 1 || LGSEGS > 3) begin : rule0
+            kpu_decode_LGSEGS_must_be_1_to_3 refused ();
+        end
+        if (LGSEGLEN < 1 || LGSEGLEN > 3) begin : rule1
+            kpu_decode_LGSEGLEN_must_be_1_to_3 refused ();
+        end
+        if (DEPTH < 64 || DEPTH > 512 || (DEPTH & (DEPTH - 1)) != 0) begin : rule2
+            kpu_decode_DEPTH_must_be_a_power_of_two_from_64_to_512 refused ();
+        end
+        if (AIRAM_ROWS < 2 || AIRAM_ROWS > 32768) begin : rule3
+            kpu_decode_AIRAM_ROWS_must_be_2_to_32768 refused ();
+        end
+        if (LGWEIGHTS < 8 || LGWEIGHTS > 13) begin : rule4
+            kpu_decode_LGWEIGHTS_must_be_8_to_13 refused ();
+        end
+    endgenerate
+
     localparam [2:0] S_WORDS = 3'd0, S_SIZES = 3'd1, S_CHECK = 3'd2, S_PLAN = 3'd3, S_OFFER = 3'd4;
     reg [2:0] state;
     reg [3:0] count;

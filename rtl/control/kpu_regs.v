@@ -77,6 +77,12 @@ module kpu_regs #(
     input  wire [15:0] out_level,
     output wire        flush_out
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (LAYERS < 2 || LAYERS > 16 || (LAYERS & (LAYERS - 1)) != 0) begin : rule0
+            kpu_regs_LAYERS_must_be_a_power_of_two_from_2_to_16 refused ();
+        end
+    endgenerate
 
 `include "kpu_fields.vh"
 
@@ -365,7 +371,7 @@ module kpu_regs #(
             default:                  rd_data = 64'd0;
         endcase
 
-    wire unused = &{1'b0, s_axil_awaddr[2:0], s_axil_araddr[2:0]};
+    wire _unused = &{1'b0, s_axil_awaddr[2:0], s_axil_araddr[2:0]};
 
 endmodule
 

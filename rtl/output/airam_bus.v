@@ -12,7 +12,7 @@
 
 module airam_bus #(
     parameter ROWS = 32768,  // 64-byte rows, 2 to 32768
-    parameter ID_BITS = 4
+    parameter ID_W = 4
 ) (
     input  wire               clk,
     input  wire               rst,
@@ -30,7 +30,7 @@ module airam_bus #(
     // AXI4
     input  wire               s_axi_awvalid,
     output wire               s_axi_awready,
-    input  wire [ID_BITS-1:0] s_axi_awid,
+    input  wire [ID_W-1:0] s_axi_awid,
     input  wire [20:0]        s_axi_awaddr,
     input  wire [7:0]         s_axi_awlen,
     input  wire [2:0]         s_axi_awsize,
@@ -42,18 +42,18 @@ module airam_bus #(
     input  wire               s_axi_wlast,
     output reg                s_axi_bvalid,
     input  wire               s_axi_bready,
-    output reg  [ID_BITS-1:0] s_axi_bid,
+    output reg  [ID_W-1:0] s_axi_bid,
     output reg  [1:0]         s_axi_bresp,
     input  wire               s_axi_arvalid,
     output wire               s_axi_arready,
-    input  wire [ID_BITS-1:0] s_axi_arid,
+    input  wire [ID_W-1:0] s_axi_arid,
     input  wire [20:0]        s_axi_araddr,
     input  wire [7:0]         s_axi_arlen,
     input  wire [2:0]         s_axi_arsize,
     input  wire [1:0]         s_axi_arburst,
     output wire               s_axi_rvalid,
     input  wire               s_axi_rready,
-    output wire [ID_BITS-1:0] s_axi_rid,
+    output wire [ID_W-1:0] s_axi_rid,
     output wire [63:0]        s_axi_rdata,
     output wire [1:0]         s_axi_rresp,
     output wire               s_axi_rlast
@@ -124,7 +124,7 @@ module airam_bus #(
     // ----------------------------------------------------------------- reads
 
     reg                ar_busy;
-    reg  [ID_BITS-1:0] ar_id;
+    reg  [ID_W-1:0] ar_id;
     reg  [20:0]        ar_addr;
     reg  [7:0]         ar_len;
     reg  [7:0]         ar_left;
@@ -139,7 +139,7 @@ module airam_bus #(
         .addr(ar_addr), .len(ar_len), .size(ar_size), .burst(ar_burst), .next(ar_next), .legal(ar_legal)
     );
 
-    localparam NOTE_BITS = ID_BITS + 2;
+    localparam NOTE_BITS = ID_W + 2;
     localparam BEAT_BITS = NOTE_BITS + 64;
 
     reg [1:0]           flight;      // beats asked for
@@ -198,7 +198,7 @@ module airam_bus #(
         end
     end
 
-    wire unused = &{1'b0, s_axi_wlast};
+    wire _unused = &{1'b0, s_axi_wlast};
 
 endmodule
 

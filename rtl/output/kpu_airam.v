@@ -14,7 +14,7 @@
 module kpu_airam #(
     parameter ROWS = 32768,  // 64-byte rows, 2 to 32768
     parameter WR_BYTES = 64, // width of wr_data, a power of two up to 64
-    parameter ID_BITS = 4
+    parameter ID_W = 4
 ) (
     input  wire               clk,
     input  wire               rst,
@@ -23,7 +23,9 @@ module kpu_airam #(
     output wire               rd_ready,
     input  wire [14:0]        rd_row,
     input  wire [2:0]         rd_lane,   // eight bytes of the row, for rd_piece
+    input  wire               rd_stream, // a mark that comes back with the row
     output reg                rd_rvalid,
+    output reg                rd_rstream,
     output wire [511:0]       rd_rdata,
     output wire [63:0]        rd_piece,
 
@@ -35,7 +37,7 @@ module kpu_airam #(
 
     input  wire               s_axi_awvalid,
     output wire               s_axi_awready,
-    input  wire [ID_BITS-1:0] s_axi_awid,
+    input  wire [ID_W-1:0] s_axi_awid,
     input  wire [20:0]        s_axi_awaddr,
     input  wire [7:0]         s_axi_awlen,
     input  wire [2:0]         s_axi_awsize,
@@ -47,22 +49,34 @@ module kpu_airam #(
     input  wire               s_axi_wlast,
     output wire               s_axi_bvalid,
     input  wire               s_axi_bready,
-    output wire [ID_BITS-1:0] s_axi_bid,
+    output wire [ID_W-1:0] s_axi_bid,
     output wire [1:0]         s_axi_bresp,
     input  wire               s_axi_arvalid,
     output wire               s_axi_arready,
-    input  wire [ID_BITS-1:0] s_axi_arid,
+    input  wire [ID_W-1:0] s_axi_arid,
     input  wire [20:0]        s_axi_araddr,
     input  wire [7:0]         s_axi_arlen,
     input  wire [2:0]         s_axi_arsize,
     input  wire [1:0]         s_axi_arburst,
     output wire               s_axi_rvalid,
     input  wire               s_axi_rready,
-    output wire [ID_BITS-1:0] s_axi_rid,
+    output wire [ID_W-1:0] s_axi_rid,
     output wire [63:0]        s_axi_rdata,
     output wire [1:0]         s_axi_rresp,
     output wire               s_axi_rlast
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (ROWS < 2 || ROWS > 32768) begin : rule0
+            kpu_airam_ROWS_must_be_2_to_32768 refused ();
+        end
+        if (WR_BYTES < 1 || WR_BYTES > 64 || (WR_BYTES & (WR_BYTES - 1)) != 0) begin : rule1
+            kpu_airam_WR_BYTES_must_be_a_power_of_two_up_to_64 refused ();
+        end
+        if (ID_W < 1) begin : rule2
+            kpu_airam_ID_W_must_be_at_least_1 refused ();
+        end
+    endgenerate
 
     localparam ROW_BITS = $clog2(ROWS);
 
@@ -75,7 +89,7 @@ module kpu_airam #(
     reg         bus_there;
     reg [2:0]   lane;
 
-    airam_bus #(.ROWS(ROWS), .ID_BITS(ID_BITS)) bus (
+    airam_bus #(.ROWS(ROWS), .ID_W(ID_W)) bus (
         .clk(clk), .rst(rst),
         .w_want(bus_write), .w_done(!wr_valid), .w_addr(bus_waddr), .w_data(bus_data), .w_strb(bus_strb),
         .r_want(bus_read), .r_take(1'b1), .r_addr(bus_raddr), .r_there(bus_there), .r_data(rd_piece),
@@ -112,13 +126,14 @@ module kpu_airam #(
         lane <= bus_read ? bus_raddr[5:3] : rd_lane;
         bus_there <= bus_read;
         rd_rvalid <= rd_valid && rd_ready;
+        rd_rstream <= rd_stream;
         if (rst) begin
             bus_there <= 1'b0;
             rd_rvalid <= 1'b0;
         end
     end
 
-    wire unused = &{1'b0, wr_row, rd_row, bus_waddr, bus_raddr};
+    wire _unused = &{1'b0, wr_row, rd_row, bus_waddr, bus_raddr};
 
 endmodule
 

@@ -39,6 +39,16 @@ module kpu_fetch #(
     output wire [2:0]         m_axi_arsize,
     output wire [1:0]         m_axi_arburst
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (LGPES < 2 || LGPES > 6) begin : rule0
+            kpu_fetch_LGPES_must_be_2_to_6 refused ();
+        end
+        if (ID_W < 1) begin : rule1
+            kpu_fetch_ID_W_must_be_at_least_1 refused ();
+        end
+    endgenerate
+
     localparam [1:0] K_ACT = 2'd0, K_BN = 2'd1, K_WEIGHTS = 2'd2, K_MARK = 2'd3;
     localparam [3:0] S_IDLE = 4'd0, S_ACT = 4'd1, S_BN = 4'd2, S_MARK = 4'd3, S_REP = 4'd4, S_SEG = 4'd5,
         S_LEN = 4'd6, S_PUSH = 4'd7, S_NEXT = 4'd8, S_BURST = 4'd9, S_CROSS = 4'd10;
