@@ -151,6 +151,10 @@ module kpu_core #(
         if (ID_W < 1) begin : rule6
             kpu_core_ID_W_must_be_at_least_1 refused ();
         end
+        if (CACHE_LINES != 0 && (CACHE_LINES < 4 || CACHE_LINES > AIRAM_ROWS / 2
+            || (CACHE_LINES & (CACHE_LINES - 1)) != 0)) begin : rule7
+            kpu_core_CACHE_LINES_must_be_0_or_a_power_of_two_up_to_half_of_AIRAM_ROWS refused ();
+        end
     endgenerate
 
     localparam LGSEGS = $clog2(SEGS);

@@ -20,14 +20,14 @@ from openkpu.devices.build import start_afresh
 from openkpu.devices.libpython import libpython_environment
 from openkpu.devices.verilator import verilator_environment, with_optimisation
 from openkpu.errors import DeviceError
-from openkpu.hw.configs import CORES
+from openkpu.hw.configs import ON_CHIP
 from openkpu.hw.sources import INCLUDE, below
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build" / "tb"
 SIMULATORS = ("icarus", "verilator")
 # Every configuration on Icarus, and one on Verilator, which compiles for longer than the short benches run.
-CONFIGURATIONS = [("icarus", name) for name in CORES] + [("verilator", "full")]
+CONFIGURATIONS = [("icarus", name) for name in ON_CHIP] + [("verilator", "full")]
 # Every register and memory starts with a random value, and so does everything that Verilog leaves undefined.
 RANDOM_STATE = ["--x-initial", "unique", "--x-assign", "unique"]
 

@@ -10,7 +10,7 @@ import pytest
 from openkpu.cli.profile import Profiler
 from openkpu.devices.native import NativeDevice
 from openkpu.golden.layers import make_descriptor, random_layer
-from openkpu.hw.configs import CORES
+from openkpu.hw.configs import CORES, ON_CHIP
 from openkpu.hw.descriptor import Descriptor, replace
 from openkpu.hw.fields import EXT_LOG_BASE, EXT_LOG_STRIDE, REGS_BASE, SRAM_BASE, WORD_NAMES
 from openkpu.kmodel import load
@@ -149,7 +149,7 @@ def test_limit_names_what_costs_most():
     assert names == {name: name for name in names}
 
 
-@pytest.fixture(scope="module", params=CORES)
+@pytest.fixture(scope="module", params=ON_CHIP)
 def device(request):
     device = open_rtl(request.param)
     yield device

@@ -17,7 +17,7 @@ from openkpu.hw.configs import CORES
 from openkpu.hw.sources import FILES, ROOT
 
 SOURCES = [str(path.relative_to(ROOT)) for path in FILES.values()]
-TOP = "kpu_soc"  # holds every module
+TOP = "kpu_soc"  # holds every module but the cache, which kpu_core has in its place of the AI RAM
 SCRIPTS = {"PATH": os.pathsep.join((sysconfig.get_path("scripts"), os.environ["PATH"]))}
 
 
@@ -52,7 +52,7 @@ def main() -> int:
     """Run everything, also after the first finding; 1 if there was one."""
     results = [
         clean(f"verilator {name}",
-              ["verilator", "--lint-only", "-Wall", "-Irtl/include", "--top-module", TOP,
+              ["verilator", "--lint-only", "-Wall", "-Irtl/include", "--top-module", "kpu_core" if core.CACHE_LINES else TOP,
                *(f"-G{parameter}={value}" for parameter, value in core.verilog().items()),
                "rtl/lint/waivers.vlt", *SOURCES],
               verilator_environment())

@@ -57,6 +57,9 @@ CORES: dict[str, CoreParameters] = {
     "tiny": CoreParameters(SEGS=2, SEGLEN=2, LPS=1, DEPTH=64, AIRAM_ROWS=4096, WEIGHT_ENTRIES=512),
 }
 
+ON_CHIP = [name for name, core in CORES.items() if not core.CACHE_LINES]
+"""The configurations whose AI RAM is on the chip; the others differ from one of them in the AI RAM only."""
+
 
 def config_named(name: str) -> KpuConfig:
     """The configuration called ``name``; UsageError if there is none."""

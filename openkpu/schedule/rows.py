@@ -40,16 +40,17 @@ def pass_reads(p: Plan, b: Block, first: int) -> list[list[Read]]:
     start = b.column << p.lgs
     word, x = start // per_word, 0 if p.dwfast else start % per_word
     wider = b.columns + (p.overlap and not b.last_strip)
+    words = -(-b.columns // ROW_BYTES) if p.dwfast else 1
     if p.dwfast:
-        span, count, step = 63, d.o_col_high, 1
+        span, count, step = 0, d.o_col_high, 1
     else:
         span = wider - 1 if p.overlap else \
             (b.columns - 1 << p.lgs) + (1 << p.lgc) - 1 + (d.pool_type == RIGHT_PIXEL_POOL and not d.first_stride)
         count = b.rows + (p.overlap and not b.last_tile) if p.overlap else b.rows << p.lgc
         step = 1 if p.lgc else 1 << p.lgs
-    left_width = p.width - word * per_word
-    left = p.k3 and not p.dwfast and word > 0 and x == 0
-    right = x + span + p.k3 >= per_word and left_width > per_word
+    left_width = p.width - (word + words - 1) * per_word  # from the last word on
+    left = p.k3 and word > 0 and x == 0
+    right = (p.k3 if p.dwfast else x + span + p.k3 >= per_word) and left_width > per_word
     channel = b.channel if p.single else (first >> p.wide) * (1 if p.k3 else 9)
     slots = 1 if window or p.single else min(9, d.i_ch_num - channel)
 
@@ -63,11 +64,11 @@ def pass_reads(p: Plan, b: Block, first: int) -> list[list[Read]]:
         return sum(one << size * s for s in range(slot, slot + slots))
 
     def kinds(row: int, need: int) -> list[Read]:
-        reads = [Read(row, need)]
+        reads = [*(Read(row + i, ALL_BYTES) for i in range(words - 1)), Read(row + words - 1, need)]
         if left:
             reads.append(Read(row - 1, ALL_BYTES))
         if right:
-            reads.append(Read(row + 1, bytes_of(0, 1, min(left_width - per_word, per_word) << d.first_stride)))
+            reads.append(Read(row + words, bytes_of(0, 1, min(left_width - per_word, per_word) << d.first_stride)))
         return reads
 
     lines = []

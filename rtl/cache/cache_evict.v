@@ -42,6 +42,13 @@ module cache_evict #(
     output wire                m_axi_bready,
     input  wire [1:0]          m_axi_bresp
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (ROW_BITS < 1 || ROW_BITS > 15) begin : rule0
+            cache_evict_ROW_BITS_must_be_1_to_15 refused ();
+        end
+    endgenerate
+
     // Rows without a response, oldest first; the last of them may still be leaving.
     reg [4*ROW_BITS-1:0] rows;
     reg [3:0] waiting;

@@ -42,6 +42,13 @@ module cache_fill #(
     input  wire [63:0]         m_axi_rdata,
     input  wire [1:0]          m_axi_rresp
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (ROW_BITS < 1 || ROW_BITS > 15) begin : rule0
+            cache_fill_ROW_BITS_must_be_1_to_15 refused ();
+        end
+    endgenerate
+
     wire [ROW_BITS-1:0] address_row;
     wire address_ready, rows_ready, rows_valid;
     reg [2:0] beat;

@@ -64,6 +64,19 @@ module cache_lookup #(
     output wire                 ev_read,     // events for the counters
     output wire                 ev_read_miss
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (ROW_BITS < 2 || ROW_BITS > 15) begin : rule0
+            cache_lookup_ROW_BITS_must_be_2_to_15 refused ();
+        end
+        if (SET_BITS < 1 || SET_BITS >= ROW_BITS) begin : rule1
+            cache_lookup_SET_BITS_must_be_below_ROW_BITS refused ();
+        end
+        if (WAYS != 1 && WAYS != 2 && WAYS != 4) begin : rule2
+            cache_lookup_WAYS_must_be_1_2_or_4 refused ();
+        end
+    endgenerate
+
     localparam TAG_BITS = ROW_BITS - SET_BITS;
     localparam STATE = TAG_BITS + 67;
     localparam ORDER = WAYS > 1 ? WAYS - 1 : 1;  // bits of the replacement tree

@@ -28,6 +28,13 @@ module cache_reads #(
     input  wire [LINE_BITS-WAY_BITS-1:0] query_set,
     output wire                 set_used
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (WAY_BITS < 0 || WAY_BITS > 2 || WAY_BITS >= LINE_BITS) begin : rule0
+            cache_reads_WAY_BITS_must_be_0_to_2 refused ();
+        end
+    endgenerate
+
     localparam PLACES = 8;
     localparam WIDTH = LINE_BITS + 10;
 

@@ -113,6 +113,28 @@ module kpu_cache #(
     input  wire [1:0]         m_axi_rresp,
     input  wire               m_axi_rlast
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (ROWS < 8 || ROWS > 32768 || (ROWS & (ROWS - 1)) != 0) begin : rule0
+            kpu_cache_ROWS_must_be_a_power_of_two_from_8_to_32768 refused ();
+        end
+        if (WAYS != 1 && WAYS != 2 && WAYS != 4) begin : rule1
+            kpu_cache_WAYS_must_be_1_2_or_4 refused ();
+        end
+        if (LINES < 2 * WAYS || LINES > ROWS / 2 || (LINES & (LINES - 1)) != 0) begin : rule2
+            kpu_cache_LINES_must_be_a_power_of_two_from_2_WAYS_to_half_of_ROWS refused ();
+        end
+        if (WR_BYTES < 1 || WR_BYTES > 64 || (WR_BYTES & (WR_BYTES - 1)) != 0) begin : rule3
+            kpu_cache_WR_BYTES_must_be_a_power_of_two_up_to_64 refused ();
+        end
+        if (ID_W < 1) begin : rule4
+            kpu_cache_ID_W_must_be_at_least_1 refused ();
+        end
+        if ((BASE & 63) != 0) begin : rule5
+            kpu_cache_BASE_must_be_a_multiple_of_64 refused ();
+        end
+    endgenerate
+
     localparam ROW_BITS = $clog2(ROWS);
     localparam WAY_BITS = $clog2(WAYS);
     localparam SET_BITS = $clog2(LINES) - WAY_BITS;

@@ -59,6 +59,16 @@ module airam_bus #(
     output wire               s_axi_rlast
 );
 
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (ROWS < 2 || ROWS > 32768) begin : rule0
+            airam_bus_ROWS_must_be_2_to_32768 refused ();
+        end
+        if (ID_W < 1) begin : rule1
+            airam_bus_ID_W_must_be_at_least_1 refused ();
+        end
+    endgenerate
+
     localparam [1:0] OKAY = 2'b00;
     localparam [1:0] SLVERR = 2'b10;
     localparam [15:0] ROW_COUNT = ROWS[15:0];

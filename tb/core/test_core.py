@@ -27,7 +27,7 @@ from openkpu.golden.layers import Layer, memory_reader, random_layer
 from openkpu.golden.parameters import ParameterMemory
 from openkpu.golden.reference import stream_length
 from openkpu.hw.check import descriptor_errors, error_bits
-from openkpu.hw.configs import CORES
+from openkpu.hw.configs import CORES, ON_CHIP
 from openkpu.hw.descriptor import replace
 from openkpu.hw.fields import EXTENSIONS, REGISTERS, ROW_BYTES, SRAM_BASE
 from tb.bench import run_bench
@@ -243,7 +243,7 @@ async def reset_in_the_middle_of_a_layer_leaves_a_working_core(dut):
         await b.run(b.layer())
 
 
-@pytest.mark.parametrize("simulator, name", [("icarus", "tiny"), *(("verilator", name) for name in CORES)])
+@pytest.mark.parametrize("simulator, name", [("icarus", "tiny"), *(("verilator", name) for name in ON_CHIP)])
 def test_kpu_core(simulator, name):
     run_bench(simulator, "kpu_core", "tb.core.test_core", parameters=CORES[name].verilog(),
               environment={"KPU_CONFIG": name, "KPU_LAYERS": "2" if simulator == "icarus" else "12"})
