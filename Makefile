@@ -155,6 +155,10 @@ bench-api: $(TOOLS)
 bench-cycles: $(TOOLS)
 	$(PY) bench/cycles.py
 
+# Models with the AI RAM behind a cache, as on a board: cycles, frames per second, lines moved.
+bench-cached: $(TOOLS)
+	$(PY) bench/cached.py
+
 # Speed of the RTL simulation.
 bench-sim: $(TOOLS)
 	$(PY) bench/simulation.py

@@ -33,8 +33,9 @@ REFUSED = [
     ("dma_engine", "FIFO_WORDS", 32), ("dma_engine", "CHANNELS", 9),
     ("dma_reader", "BURST", 3), ("dma_writer", "BURST", 1), ("dma_walker", "BURST", 512),
     ("flash_window", "FIFO_WORDS", 4), ("spi_flash", "FIFO_WORDS", 24), ("kpu_soc", "SRAM_BYTES", 4096),
-    ("kpu_soc", "DMA_CHANNELS", 0), ("kpu_core", "CACHE_LINES", 3), ("kpu_cache", "ROWS", 100), ("kpu_cache", "LINES", 3),
-    ("kpu_cache", "WAYS", 3), ("kpu_cache", "WR_BYTES", 24), ("kpu_cache", "BASE", 32), ("cache_lookup", "SET_BITS", 15),
+    ("kpu_soc", "DMA_CHANNELS", 0), ("kpu_core", "CACHE_LINES", 3), ("kpu_cache", "ROWS", 100),
+    ("kpu_cache", "LINES", 3), ("kpu_cache", "WAYS", 3), ("kpu_cache", "WR_BYTES", 24), ("kpu_cache", "BASE", 32),
+    ("cache_lookup", "SET_BITS", 15),
     ("cache_lookup", "WAYS", 8), ("cache_reads", "WAY_BITS", 3), ("cache_fill", "ROW_BITS", 16),
     ("cache_evict", "ROW_BITS", 0), ("airam_bus", "ROWS", 65536), ("airam_bus", "ID_W", 0)]
 UNCHECKED = {"axi_burst_next", "axi_decode", "axil_endpoint"}  # widths of address and number of ranges: any will do

@@ -52,7 +52,8 @@ def main() -> int:
     """Run everything, also after the first finding; 1 if there was one."""
     results = [
         clean(f"verilator {name}",
-              ["verilator", "--lint-only", "-Wall", "-Irtl/include", "--top-module", "kpu_core" if core.CACHE_LINES else TOP,
+              ["verilator", "--lint-only", "-Wall", "-Irtl/include", "--top-module",
+               "kpu_core" if core.CACHE_LINES else TOP,
                *(f"-G{parameter}={value}" for parameter, value in core.verilog().items()),
                "rtl/lint/waivers.vlt", *SOURCES],
               verilator_environment())

@@ -59,8 +59,8 @@ class Bench:
 
     async def reset(self) -> None:
         dut = self.dut
-        for name in ("rd_valid", "rd_row", "rd_lane", "rd_need", "rd_stream", "wr_valid", "wr_row", "wr_be", "wr_data", "flush",
-                     "invalidate"):
+        for name in ("rd_valid", "rd_row", "rd_lane", "rd_need", "rd_stream", "wr_valid", "wr_row", "wr_be", "wr_data",
+                     "flush", "invalidate"):
             getattr(dut, name).value = 0
         self.reads.clear()
         self.asked = None

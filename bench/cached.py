@@ -1,0 +1,55 @@
+"""Real models on configuration "board": cycles, frames per second, traffic of the AI RAM's cache.
+
+Usage: python bench/cached.py [MODEL ...]; MODEL is a file, by default the demo's model and the detectors that are in
+$OPENKPU_SHARED/kmodels or ../shared/kmodels. The memory behind the cache moves
+200 MB/s at 60 MHz after a latency of 12 cycles. Every result is compared with the functional back end; ends
+with code 1 if one differs.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from inputs import demo_and_found, random_inputs
+
+from openkpu.devices.functional import FunctionalDevice
+from openkpu.devices.native import NativeDevice
+from openkpu.errors import OpenKPUError
+from openkpu.hw.configs import CORES
+from openkpu.hw.fields import REGS_BASE, register
+from openkpu.kmodel import load
+from openkpu.runtime import Session
+
+CORE = CORES["board"]
+CLOCK = 60e6
+MORE = ("v3_yolo_face_detect", "v3_facedetect", "v3_yolo20")
+
+
+def main(arguments: list[str]) -> int:
+    files = [Path(name) for name in arguments] or demo_and_found(MORE)
+    print(f"{'model':24} {'cycles':>9} {'fps':>6} {'reads':>9} {'misses':>8} {'evictions':>9} {'waits':>9}")
+    different = 0
+    for file in files:
+        model = load(file)
+        inputs = random_inputs(model)
+        device = NativeDevice(CORE.config("board"))
+        session = Session(model, device)
+        outputs = session.run(inputs)
+        counts = [device.read64(REGS_BASE + register(f"ext_cache_{kind}").offset)
+                  for kind in ("reads", "misses", "evictions", "wait")]
+        device.close()
+        expected = Session(model, FunctionalDevice(CORE.config("board"))).run(inputs)
+        equal = all(np.array_equal(a, b) for a, b in zip(outputs, expected, strict=True))
+        different += not equal
+        print(f"{file.stem:24} {session.cycles:9} {CLOCK / session.cycles:6.1f} {counts[0]:9} {counts[1]:8} "
+              f"{counts[2]:9} {counts[3]:9} {'' if equal else 'DIFFERENT'}", flush=True)
+    return int(different > 0)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except OpenKPUError as error:
+        sys.exit(str(error))
