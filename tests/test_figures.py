@@ -7,7 +7,7 @@ import pytest
 from openkpu.hw.sources import DESIGN, FILES
 from tools import figures
 
-MODULE = re.compile(r"\b(?:kpu|axi|axil|dma|spi|flash|ram)_\w+")
+MODULE = re.compile(r"\b(?:kpu|axi|axil|dma|spi|flash|ram|airam|cache)_\w+")
 # Words of the bus and of registers that look like modules.
 OTHER = {"flash_expect", "flash_timeout"}
 
