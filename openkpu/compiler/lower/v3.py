@@ -21,6 +21,8 @@ from ..program import HostStep, KpuStep, Program, Step, Value
 from . import dims
 from .host import NO_CLAMP, HostLowering
 
+FILLER = -2
+"""An index that no run can continue."""
 FC_MAP = 4
 """Side of the maps that carry single pixels (K210_ADD_PADDING)."""
 
@@ -89,7 +91,7 @@ class LoweringV3(HostLowering):
         self.draft.add(ops.Concat, name, parts=tuple(parts), out=out.as_bytes)
 
     def _gathered(self, x: Ref, out: Ref, index: np.ndarray, filler: Ref | None = None) -> None:
-        """out = x at the flat ``index``, runs of which are byte ranges; -1 takes from ``filler``."""
+        """out = x at the flat ``index``, runs of which are byte ranges; ``FILLER`` takes from ``filler``."""
         index, size = index.ravel(), np.dtype(x.dtype).itemsize
         ends = np.flatnonzero(np.where(index[1:] < 0, index[:-1] >= 0, index[1:] != index[:-1] + 1)) + 1
         parts = []
@@ -139,14 +141,18 @@ class LoweringV3(HostLowering):
         factors, summands = (step.attributes.get(n) for n in ("factors", "summands"))
         if factors is None:
             factors, summands = _affine(value)
-        for channels in (int(np.prod(value.shape[:d])) for d in range(len(value.shape) + 1)):
+        self._elements(self.operand(step), self.result(step), factors.reshape(value.shape),
+                       summands.reshape(value.shape))
+
+    def _elements(self, codes: Ref, out: Ref, factors: np.ndarray, summands: np.ndarray) -> None:
+        """out = codes * factors + summands, with as few pairs as differ."""
+        for channels in (int(np.prod(codes.shape[:d])) for d in range(len(codes.shape) + 1)):
             scale, bias = (a.reshape(channels, -1) for a in (factors, summands))
             if (scale == scale[:, :1]).all() and (bias == bias[:, :1]).all():
                 break
-        rows = channels, value.count // channels
-        self.draft.add(ops.ChannelwiseDequantize, "KL_CHANNELWISE_DEQUANTIZE",
-                       input=self.operand(step).shaped(*rows), out=self.result(step).shaped(*rows),
-                       scale=scale[:, 0].astype("<f4"), bias=bias[:, 0].astype("<f4"))
+        rows = channels, codes.count // channels
+        self.draft.add(ops.ChannelwiseDequantize, "KL_CHANNELWISE_DEQUANTIZE", input=codes.shaped(*rows),
+                       out=out.shaped(*rows), scale=scale[:, 0].astype("<f4"), bias=bias[:, 0].astype("<f4"))
 
     def lookup(self, step: HostStep) -> None:
         self.draft.add(ops.Requantize, "KL_REQUANTIZE", input=self.operand(step).flat, out=self.result(step).flat,
@@ -168,10 +174,30 @@ class LoweringV3(HostLowering):
         self.draft.add(ops.Logistic, "KL_LOGISTIC", input=self.operand(step).flat, out=self.result(step).flat)
 
     def softmax(self, step: HostStep) -> None:
+        """Of the whole tensor; or of pairs that a dequantize has made, by the logistic function of their difference."""
+        if step.attributes.get("pairs"):
+            self._softmax_of_pairs(step)
+            return
         x = self.operand(step)
         if x.shape[step.attributes["axis"]] != x.count:
             raise self.refuse(f"softmax over axis {step.attributes['axis']} of {x.shape}")
         self.draft.add(ops.Softmax, "KL_SOFTMAX", input=x.flat, out=self.result(step).flat)
+
+    def _softmax_of_pairs(self, step: HostStep) -> None:
+        """1/(1+exp(b-a)) and 1/(1+exp(a-b)); first all a, then all b, because rows that short are too many to swap."""
+        x, out, rows = self.operand(step), self.result(step), self.operand(step).count // 2
+        factors, summands = (step.attributes[n].reshape(rows, 2).T for n in ("factors", "summands"))
+        planar, swapped = (self.draft.new(f"{step.name}/{n}", "u1", 2, rows) for n in ("planar", "swapped"))
+        self.transposed(x.shaped(rows, 2), (1, 0), planar)
+        half = replace(planar.shaped(rows), offset=planar.offset + rows)
+        self._ranges([half, planar.shaped(rows)], swapped)
+        kept, negated, difference, share = (self.scratch(out, 2, rows) for _ in range(4))
+        for codes, target, f, s in ((planar, kept, factors, summands),
+                                    (swapped, negated, -factors[::-1], -summands[::-1])):
+            self._elements(codes, target, f, s)
+        self.draft.add(ops.Add, "KL_ADD", a=kept.flat, b=negated.flat, out=difference.flat)
+        self.draft.add(ops.Logistic, "KL_LOGISTIC", input=difference.flat, out=share.flat)
+        self.transposed(share, (1, 0), out.shaped(rows, 2))
 
     def reduce(self, step: HostStep) -> None:
         x, kind = self.operand(step), step.attributes["kind"]
@@ -222,7 +248,7 @@ class LoweringV3(HostLowering):
             return
         index = np.arange(x.count).reshape(x.shape)
         index = index[tuple(slice(max(-b, 0), n - max(-a, 0)) for n, (b, a) in zip(x.shape, pads, strict=True))]
-        index = np.pad(index, [(max(b, 0), max(a, 0)) for b, a in pads], constant_values=-1)
+        index = np.pad(index, [(max(b, 0), max(a, 0)) for b, a in pads], constant_values=FILLER)
         filler = self._filled(x.dtype, int((index < 0).sum()), step.attributes["value"]) if (index < 0).any() else None
         self._gathered(x, out, index, filler)
 
@@ -262,7 +288,8 @@ def _affine(value: Value) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _affine_at_once(program: Program) -> Program:
-    """Products with and sums of constants right behind a dequantize become part of it: the format has none."""
+    """What follows a dequantize and the format lacks becomes part of it: products with and sums of constants, and the
+    softmax of pairs."""
     reads: dict[str, int] = {}
     for name in (*(n for s in program.steps for n in s.inputs), *program.outputs):
         reads[name] = reads.get(name, 0) + 1
@@ -278,29 +305,39 @@ def _affine_at_once(program: Program) -> Program:
 
 def _absorbed(program: Program, step: Step, before: list[Step], reads: dict[str, int]) -> tuple[int, HostStep] | None:
     """(place of a dequantize, what it becomes) if ``step`` can be a part of it."""
-    if not isinstance(step, HostStep) or step.op != "binary" or step.attributes["kind"] not in ("add", "sub", "mul"):
+    if not isinstance(step, HostStep) or step.op not in ("binary", "softmax"):
         return None
-    for name, other in (step.inputs, step.inputs[::-1]):
-        constant = program[other].data
+    for name in step.inputs:
         made = [i for i, s in enumerate(before) if isinstance(s, HostStep) and s.op == "dequantize"
                 and s.output == name]
-        if constant is None or not made or reads[name] > 1 or program[step.output].count != program[name].count:
+        if not made or reads[name] > 1 or program[step.output].count != program[name].count:
             continue
-        source = before[made[0]]
+        source, shape = before[made[0]], program[name].shape
         assert isinstance(source, HostStep)
-        codes = program[source.inputs[0]]
         factors, summands = (source.attributes.get(n) for n in ("factors", "summands"))
-        if factors is None:
-            factors, summands = _affine(codes)
-        shape = program[name].shape
-        factors, summands = factors.reshape(shape), summands.reshape(shape)  # type: ignore[union-attr]
-        kind, first = step.attributes["kind"], name == step.inputs[0]
-        if kind == "mul":
-            factors, summands = factors * constant, summands * constant
-        elif kind == "add" or first:
-            summands = summands + (constant if kind == "add" else -constant)
-        else:
-            factors, summands = -factors, constant - summands
-        attributes = {"factors": np.broadcast_to(factors, shape), "summands": np.broadcast_to(summands, shape)}
-        return made[0], replace(source, outputs=step.outputs, attributes=attributes)
+        if factors is None or summands is None:
+            factors, summands = _affine(program[source.inputs[0]])
+        combined = _combined(program, step, name, factors.reshape(shape), summands.reshape(shape))
+        if combined is not None:
+            attributes = {n: np.broadcast_to(a, shape) for n, a in zip(("factors", "summands"), combined, strict=True)}
+            if step.op == "softmax":
+                source, attributes = step, step.attributes | attributes | {"pairs": True}
+            return made[0], replace(source, inputs=before[made[0]].inputs, outputs=step.outputs, attributes=attributes)
     return None
+
+
+def _combined(program: Program, step: HostStep, name: str, factors: np.ndarray,
+              summands: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Factors and summands after ``step``, of the pairs' members for a softmax; None if it is not of that kind."""
+    if step.op == "softmax":
+        last = step.attributes["axis"] in (-1, factors.ndim - 1) and factors.shape[-1] == 2 and factors.size > 2
+        return (factors, summands) if last else None
+    kind, first = step.attributes["kind"], name == step.inputs[0]
+    constant = program[step.inputs[first]].data
+    if constant is None or kind not in ("add", "sub", "mul"):
+        return None
+    if kind == "mul":
+        return factors * constant, summands * constant
+    if kind == "add" or first:
+        return factors, summands + (constant if kind == "add" else -constant)
+    return -factors, constant - summands
