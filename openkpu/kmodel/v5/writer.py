@@ -19,9 +19,10 @@ from ...hw.descriptor import replace
 from ...hw.fields import AIRAM_BYTES, ROW_BYTES
 from ..model import KPU_POOL, KpuConv, KpuDownload, KpuUpload, Layer, Model, Tensor, dense_strides
 from . import ops
+from .code import Address, CallTensor
 from .container import DATA, INPUT, KPU, OUTPUT, RDATA
 from .encoder import RET, Unencodable, encode
-from .stackvm import DTYPES, RELEASES, Address, CallTensor, signature
+from .stackvm import DTYPES, RELEASES, signature
 
 __all__ = ["Unencodable", "write"]
 
