@@ -139,7 +139,7 @@ class Compress(Layer):
 
 def _compress(f: Frame) -> Layer:
     a = f.args
-    shape, (count,) = a["s_in"], f.rank("condition shape", a["s_cond"], 1)
+    shape, (count,) = a["s_in"], f.rank("condition shape", a["s_condition"], 1)
     axis = f.reader.within("axis", int(f.number("axis", "<i4")), 0, len(shape))
     # How many are kept is known where the condition is a constant; the vendor's kernel writes on without a bound.
     condition = f.tensor("condition", "u1", (count,), None)
@@ -161,6 +161,6 @@ FUNCTIONS = {
     "GATHER_ND": Function({0: "dt s_in s_out t_in t_out s_idx batch_dims:B"}, "indices out in", _gather_nd),
     "GATHER_ELEMENTS": Function({9: "s_in s_idx axis:i"}, "out indices in", _gather_elements),
     "ONEHOT": Function({0: "dt s_idx s_out t_out axis:B mode:onehot"}, "out off_value on_value depth indices", _onehot),
-    "COMPRESS": Function({9: "s_in s_cond axis:f"}, "out condition in", _compress),
+    "COMPRESS": Function({9: "s_in s_condition axis:f"}, "out condition in", _compress),
 }
 ENUMERATIONS: dict[str, tuple] = {"onehot": ONEHOT_MODES}
