@@ -448,7 +448,7 @@ def test_signal_at_any_moment_ends_with_130_and_no_half_file(tmp_path):
 def test_code_that_cannot_be_interrupted_is_ended(tmp_path):
     program = ("from openkpu.cli import interruption\ninterruption.install()\nimport ctypes\n"
                "print('ready', flush=True)\nctypes.CDLL(None).system(b'sleep 8')\n")
-    code, seconds, error = interrupt(["-c", program], lambda p: p.stdout.readline(), signal.SIGTERM)
+    code, seconds, error = interrupt(["-c", program], lambda p: p.stdout.readline(), signal.SIGTERM, later=1)
     assert (code, error) == (130, "openkpu: interrupted\n") and seconds < ANSWER_SECONDS + 2
     assert interruption.PATIENCE < ANSWER_SECONDS
 
