@@ -140,6 +140,12 @@ fpga-estimate: $(SYNTH_TOOLS)
 check-flash: $(TOOLS)
 	$(PY) -m pytest -m slow --durations=0 -rs tests/test_soc_models.py
 
+# Timing figures and events from simulations, block figures, the table of modules: everything drawn in docs/.
+figures: $(TOOLS)
+	$(PY) -m tools.waves
+	$(PY) -m tools.figures
+	$(PY) -m tools.module_table
+
 # The documentation as a site in build/site; any warning fails. Pages need no network: open build/site/index.html.
 docs: $(DOCS_TOOLS)
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict

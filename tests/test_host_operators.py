@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from openkpu.runtime.ops import conv, elementwise, fused, libm, nnil, quantize, reduce, rounding, shape
+from openkpu.arithmetic import conv, elementwise, fused, libm, nnil, quantize, reduce, rounding, shape
 
 INF = (-np.inf, np.inf)
 
@@ -307,6 +307,13 @@ def test_float_function_keeps_the_shape_and_broadcasts():
     x = np.arange(6, dtype=np.float32).reshape(1, 2, 3)
     assert libm.tanhf(x).shape == (1, 2, 3) and libm.expf(x[..., :0]).shape == (1, 2, 0)
     assert libm.powf(x, np.float32(2)).tolist() == np.square(x).tolist()
+
+
+def test_smallest_and_largest_pass_over_nans_and_start_finite():
+    x = np.array([[np.nan, 2, np.nan], [np.nan] * 3, [np.inf] * 3, [-np.inf] * 3], np.float32)
+    limit = np.finfo(np.float32).max
+    assert reduce.reduce_axes(x, "min", (1,))[:, 0].tolist() == [2, limit, limit, -np.inf]
+    assert reduce.reduce_axes(x, "max", (1,))[:, 0].tolist() == [2, -limit, np.inf, -limit]
 
 
 def test_fused_multiply_add_rounds_once():
