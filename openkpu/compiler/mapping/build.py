@@ -66,6 +66,11 @@ class Mapper:
                 HANDLERS.get(node.op, HANDLERS["host"])(self, node)
         for name in self.graph.outputs:
             self.net.outputs.append(self.on_host(name))
+        for value, codes in self.graph.codes.items():
+            x = self.logical.get(value)
+            place = x.stored() if x else None
+            if x and place and place[1] == 0 and self.net.shapes[place[0]][1] == x.channels:
+                self.net.codes[place[0]] = codes
         return self.net
 
     # tensors
@@ -73,7 +78,7 @@ class Mapper:
     def keep(self, name: str, valid: Size | None = None, clean: bool = True, label: str = "") -> Logical:
         """The value of that name is a stored map; its logical tensor."""
         shape = self.net.shapes[name]
-        self.net.maps.add(name)
+        self.net.maps[name] = None
         x = Logical({name: np.eye(shape[1])[:, :, None, None]}, np.zeros(shape[1]), valid or shape[2:], shape[2:],
                     clean=clean, label=label or name)
         self.logical[name] = x
@@ -157,7 +162,7 @@ class Mapper:
 
     def any_map(self, size: Size) -> list[str]:
         """Some stored map of that size, as the input of a layer that gives constants."""
-        return [next(m for m in reversed(list(self.net.maps)) if self.net.shapes[m][2:] == size)]
+        return [next(m for m in reversed(self.net.maps) if self.net.shapes[m][2:] == size)]
 
     def new_map(self, stem: str, shape: tuple[int, ...]) -> str:
         if map_bytes(*shape[1:]) > 2 << 20:
@@ -168,7 +173,7 @@ class Mapper:
         while name in self.net.shapes:
             name, i = f"{stem}.{i}", i + 1
         self.net.shapes[name] = shape
-        self.net.maps.add(name)
+        self.net.maps[name] = None
         return name
 
     def big_enough(self, x: Logical, stride: int, outputs: Size = (0, 0)) -> Logical:

@@ -75,7 +75,7 @@ class Sharing:
 def share(net: Network) -> Sharing:
     """Solve the constraints of a network."""
     first, number, total = {}, {}, 0
-    for name in sorted(net.maps, key=lambda n: list(net.shapes).index(n)):
+    for name in net.maps:
         first[name], number[name] = total, len(number)
         total += net.shapes[name][1]
     s = Sharing(first, number, Union(total), Union(len(number)))
@@ -90,8 +90,7 @@ def share(net: Network) -> Sharing:
         elif step.kernel == 3:
             s.zero.join(number[p.map] for p in step.inputs)
     ids: dict[str, np.ndarray] = {}
-    readers = net.readers()
-    floats: set[str] = set()
+    floats: dict[str, None] = {}
     for name in net.maps:
         shape = net.shapes[name]
         ids[name] = np.broadcast_to(first[name] + np.arange(shape[1])[None, :, None, None], shape)
@@ -108,11 +107,10 @@ def share(net: Network) -> Sharing:
             else:
                 ids[step.output] = moved
         else:
-            floats |= {name for name in step.inputs if name in ids}
+            floats |= {name: None for name in step.inputs if name in ids}
     for name in dict.fromkeys([*floats, *(o for o in net.outputs if o in ids)]):
         if name not in net.maps:
             _leave(s, name, ids[name])
-    del readers
     return s
 
 
