@@ -10,6 +10,7 @@ SIMULATOR := $(VENV)/.simulator
 LINT_TOOLS := $(VENV)/.lint-tools
 SYNTH_TOOLS := $(VENV)/.synth-tools
 DOCS_TOOLS := $(VENV)/.docs-tools
+COMPILER := $(VENV)/.compiler
 SHELL := /bin/bash
 
 # One BLAS thread per test process: several of them share the cores already.
@@ -50,6 +51,10 @@ $(LINT_TOOLS): $(TOOLS)
 
 $(SYNTH_TOOLS): $(INSTALLED)
 	$(PY) -m pip install -q --disable-pip-version-check -e '.[synth]'
+	@touch $@
+
+$(COMPILER): $(INSTALLED)
+	$(PY) -m pip install -q --disable-pip-version-check -e '.[compile]'
 	@touch $@
 
 $(DOCS_TOOLS): $(INSTALLED)
@@ -149,6 +154,10 @@ bench-api: $(TOOLS)
 # Clock cycles of the real models in the RTL (builds the simulator on first use), beside targets and predictions.
 bench-cycles: $(TOOLS)
 	$(PY) bench/cycles.py
+
+# What `openkpu compile` makes of the third-party networks, beside nncase 1.9 (OPENKPU_NNCASE: a Python that has it).
+bench-compile: $(COMPILER)
+	$(PY) bench/compile.py
 
 # Speed of the RTL simulation.
 bench-sim: $(TOOLS)

@@ -62,6 +62,7 @@ class Sharing:
     first : number of a map's channel 0 among all channels.
     scale : sets of channels with one scale.
     zero : sets of maps (by number) with one zero point.
+    signed : maps that may have values below zero.
     axis : host value -> the axis (1 or the last) along which its scales differ; values that leave as codes.
     """
 
@@ -70,6 +71,7 @@ class Sharing:
     scale: Union
     zero: Union
     axis: dict[str, int] = field(default_factory=dict)
+    signed: set[str] = field(default_factory=set)
 
 
 def share(net: Network) -> Sharing:
@@ -79,6 +81,9 @@ def share(net: Network) -> Sharing:
         first[name], number[name] = total, len(number)
         total += net.shapes[name][1]
     s = Sharing(first, number, Union(total), Union(len(number)))
+    positive = {step.output for step in net.kpu() if step.slopes is None and step.function.steps
+                and float(step.function(np.linspace(-50, 50, 1001)).min()) >= 0}
+    s.signed = {name for name in net.maps if name not in positive}
     for step in net.kpu():
         if step.exact:
             (part,) = step.inputs
@@ -138,21 +143,18 @@ def _leave(s: Sharing, name: str, ids: np.ndarray) -> None:
             best = apart, axis, trial
     assert best is not None
     s.scale, s.axis[name] = best[2], best[1]
-    _one_zero(s, members, ids, best[1])
+    _one_zero(s, members)
 
 
-def _one_zero(s: Sharing, members: np.ndarray, ids: np.ndarray | None = None, axis: int = 0) -> None:
-    starts = np.array(sorted(s.first.values()))
-    maps = np.searchsorted(starts, members, side="right") - 1
-    if ids is not None and axis == 1:
-        return _zeros_by_channel(s, ids, starts)
-    s.zero.join(int(i) for i in np.unique(maps))
-    return None
+def _one_zero(s: Sharing, members: np.ndarray) -> None:
+    """One zero point for the maps that have values below zero, and one for those that have not.
 
-
-def _zeros_by_channel(s: Sharing, ids: np.ndarray, starts: np.ndarray) -> None:
-    """Along dimension 1 zero points may differ, too."""
-    for row in np.moveaxis(ids, 1, 0).reshape(ids.shape[1], -1):
-        maps = np.unique(np.searchsorted(starts, np.unique(row[row >= 0]), side="right") - 1)
-        if len(maps):
-            s.zero.join(int(i) for i in maps)
+    The host can subtract different ones, but that takes it another operator.
+    """
+    starts = np.array(list(s.first.values()))
+    names = list(s.first)
+    maps = [int(i) for i in np.unique(np.searchsorted(starts, members, side="right") - 1)]
+    for signed in (False, True):
+        found = [i for i in maps if (names[i] in s.signed) == signed]
+        if found:
+            s.zero.join(found)
