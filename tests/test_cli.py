@@ -197,11 +197,10 @@ def test_closed_pipe_ends_without_a_word():
 
 
 def test_no_partial_file_remains_when_writing_fails(digit, tmp_path, capsys, monkeypatch):
-    def fail(file, array):
-        file.write(b"half")
+    def fail(source, target):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(np, "save", fail)
+    monkeypatch.setattr(os, "replace", fail)
     assert run_cli(["run", str(MNIST), str(digit[0]), "--out", str(tmp_path / "o")]) == 5
     assert "No space left" in message(capsys)
     assert list((tmp_path / "o").iterdir()) == []
