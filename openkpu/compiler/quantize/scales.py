@@ -143,18 +143,18 @@ def _leave(s: Sharing, name: str, ids: np.ndarray) -> None:
             best = apart, axis, trial
     assert best is not None
     s.scale, s.axis[name] = best[2], best[1]
-    _one_zero(s, members)
+    _one_zero(s, members, best[1] == 1)
 
 
-def _one_zero(s: Sharing, members: np.ndarray) -> None:
-    """One zero point for the maps that have values below zero, and one for those that have not.
+def _one_zero(s: Sharing, members: np.ndarray, two: bool = False) -> None:
+    """One zero point for all maps, or (``two``) one for those with values below zero and one for those without.
 
-    The host can subtract different ones, but that takes it another operator.
+    Along dimension 1 the host can subtract different ones, but that takes it another operator.
     """
     starts = np.array(list(s.first.values()))
     names = list(s.first)
     maps = [int(i) for i in np.unique(np.searchsorted(starts, members, side="right") - 1)]
-    for signed in (False, True):
-        found = [i for i in maps if (names[i] in s.signed) == signed]
+    for kinds in ((False,), (True,)) if two else ((False, True),):
+        found = [i for i in maps if (names[i] in s.signed) in kinds]
         if found:
             s.zero.join(found)
