@@ -10,7 +10,7 @@ SIMULATOR := $(VENV)/.simulator
 LINT_TOOLS := $(VENV)/.lint-tools
 SYNTH_TOOLS := $(VENV)/.synth-tools
 DOCS_TOOLS := $(VENV)/.docs-tools
-COMPILER := $(VENV)/.compiler
+COMPILE_TOOLS := $(VENV)/.compile-tools
 SHELL := /bin/bash
 
 # One BLAS thread per test process: several of them share the cores already.
@@ -53,12 +53,12 @@ $(SYNTH_TOOLS): $(INSTALLED)
 	$(PY) -m pip install -q --disable-pip-version-check -e '.[synth]'
 	@touch $@
 
-$(COMPILER): $(INSTALLED)
-	$(PY) -m pip install -q --disable-pip-version-check -e '.[compile]'
-	@touch $@
-
 $(DOCS_TOOLS): $(INSTALLED)
 	$(PY) -m pip install -q --disable-pip-version-check -e '.[docs]'
+	@touch $@
+
+$(COMPILE_TOOLS): $(INSTALLED)
+	$(PY) -m pip install -q --disable-pip-version-check -e '.[compile]'
 	@touch $@
 
 # Icarus Verilog needs root to install; the tests that use it are skipped by name without it.
@@ -140,6 +140,12 @@ fpga-estimate: $(SYNTH_TOOLS)
 check-flash: $(TOOLS)
 	$(PY) -m pytest -m slow --durations=0 -rs tests/test_soc_models.py
 
+# Timing figures and events from simulations, block figures, the table of modules: everything drawn in docs/.
+figures: $(TOOLS)
+	$(PY) -m tools.waves
+	$(PY) -m tools.figures
+	$(PY) -m tools.module_table
+
 # The documentation as a site in build/site; any warning fails. Pages need no network: open build/site/index.html.
 docs: $(DOCS_TOOLS)
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
@@ -155,10 +161,6 @@ bench-api: $(TOOLS)
 bench-cycles: $(TOOLS)
 	$(PY) bench/cycles.py
 
-# What `openkpu compile` makes of the third-party networks, beside nncase 1.9 (OPENKPU_NNCASE: a Python that has it).
-bench-compile: $(COMPILER)
-	$(PY) bench/compile.py
-
 # Speed of the RTL simulation.
 bench-sim: $(TOOLS)
 	$(PY) bench/simulation.py
@@ -166,6 +168,10 @@ bench-sim: $(TOOLS)
 # Cycles per frame from SRAM and streamed from flash; builds the whole SoC first.
 bench-flash: $(TOOLS)
 	$(PY) bench/flash.py
+
+# openkpu compile beside nncase 1.9 (where make nncase-ops has installed it): accuracy, host steps, cycles, seconds.
+bench-compile: $(COMPILE_TOOLS)
+	$(PY) bench/compile.py
 
 clean:
 	rm -rf $(VENV) build out sim_build *.egg-info .pytest_cache .ruff_cache

@@ -1,10 +1,10 @@
-"""What `openkpu compile` makes of the third-party networks, beside nncase 1.9.
+"""Kmodels by openkpu compile and by nncase 1.9 side by side: accuracy, host steps, KPU cycles, seconds, memory.
 
-Usage: python bench/compile.py [--weights 16] [NAME ...]
-Calibrates on the even ones of the shared pictures in sorted order and tests on the odd ones, stretched bilinearly. SQNR
-= 10 log10(sum ref^2 / sum (ref - out)^2) of the float outputs on the functional back end, against the float network.
-nncase compiles beside it where OPENKPU_NNCASE names a Python with nncase 1.9; its stored figures are shown else.
-Every network is compiled in a process of its own, so that the peak memory is its own.
+Usage: python bench/compile.py [NETWORK ...]; networks of the shared folder (OPENKPU_SHARED), by default those that are
+there. Calibrated on the even pictures of ``images`` in sorted order, tested on the odd ones. SQNR is
+10 log10(sum ref^2 / sum (ref - out)^2) in dB against onnxruntime, per output. Cycles are those of the configuration
+``full`` (openkpu.schedule). nncase 1.9 runs where CPython 3.10 has it (``make nncase-ops``, or NNCASE_PYTHON names the
+interpreter); otherwise its figures of 2026-11-28 are shown. Every compiler runs in a process of its own.
 """
 
 from __future__ import annotations
@@ -13,167 +13,164 @@ import os
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import argparse
 import json
 import resource
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from inputs import ROOT
 
-from openkpu.compiler import Options, Preprocess, compile_network
-from openkpu.compiler.importers import import_network
+from openkpu.compiler.compile import Options, compile_network
 from openkpu.compiler.pictures import load_pictures
+from openkpu.compiler.preprocess import Preprocess
 from openkpu.compiler.reference import reference
-from openkpu.devices.functional import FunctionalDevice
+from openkpu.devices.backends import open_device
 from openkpu.hw.configs import CORES
-from openkpu.kmodel import load
-from openkpu.kmodel.model import Model
-from openkpu.runtime import Session
+from openkpu.kmodel import Model, load
+from openkpu.kmodel.model import KpuConv
+from openkpu.runtime.session import Session
 from openkpu.schedule import cycles
 from openkpu.schedule.plan import plan
 
 SHARED = Path(os.environ.get("OPENKPU_SHARED") or ROOT.parent / "shared")
-TIMEOUT = 900  # seconds per network
+NNCASE = Path(os.environ.get("NNCASE_PYTHON") or ROOT / "build" / "compile" / "bin" / "python")
+COMPILER_LIMIT = 1200
+"""Seconds that one compiler may take."""
 
 
-@dataclass(frozen=True)
-class Case:
-    """A network, what its pixels mean, and nncase 1.9.0.20230322's figures: dB per output, host steps, KPU cycles."""
+class Network(NamedTuple):
+    """Mean and standard deviation in codes: the network sees (x - mean) / std."""
 
     file: str
-    preprocess: Preprocess
-    nncase: tuple[tuple[float, ...], int, int]
+    shape: tuple[int, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
 
 
-CASES = {
-    "RFB-320": Case("RFB-320.onnx", Preprocess(1, (127.0,), (128.0,)), ((38.6, 19.4), 92, 299_530)),
-    "yolox": Case("yolox_nano_224.onnx", Preprocess(1 / 255, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-                  ((7.4,), 178, 400_562)),
-    "landmark": Case("ulffd_landmark.tflite", Preprocess(1, (127.0,), (128.0,)), ((), 57, 317_565)),
+NETWORKS = {
+    "RFB-320": Network("RFB-320.onnx", (1, 3, 240, 320), (127,) * 3, (128,) * 3),
+    "yolox_nano_224": Network("yolox_nano_224.onnx", (1, 3, 224, 224), (123.675, 116.28, 103.53),
+                              (58.395, 57.12, 57.375)),
 }
-NNCASE_FILES = {"landmark": SHARED / "kmodels" / "v5_ulffd_landmark.kmodel"}
+# What this bench measured with nncase 1.9.0.20230322: SQNR per output, host steps, steps, cycles, seconds, megabytes.
+STORED: dict[str, tuple[list[float], int, int, int, float, float]] = {
+    "RFB-320": ([38.6, 19.4], 92, 145, 299_530, 5.9, 109),
+    "yolox_nano_224": ([7.2], 178, 298, 385_411, 20.7, 124),
+}
+
+
+def split() -> tuple[list[Path], list[Path]]:
+    """(calibration, test) pictures."""
+    found = sorted(p for p in (SHARED / "images").iterdir() if p.suffix in (".jpg", ".png"))
+    return found[::2], found[1::2]
+
+
+def compile_ours(name: str, out: Path) -> None:
+    """In a process of its own: the kmodel, and a line of JSON."""
+    network = NETWORKS[name]
+    begin = time.perf_counter()
+    result = compile_network(SHARED / "networks" / network.file, split()[0],
+                             Options(Preprocess(1.0, network.mean, network.std)))
+    out.write_bytes(result.compiled.data)
+    print(json.dumps({"seconds": time.perf_counter() - begin,
+                      "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+
+
+def run_compiler(command: list[str | Path]) -> dict[str, float] | None:
+    """What the compiler says about itself; None, with its complaint printed, if it fails."""
+    done = subprocess.run(command, text=True, capture_output=True, timeout=COMPILER_LIMIT, check=False)
+    if done.returncode:
+        print(f"{command[1]} failed: {(done.stderr or done.stdout).strip().splitlines()[-1:]}", file=sys.stderr)
+        return None
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def sqnr(wanted: list[np.ndarray], got: list[np.ndarray]) -> float:
+    a, b = (np.concatenate([x.ravel() for x in xs]).astype(np.float64) for xs in (wanted, got))
+    return 10 * float(np.log10((a**2).sum() / max(float(((a - b)**2).sum()), 1e-30)))
 
 
 def kpu_cycles(model: Model) -> int:
-    """By the cycle model, without streams, which the runtimes of v4 and v5 switch off."""
     core = CORES["full"]
-    plans = [plan(replace(layer.descriptor, send_data_out=int(layer.stream)), core, layer.eight_bit)
-             for layer in model.kpu_layers for _ in range(layer.batches)]
-    return sum(c.total for c in cycles.run(plans, core))
+    plans = [plan(layer.descriptor, core, layer.eight_bit) for layer in model.kpu_layers for _ in range(layer.batches)]
+    return sum(layer.total for layer in cycles.run(plans, core))
 
 
-def host_steps(model: Model) -> int:
-    return len(model.layers) - len(model.kpu_layers)
+def judge(path: Path, arrays: list[np.ndarray], wanted: list[list[np.ndarray]]) -> dict[str, Any]:
+    """Accuracy and cost of a kmodel."""
+    model = load(path)
+    device = open_device("functional")
+    try:
+        session = Session(model, device)
+        outputs = [session.run([array]) for array in arrays]
+    finally:
+        device.close()
+    return {"sqnr": [sqnr([w[i] for w in wanted], [o[i] for o in outputs]) for i in range(len(model.outputs))],
+            "host": sum(not isinstance(layer, KpuConv) for layer in model.layers), "steps": len(model.layers),
+            "cycles": kpu_cycles(model)}
 
 
-def sqnr(model: Model, pictures: list[np.ndarray], wanted: list[list[np.ndarray]]) -> list[float]:
-    """dB per output; ``pictures`` as the model takes them."""
-    session = Session(model, FunctionalDevice())
-    signal, noise = np.zeros(len(wanted[0])), np.zeros(len(wanted[0]))
-    for picture, want in zip(pictures, wanted, strict=True):
-        for k, (w, got) in enumerate(zip(want, session.run([picture]), strict=True)):
-            w = w.astype(np.float64).ravel()
-            signal[k] += (w**2).sum()
-            noise[k] += ((w - np.asarray(got, np.float64).ravel()) ** 2).sum()
-    return [round(float(10 * np.log10(s / n)), 1) for s, n in zip(signal, noise, strict=True)]
+def line(compiler: str, name: str, found: dict[str, Any]) -> str:
+    accuracy = " / ".join(f"{value:5.1f}" for value in found["sqnr"])
+    return (f"{name:16} {compiler:12} {accuracy:>15} dB  {found['host']:4} of {found['steps']:4} steps on the host  "
+            f"{found['cycles']:9,} cycles  {found['seconds']:6.1f} s  {found['megabytes']:6.0f} MB")
 
 
-def measure(name: str, weights: int, version: str) -> dict[str, Any]:
-    """Compile and test one network."""
-    case = CASES[name]
-    path = SHARED / "networks" / case.file
-    graph = import_network(path)
-    pictures = load_pictures([SHARED / "images"], graph.shapes[graph.inputs[0]])
-    begin = time.perf_counter()
-    result = compile_network(path, pictures[::2], Options(case.preprocess, version, weights))
-    seconds = time.perf_counter() - begin
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    feeds = [[case.preprocess.apply(p)] for p in pictures[1::2]]
-    wanted = reference(path, graph.inputs, graph.outputs, feeds)
-    model = result.compiled.model
-    row = {"sqnr": sqnr(model, pictures[1::2], wanted), "host": host_steps(model), "cycles": kpu_cycles(model),
-           "seconds": round(seconds, 1), "megabytes": round(peak), "bytes": len(result.compiled.data)}
-    theirs = nncase(name, path, case, [f[0] for f in [[case.preprocess.apply(p)] for p in pictures[::2]]])
-    if theirs is not None:
-        row["nncase"] = {"host": host_steps(theirs), "cycles": kpu_cycles(theirs)}
-        if theirs.inputs[0].dtype == np.float32 and len(theirs.inputs[0].shape) == 4:
-            x = [f[0] if theirs.inputs[0].shape[1] == 3 else f[0].transpose(0, 2, 3, 1) for f in feeds]
-            row["nncase"]["sqnr"] = sqnr(theirs, x, wanted)
-    return row
+def bench(name: str, folder: Path) -> bool:
+    """Both lines of a network; False if ours is missing or worse somewhere."""
+    network = NETWORKS[name]
+    path = SHARED / "networks" / network.file
+    calibration, test = (load_pictures(paths, network.shape) for paths in split())
+    mean, std = (np.array(v, np.float32).reshape(1, -1, 1, 1) for v in (network.mean, network.std))
+    import onnx
+    graph = onnx.load(path).graph
+    constants = {tensor.name for tensor in graph.initializer}
+    inputs = [value.name for value in graph.input if value.name not in constants]
+    wanted = reference(path, inputs, [value.name for value in graph.output],
+                       [[(array.astype(np.float32) - mean) / std] for array in test])
+    ours = folder / f"{name}.kmodel"
+    told = run_compiler([sys.executable, __file__, "--one", name, ours])
+    if told is None:
+        return False
+    mine = judge(ours, test, wanted) | told
+    print(line("openkpu", name, mine), flush=True)
+    theirs = nncase(name, path, folder, calibration, test, wanted)
+    if theirs is None:
+        print(f"{name:16} nncase 1.9: not here, and no figures are stored")
+        return True
+    print(line("nncase 1.9", name, theirs), flush=True)
+    return all(a >= b for a, b in zip(mine["sqnr"], theirs["sqnr"], strict=True)) and mine["cycles"] <= theirs["cycles"]
 
 
-NNCASE_SCRIPT = """
-import nncase, numpy as np, sys
-from pathlib import Path
-source, data, target = map(Path, sys.argv[1:])
-options = nncase.CompileOptions()
-options.target = "k210"
-options.dump_dir = str(target.parent)
-compiler = nncase.Compiler(options)
-read = compiler.import_tflite if source.suffix == ".tflite" else compiler.import_onnx
-read(source.read_bytes(), nncase.ImportOptions())
-x = np.load(data)
-ptq = nncase.PTQTensorOptions()
-ptq.samples_count = len(x)
-ptq.set_tensor_data(x.tobytes())
-compiler.use_ptq(ptq)
-compiler.compile()
-target.write_bytes(compiler.gencode_tobytes())
-"""
+def nncase(name: str, path: Path, folder: Path, calibration: list[np.ndarray], test: list[np.ndarray],
+           wanted: list[list[np.ndarray]]) -> dict[str, Any] | None:
+    if not NNCASE.is_file():
+        keys = ("sqnr", "host", "steps", "cycles", "seconds", "megabytes")
+        return dict(zip(keys, STORED[name], strict=True)) if name in STORED else None
+    pictures, out = folder / f"{name}.npy", folder / f"{name}.nncase.kmodel"
+    np.save(pictures, np.concatenate(calibration))
+    mean, std = (",".join(map(str, v)) for v in (NETWORKS[name].mean, NETWORKS[name].std))
+    told = run_compiler([NNCASE, ROOT / "bench" / "nncase_compile.py", path, pictures, mean, std, out])
+    return None if told is None else judge(out, test, wanted) | told
 
 
-def nncase(name: str, path: Path, case: Case, feeds: list[np.ndarray]) -> Model | None:
-    """nncase's kmodel: made now, or a stored one, or None."""
-    python = os.environ.get("OPENKPU_NNCASE")
-    if name in NNCASE_FILES:
-        return load(NNCASE_FILES[name])
-    if not python:
-        return None
+def main() -> int:
+    if len(sys.argv) == 4 and sys.argv[1] == "--one":
+        compile_ours(sys.argv[2], Path(sys.argv[3]))
+        return 0
+    names = sys.argv[1:] or [n for n, network in NETWORKS.items() if (SHARED / "networks" / network.file).is_file()]
+    if not names:
+        print(f"no networks in {SHARED / 'networks'}: OPENKPU_SHARED names the folder that holds networks/ and images/")
+        return 1
     with tempfile.TemporaryDirectory() as folder:
-        data, target = Path(folder) / "x.npy", Path(folder) / "nncase.kmodel"
-        np.save(data, np.concatenate(feeds))
-        subprocess.run([python, "-c", NNCASE_SCRIPT, str(path), str(data), str(target)], check=True, timeout=TIMEOUT,
-                       stdout=subprocess.DEVNULL)
-        return load(target)
-
-
-def show(values: list[float] | tuple[float, ...]) -> str:
-    return " / ".join(f"{v:.1f}" for v in values) or "-"
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", choices=[*CASES, []], help="networks; all if none is named")
-    parser.add_argument("--weights", type=int, choices=[8, 16], default=8)
-    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    # Only v3 files can have 16-bit weights.
-    version = "v4" if options.weights == 8 else "v3"
-    if options.one:
-        print(json.dumps(measure(options.names[0], options.weights, version)))
-        return
-    print("| network | SQNR, dB | nncase | host steps | nncase | KPU cycles | nncase | seconds | MB |")
-    print("|" + " --- |" * 9)
-    for name in options.names or CASES:
-        if not (SHARED / "networks" / CASES[name].file).is_file():
-            print(f"{CASES[name].file} is not in {SHARED / 'networks'} (OPENKPU_SHARED names the folder)",
-                  file=sys.stderr)
-            continue
-        done = subprocess.run([sys.executable, __file__, "--one", "--weights", str(options.weights), name],
-                              check=True, timeout=TIMEOUT, stdout=subprocess.PIPE, text=True)
-        row = json.loads(done.stdout.splitlines()[-1])
-        stored = dict(zip(("sqnr", "host", "cycles"), CASES[name].nncase, strict=True))
-        theirs = {**stored, **row.get("nncase", {})}
-        print(f"| {name} | {show(row['sqnr'])} | {show(theirs['sqnr'])} | {row['host']} | {theirs['host']} "
-              f"| {row['cycles']:,} | {theirs['cycles']:,} | {row['seconds']} | {row['megabytes']} |", flush=True)
+        results = [bench(name, Path(folder)) for name in names]
+    return 0 if all(results) else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from openkpu.runtime.ops import conv, elementwise, fused, libm, nnil, quantize, reduce, rounding, shape
+from openkpu.arithmetic import conv, elementwise, fused, libm, nnil, quantize, reduce, rounding, shape
 
 INF = (-np.inf, np.inf)
 

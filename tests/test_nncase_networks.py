@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from openkpu.arithmetic import libm
 from openkpu.devices.backends import open_device
 from openkpu.errors import ModelError
 from openkpu.kmodel import load
 from openkpu.runtime import Session
-from openkpu.runtime.ops import libm
 from rtl import open_rtl
 from tools import nncase_campaign as campaign
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from openkpu.arithmetic import libm
 from openkpu.devices.functional import FunctionalDevice
 from openkpu.kmodel import load
-from openkpu.runtime.ops import libm
 from openkpu.runtime.session import Session
 
 DATA = Path(__file__).parent.parent / "build" / "nncase_ops"

@@ -1,4 +1,4 @@
-"""Writes the status table of all modules, docs/modules/README.md: ``python tools/module_table.py [--check]``.
+"""Writes the status table of all modules, docs/modules/README.md: ``python -m tools.module_table [--check]``.
 
 A row says what a module is for (the first sentence of its file), what its ports cost in time, and its cells in
 configuration ``fpga`` before technology mapping, as ``tools/synth.py check fpga`` counted them last

@@ -1,4 +1,4 @@
-"""Draws "one 3x3 layer, cycle by cycle" from simulations: ``python tools/waves.py [--check]``.
+"""Draws "one 3x3 layer, cycle by cycle" from simulations: ``python -m tools.waves [--check]``.
 
 Runs a layer in ``kpu_core`` (``tb/core/waves.py``) and the same one out of the flash of ``kpu_soc``
 (``tb/soc/waves.py``) in Icarus Verilog, writes timing figures as WaveJSON (docs/img/waves.json) and SVG
@@ -298,14 +298,14 @@ def draw(record: Record, flash: Record) -> None:
 def main(arguments: list[str]) -> int:
     """Draw, or with --check only compare; the exit code."""
     if arguments not in ([], ["--check"]):
-        print("usage: python tools/waves.py [--check]", file=sys.stderr)
+        print("usage: python -m tools.waves [--check]", file=sys.stderr)
         return 2
     if not arguments:
         draw(simulate_layer(), simulate_flash())
         return 0
     old = stale()
     for name in old:
-        print(f"{name} is stale; run 'python tools/waves.py'", file=sys.stderr)
+        print(f"{name} is stale; run 'python -m tools.waves'", file=sys.stderr)
     return 1 if old else 0
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ...hw.fields import AIRAM_BYTES
 from ..errors import CompileError
 from ..functions import IDENTITY, Function
 from ..graph import Graph, Node
@@ -39,6 +40,7 @@ class Mapper:
     logical : tensors of the float network as combinations of stored maps.
     hosted : value of the float network -> value on the host.
     done : nodes that an earlier one has taken over.
+    scaled : value -> (value, scale, shift) that it is made of, where only convolutions in strips read it.
     """
 
     def __init__(self, graph: Graph):
@@ -52,15 +54,18 @@ class Mapper:
         self.grown: dict[tuple[str, Size], str] = {}
         self.ones: dict[Size, str] = {}
         self.fused: dict[str, str] = {}
+        self.scaled: dict[str, tuple[str, np.ndarray, np.ndarray]] = {}
 
     def run(self) -> Network:
         for name in self.graph.inputs:
             self.net.inputs.append(name)
             self.net.shapes[name] = self.graph.shapes[name]
-            if len(self.graph.shapes[name]) == 4:
+            if len(self.graph.shapes[name]) == 4 and self.fits(self.graph.shapes[name]):
                 self.keep(name)
             else:
                 self.hosted[name] = name
+                if len(self.graph.shapes[name]) == 4:
+                    self.net.maps[name] = None  # codes all the same
         for node in self.graph.nodes:
             if id(node) not in self.done:
                 HANDLERS.get(node.op, HANDLERS["host"])(self, node)
@@ -90,12 +95,17 @@ class Mapper:
             return self.logical[name]
         shape = self.graph.shapes[name]
         source = self.hosted.get(name)
-        if source is None or len(shape) != 4 or shape[0] != 1 or shape[1] > MAX_CHANNELS:
+        if source is None or len(shape) != 4 or shape[0] != 1 or shape[1] > MAX_CHANNELS or not self.fits(shape):
             return None
         if source in self.net.constants:
             return None
         self.logical[name] = self.keep(source)
         return self.logical[name]
+
+    @staticmethod
+    def fits(shape: tuple[int, ...]) -> bool:
+        """True if the KPU takes a map of that shape at once."""
+        return shape[2] <= MAX_HEIGHT and shape[3] <= MAX_WIDTH and map_bytes(*shape[1:]) <= AIRAM_BYTES
 
     def single(self, value: str) -> bool:
         """True if exactly one node reads the value."""

@@ -34,6 +34,12 @@ def function(m: Mapper, node: Node) -> None:
 def affine(m: Mapper, node: Node) -> None:
     x = m.tensor(node.inputs[0])
     if x is None:
+        readers = m.consumers.get(node.output, ())
+        shape = m.graph.shapes[node.output]
+        if len(shape) == 4 and not m.fits(shape) and node.output not in m.graph.outputs and \
+                all(n.op == "conv" for n in readers):
+            m.scaled[node.output] = node.inputs[0], node.attrs["scale"], node.attrs["shift"]
+            return None
         return host(m, node)
     if not m.single(node.inputs[0]) and x.work:
         x = m.logical[node.inputs[0]] = m.materialize(x)

@@ -71,6 +71,7 @@ def _fixed(slope: float) -> tuple[int, int]:
     if abs(mul) > 32767:
         shift -= 1
         mul = round(slope * 2.0**shift)
+    mul, shift = (int(np.clip(mul, -32767, 32767)), shift) if shift >= 0 else (int(np.sign(slope)) * 32767, 0)
     while mul and mul % 2 == 0 and shift:
         mul, shift = mul // 2, shift - 1
     return mul, shift
@@ -189,12 +190,14 @@ class _Search:
         x0, at = grid[knots][:, None], want[knots][:, None]
         part = {k: p[ends][None] - p[knots][:, None] for k, p in prefix.items()}
         dx = part["x"] - x0 * part["w"]
-        dxx = np.maximum(part["xx"] - 2 * x0 * part["x"] + x0 * x0 * part["w"], 1e-30)
+        # A single point of the grid has no slope, only rounding errors of these sums.
+        step = (grid[-1] - grid[0]) / (len(grid) - 1)
+        dxx = np.maximum(part["xx"] - 2 * x0 * part["x"] + x0 * x0 * part["w"], 0.1 * step * step * part["w"] + 1e-30)
         cost = np.full((n, n), np.inf)
         self.slopes, self.biases = np.zeros((n, n)), np.zeros((n, n), int)
         # The best line, and the two nearest that begin at a whole number.
         mean = part["y"] / np.maximum(part["w"], 1e-30)
-        spread = np.maximum(part["w"] * dxx - dx * dx, 1e-30)
+        spread = np.maximum(part["w"] * dxx - dx * dx, (0.1 * step * part["w"]) ** 2 + 1e-30)
         rise = (part["w"] * (part["xy"] - x0 * part["y"]) - dx * part["y"]) / spread
         free = mean - rise * dx / np.maximum(part["w"], 1e-30)
         for bias in (np.floor(at), np.ceil(at), np.clip(np.floor(free), 0, 255), np.clip(np.ceil(free), 0, 255)):

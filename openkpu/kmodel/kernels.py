@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ...kmodel.model import Layer
+from .model import Layer
 
 Kernel = Callable[..., Any]
 KERNELS: dict[type[Layer], Kernel] = {}
