@@ -95,12 +95,3 @@ class Network:
 
     def host(self) -> Iterator[HostOp]:
         return (s for s in self.steps if isinstance(s, HostOp))
-
-    def readers(self) -> dict[str, list[KpuLayer | HostOp]]:
-        """The steps that read each value."""
-        found: dict[str, list[KpuLayer | HostOp]] = {}
-        for step in self.steps:
-            names = [p.map for p in step.inputs] if isinstance(step, KpuLayer) else step.inputs
-            for name in dict.fromkeys(names):
-                found.setdefault(name, []).append(step)
-        return found
