@@ -145,7 +145,7 @@ def _columns(d: Descriptor, core: CoreParameters, k3: bool, by_channel: bool, de
     """The cheapest number of pixel columns: (log2 P, log2 strip width, partial sums of a row of windows)."""
     pes = core.SEGS * core.SEGLEN
     reads = 3 if k3 else (9, 5, 3)[lgi]  # rows that one line of a pass needs
-    best = None
+    best: tuple[int, int, int, int] | None = None
     for lgp in range(1 if overlap else min(_log2(core.SEGS), 3 - lgs) + 1):
         lgsw = 5 if decim or (overlap and lgp == 0) else 6
         while True:
@@ -159,4 +159,5 @@ def _columns(d: Descriptor, core: CoreParameters, k3: bool, by_channel: bool, de
         cost = blocks * max(groups << lgc, reads)
         if best is None or cost < best[0]:
             best = cost, lgp, lgsw, entries
+    assert best is not None
     return best[1:]
