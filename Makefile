@@ -10,6 +10,7 @@ SIMULATOR := $(VENV)/.simulator
 LINT_TOOLS := $(VENV)/.lint-tools
 SYNTH_TOOLS := $(VENV)/.synth-tools
 DOCS_TOOLS := $(VENV)/.docs-tools
+COMPILE_TOOLS := $(VENV)/.compile-tools
 SHELL := /bin/bash
 
 # One BLAS thread per test process: several of them share the cores already.
@@ -41,7 +42,7 @@ $(SIMULATOR): $(INSTALLED)
 	@touch $@
 
 $(TOOLS): $(INSTALLED)
-	$(PY) -m pip install -q --disable-pip-version-check -e '.[test,rtl,dev]'
+	$(PY) -m pip install -q --disable-pip-version-check -e '.[test,rtl,dev,docs]'
 	@touch $@
 
 $(LINT_TOOLS): $(TOOLS)
@@ -54,6 +55,10 @@ $(SYNTH_TOOLS): $(INSTALLED)
 
 $(DOCS_TOOLS): $(INSTALLED)
 	$(PY) -m pip install -q --disable-pip-version-check -e '.[docs]'
+	@touch $@
+
+$(COMPILE_TOOLS): $(INSTALLED)
+	$(PY) -m pip install -q --disable-pip-version-check -e '.[compile]'
 	@touch $@
 
 # Icarus Verilog needs root to install; the tests that use it are skipped by name without it.
@@ -136,6 +141,12 @@ fpga-estimate: $(SYNTH_TOOLS)
 check-flash: $(TOOLS)
 	$(PY) -m pytest -m slow --durations=0 -rs tests/test_soc_models.py
 
+# Timing figures and events from simulations, block figures, the table of modules: everything drawn in docs/.
+figures: $(TOOLS)
+	$(PY) -m tools.waves
+	$(PY) -m tools.figures
+	$(PY) -m tools.module_table
+
 # The documentation as a site in build/site; any warning fails. Pages need no network: open build/site/index.html.
 docs: $(DOCS_TOOLS)
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
@@ -158,6 +169,10 @@ bench-sim: $(TOOLS)
 # Cycles per frame from SRAM and streamed from flash; builds the whole SoC first.
 bench-flash: $(TOOLS)
 	$(PY) bench/flash.py
+
+# openkpu compile beside nncase 1.9 (where make nncase-ops has installed it): accuracy, host steps, cycles, seconds.
+bench-compile: $(COMPILE_TOOLS)
+	$(PY) bench/compile.py
 
 clean:
 	rm -rf $(VENV) build out sim_build *.egg-info .pytest_cache .ruff_cache

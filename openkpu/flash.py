@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from openkpu.errors import ModelError, UsageError
-from openkpu.kmodel import Entry, identify, load_kfpkg, model_size
+from openkpu.files import read_file
+from openkpu.kmodel import Entry, identify, load, load_kfpkg, model_size
 
 FLASH_BYTES = 16 << 20
+MAX_FILE = 2 * FLASH_BYTES  # a package may be larger than what it burns
 SECTOR_BYTES = 4096
 HEADER_BYTES = 40
 FIRMWARE_HEADER = 5  # AES flag and length
 DIGEST_BYTES = 32
+# What models begin with, in both byte orders: v4 and v5; v3, whose third word is 0.
+_MAGIC = re.compile(rb"(?s)(?=LDMK|KMDL|\x03\0\0\0.{4}\0{4}|\0\0\0\x03.{4}\0{4})")
 
 
 @dataclass(frozen=True)
@@ -62,10 +66,11 @@ class Flash:
         self._bytes[offset:offset + len(data)] = np.frombuffer(data, np.uint8)
         self.burnt.append(Burnt(name, offset, len(data)))
 
-    def burn_argument(self, text: str) -> None:
+    def burn_argument(self, text: str, alone: bool = False) -> None:
         """Burn what an argument names: ``PACKAGE.kfpkg``, ``FILE@OFFSET`` or ``OFFSET=FILE``.
 
-        A file without an offset must be a kfpkg or a whole flash image (burnt from address 0).
+        A file without an offset must be a kfpkg or a whole flash image (burnt from address 0); if it is to be ``alone``
+        in the flash, it may begin with a kmodel.
 
         Raises
         ------
@@ -74,14 +79,14 @@ class Flash:
         """
         path, offset = _split_argument(text)
         try:
-            data = Path(path).read_bytes()
+            data = read_file(path, MAX_FILE)
         except OSError as error:
             raise UsageError(f"{text}: cannot read {path}: {error.strerror}") from error
         if data[:2] == b"PK":
             self._burn_package(path, data, offset)
         elif offset is not None:
             self.burn(offset, data, path)
-        elif identify(data).kind.startswith(("v3", "v4", "v5")):
+        elif not alone and identify(data).kind.startswith(("v3", "v4", "v5")):
             raise UsageError(f"{text}: a kmodel needs an address, such as {text}@0x300000")
         else:
             self.burn(0, data, path)
@@ -91,6 +96,17 @@ class Flash:
             raise UsageError(f"{path}@{offset:#x}: a kfpkg holds its own addresses; give it without an offset")
         for entry in load_kfpkg(data, path).entries:
             self.burn(entry.address, burnt_bytes(entry), f"{path}!{entry.name}")
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Overwrite, as a running script does.
+
+        Raises
+        ------
+        ValueError
+            The range leaves the flash.
+        """
+        self.read(offset, len(data))
+        self._bytes[offset:offset + len(data)] = np.frombuffer(bytes(data), np.uint8)
 
     def read(self, offset: int, size: int) -> bytes:
         """Bytes of the flash.
@@ -104,24 +120,42 @@ class Flash:
             raise ValueError(f"flash range {offset:#x}+{size} leaves the flash of {FLASH_BYTES:#x} bytes")
         return self._bytes[offset:offset + size].tobytes()
 
-    def models(self) -> list[FlashModel]:
-        """Every model at a sector start or where a file was burnt, by offset."""
-        starts = sorted({*range(0, FLASH_BYTES, SECTOR_BYTES), *(file.offset for file in self.burnt)})
-        found = []
-        for offset in starts:
-            if offset + HEADER_BYTES > FLASH_BYTES or self._bytes[offset] == 0xFF:
+    def models(self, progress: Callable[[int], None] = lambda offset: None) -> list[FlashModel]:
+        """Every model, by offset: at sector starts, where a file was burnt, and, if it is sound, anywhere else.
+
+        ``progress`` is told the offset the search has come to.
+        """
+        likely = {*range(0, FLASH_BYTES, SECTOR_BYTES), *(file.offset for file in self.burnt)}
+        content = self._bytes.tobytes()
+        candidates = sorted(likely | {match.start() for match in _MAGIC.finditer(content)})
+        found: list[FlashModel] = []
+        end = 0
+        for offset in candidates:
+            if offset not in likely and offset < end:
                 continue
-            kind = identify(self.read(offset, HEADER_BYTES))
-            if not kind.loadable or kind.kind == "zip":
-                continue
-            try:
-                size = model_size(self.read(offset, FLASH_BYTES - offset))
-            except ModelError:
-                continue
-            if offset + size <= FLASH_BYTES:
-                found.append(FlashModel(offset, kind.description, size))
+            progress(offset)
+            model = self._model_at(memoryview(content), offset, offset not in likely)
+            if model is not None:
+                found.append(model)
+                end = max(end, offset + model.size)
         return found
 
+    def _model_at(self, content: memoryview, offset: int, must_load: bool) -> FlashModel | None:
+        head = bytes(content[offset:offset + HEADER_BYTES])
+        if len(head) < HEADER_BYTES or head[0] == 0xFF:
+            return None
+        kind = identify(head)
+        if not kind.loadable or kind.kind == "zip":
+            return None
+        try:
+            size = model_size(content[offset:])
+            if offset + size > FLASH_BYTES:
+                return None
+            if must_load:
+                load(content[offset:offset + size])
+        except ModelError:
+            return None
+        return FlashModel(offset, kind.description, size)
 
     def firmware(self) -> FlashModel | None:
         """The firmware at address 0, if there is one; the description says whether its SHA-256 is right."""
@@ -134,11 +168,11 @@ class Flash:
         cipher = "encrypted firmware" if flag else "firmware"
         return FlashModel(0, f"{cipher}, SHA-256 {'correct' if right else 'WRONG: damaged, burn it again'}", total)
 
-    def contents(self) -> list[FlashModel]:
-        """Firmware and models, by offset."""
+    def contents(self, progress: Callable[[int], None] = lambda offset: None) -> list[FlashModel]:
+        """Firmware and models, by offset; ``progress`` as for :meth:`models`."""
         firmware = self.firmware()
         inside = firmware.size if firmware else 0
-        return ([firmware] if firmware else []) + [m for m in self.models() if m.offset >= inside]
+        return ([firmware] if firmware else []) + [m for m in self.models(progress) if m.offset >= inside]
 
     def image(self, full: bool = False) -> bytes:
         """The bytes from address 0 to the end of the last sector in use, or all 16 MiB."""
@@ -149,20 +183,41 @@ class Flash:
 
 
 def burnt_bytes(entry: Entry) -> bytes:
-    """What the burner writes for an entry of a kfpkg: firmware gets a header (AES flag, length) and a SHA-256."""
+    """What the burner writes for an entry of a kfpkg.
+
+    Firmware gets a header (AES flag, length) and a SHA-256. With ``reverse4Bytes`` the bytes of every 32-bit word are
+    reversed first; an incomplete last word is filled with zeros.
+    """
+    data = entry.data
+    if entry.reverse_words:
+        data = np.frombuffer(data + bytes(-len(data) % 4), "<u4").byteswap().tobytes()
     if not entry.sha256_prefix:
-        return entry.data
-    image = b"\0" + len(entry.data).to_bytes(4, "little") + entry.data
+        return data
+    image = b"\0" + len(data).to_bytes(4, "little") + data
     return image + hashlib.sha256(image).digest()
+
+
+def parse_number(text: str) -> int | None:
+    """A decimal or 0x-hexadecimal number below 2^63, None if it is something else."""
+    if not re.fullmatch(r"0[xX][0-9a-fA-F]+|[0-9]+", text):
+        return None
+    base = 16 if text[:2] in ("0x", "0X") else 10
+    digits = text[2:] if base == 16 else text
+    return int(digits, base) if len(digits.lstrip("0")) < 16 else None
 
 
 def _split_argument(text: str) -> tuple[str, int | None]:
     number = r"(0[xX][0-9a-fA-F]+|[0-9]+)"
-    if match := re.fullmatch(rf"(.+)@{number}", text):
-        return match[1], int(match[2], 0)
-    if match := re.fullmatch(rf"{number}=(.+)", text):
-        return match[2], int(match[1], 0)
-    return text, None
+    if match := re.fullmatch(rf"(.+)@{number}", text, re.DOTALL):
+        path, offset = match[1], match[2]
+    elif match := re.fullmatch(rf"{number}=(.+)", text, re.DOTALL):
+        path, offset = match[2], match[1]
+    else:
+        return text, None
+    value = parse_number(offset)
+    if value is None:
+        raise UsageError(f"{path}: its offset of {len(offset)} digits is outside the flash of {FLASH_BYTES} bytes")
+    return path, value
 
 
 def describe(flash: Flash) -> str:

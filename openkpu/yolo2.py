@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .runtime.ops.libm import expf
+from .arithmetic.libm import expf
 
 F32 = np.float32
 BOX_ENTRIES = 5  # x, y, w, h, objectness; the classes follow

@@ -103,6 +103,7 @@ module kpu_core #(
     localparam PHASES = SEGLEN / LPS;
     localparam PHASE_W = PHASES > 1 ? $clog2(PHASES) : 1;
     localparam LGWEIGHTS = $clog2(WEIGHT_ENTRIES);
+    localparam LGROWS = 3;  // log2 of the feature rows on their way: credits of the fetch, places behind it
     localparam PIECE = 2 * LANES > 64 ? 64 : 2 * LANES;  // bytes the write-back collects (openkpu/hw/configs.py too)
 
     // Registers and descriptor queue.
@@ -263,7 +264,7 @@ module kpu_core #(
     wire [41:0] token, wtoken;
     wire row_valid, row_ready;
     wire [511:0] row;
-    kpu_feature_fetch feature_fetch (
+    kpu_feature_fetch #(.LGCREDITS(LGROWS)) feature_fetch (
         .clk(clk), .rst(rst), .layer(layer), .s_valid(ff_valid), .s_ready(ff_ready), .s_channel(ff_channel),
         .s_slots(ff_slots), .s_y(ff_y), .s_lines(ff_lines), .s_step(ff_step), .s_word(ff_word), .s_x(ff_x),
         .s_span(ff_span), .rd_valid(ff_rd_valid), .rd_ready(ff_rd_ready), .rd_row(ff_rd_row),
@@ -276,7 +277,7 @@ module kpu_core #(
     wire ram_rvalid, row_room;
     wire [511:0] ram_rdata;
     wire reading_stream;
-    kpu_queue #(.WIDTH(512), .LGDEPTH(3)) row_queue (
+    kpu_queue #(.WIDTH(512), .LGDEPTH(LGROWS)) row_queue (
         .clk(clk), .rst(rst), .s_valid(ram_rvalid && !reading_stream), .s_ready(row_room), .s_data(ram_rdata),
         .m_valid(row_valid), .m_ready(row_ready), .m_data(row)
     );
@@ -462,7 +463,7 @@ module kpu_core #(
         .dst_row(layer[`PL_DST]), .oc(layer[`PL_OC]), .oh(layer[`PL_OH]), .ow(layer[`PL_OW]),
         .group(3'd1 << layer[`PL_LGO]),
         .row_switch(layer[`PL_OROWSW]), .channel_switch(layer[`PL_OCHSW]), .full_add(layer[`PL_FULL_ADD]),
-        .total_m1(layer[`PL_TOTAL]),
+        .blank(layer[`PL_ERR] != 5'd0), .total_m1(layer[`PL_TOTAL]),
         .rd_valid(so_rd_valid), .rd_ready(ram_rd_ready && streaming), .rd_row(so_rd_row),
         .rd_lane(so_rd_lane), .rd_rvalid(ram_rvalid && streaming), .rd_piece(ram_piece),
         .out_valid(out_valid), .out_data(out_data), .out_pop(out_pop), .out_level(out_level),

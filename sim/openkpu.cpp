@@ -35,11 +35,15 @@ using Waves = VerilatedVcdC;
 
 namespace {
 
+// What kpu_regs knows, where no port shows it (sim/visible.vlt).
+#define REGISTERS(signal) top->rootp->kpu_core__DOT__regs__DOT__##signal
+
 constexpr uint32_t kAddressMask = (1u << 30) - 1;
 constexpr uint32_t kSramOffset = OPENKPU_SRAM_BASE & kAddressMask;
 constexpr uint32_t kAiramOffset = OPENKPU_AIRAM_BASE & kAddressMask;
 constexpr uint32_t kRegsOffset = OPENKPU_REGS_BASE & kAddressMask;
 constexpr uint32_t kRegsBytes = 1u << 16;
+constexpr uint32_t kOffsets[] = OPENKPU_KPU_OFFSETS;
 constexpr uint32_t kMaxBurst = 256;
 constexpr uint32_t kSlverr = 2;
 constexpr uint32_t kDecerr = 3;
@@ -67,7 +71,8 @@ struct openkpu {
     int airam_read(uint32_t offset, uint8_t* data, size_t size);
     int airam_write(uint32_t offset, const uint8_t* data, size_t size);
     int airam_peek(uint32_t offset, uint8_t* data, size_t size);
-    int stream(uint8_t* data, size_t size, uint64_t limit, size_t* taken);
+    int stream(uint8_t* data, size_t size, uint64_t limit, size_t* taken, bool until_irq);
+    bool idle() const;
     int trace(const char* file);
     int fail(int code, const char* format, ...) __attribute__((format(printf, 3, 4)));
 
@@ -243,7 +248,13 @@ int openkpu::read_register(uint32_t offset, uint64_t* value) {
     return result;
 }
 
+// A full queue would stall the bus. Waiting before the transaction instead of in it, the caller can give up.
 int openkpu::write_register(uint32_t offset, uint64_t value, uint64_t limit) {
+    for (uint64_t waited = 0; offset == OPENKPU_LAYER_ARGUMENT_FIFO && REGISTERS(queue_full); ++waited) {
+        if (waited == limit)
+            return fail(OPENKPU_TIMEOUT, "the layer queue was full for %llu cycles", (unsigned long long)limit);
+        cycle();
+    }
     top->s_axil_awaddr = offset;
     top->s_axil_wdata = value;
     while (stalls()) cycle();
@@ -257,7 +268,7 @@ int openkpu::write_register(uint32_t offset, uint64_t value, uint64_t limit) {
             answered |= b_done;
             return answered;
         },
-        std::max(limit, kHangCycles), "a register write");
+        kHangCycles, "a register write");
     top->s_axil_awvalid = 0;
     top->s_axil_wvalid = 0;
     return result;
@@ -346,10 +357,10 @@ int openkpu::airam_peek(uint32_t offset, uint8_t* data, size_t size) {
     return OPENKPU_OK;
 }
 
-int openkpu::stream(uint8_t* data, size_t size, uint64_t limit, size_t* taken) {
+int openkpu::stream(uint8_t* data, size_t size, uint64_t limit, size_t* taken, bool until_irq) {
     *taken = 0;
     want_stream = true;
-    for (uint64_t i = 0; i < limit && *taken < size; ++i) {
+    for (uint64_t i = 0; i < limit && *taken < size && !(until_irq && top->irq); ++i) {
         cycle();
         if (!stream_done) continue;
         const size_t count = std::min<size_t>(8, size - *taken);
@@ -357,10 +368,12 @@ int openkpu::stream(uint8_t* data, size_t size, uint64_t limit, size_t* taken) {
         *taken += count;
     }
     want_stream = false;
-    if (*taken == size) return OPENKPU_OK;
+    if (*taken == size || (until_irq && top->irq)) return OPENKPU_OK;
     return fail(OPENKPU_TIMEOUT, "%zu of %zu bytes came off the output stream within %llu cycles", *taken, size,
                 (unsigned long long)limit);
 }
+
+bool openkpu::idle() const { return !REGISTERS(queued) && !REGISTERS(ev_active) && !REGISTERS(out_level); }
 
 int openkpu::trace(const char* file) {
 #ifdef OPENKPU_TRACES
@@ -388,6 +401,14 @@ bool inside(uint32_t offset, size_t size, uint32_t base, size_t bytes) {
     return offset >= base && offset - base <= bytes && size <= bytes - (offset - base);
 }
 
+bool is_register(uint32_t offset) {
+    return std::find(std::begin(kOffsets), std::end(kOffsets), offset) != std::end(kOffsets);
+}
+
+int no_register(openkpu* kpu, uint32_t address) {
+    return kpu->fail(OPENKPU_ADDRESS, "there is no register at bus address 0x%08x", address);
+}
+
 int bad_address(openkpu* kpu, uint32_t address, size_t size) {
     return kpu->fail(OPENKPU_ADDRESS, "%zu bytes at bus address 0x%08x are neither in the SRAM nor in the AI RAM", size,
                      address);
@@ -413,18 +434,42 @@ void openkpu_destroy(openkpu* kpu) { delete kpu; }
 void openkpu_reset(openkpu* kpu) { kpu->reset(); }
 
 int openkpu_read64(openkpu* kpu, uint32_t address, uint64_t* value) {
-    const uint32_t offset = address & kAddressMask;
-    if (!inside(offset, 8, kRegsOffset, kRegsBytes))
-        return kpu->fail(OPENKPU_ADDRESS, "there is no register at bus address 0x%08x", address);
-    return kpu->read_register(offset - kRegsOffset, value);
+    const uint32_t offset = (address & kAddressMask) - kRegsOffset;
+    return is_register(offset) ? kpu->read_register(offset, value) : no_register(kpu, address);
 }
 
 int openkpu_write64(openkpu* kpu, uint32_t address, uint64_t value, uint64_t push_cycles) {
-    const uint32_t offset = address & kAddressMask;
-    if (!inside(offset, 8, kRegsOffset, kRegsBytes))
-        return kpu->fail(OPENKPU_ADDRESS, "there is no register at bus address 0x%08x", address);
-    return kpu->write_register(offset - kRegsOffset, value, push_cycles);
+    const uint32_t offset = (address & kAddressMask) - kRegsOffset;
+    return is_register(offset) ? kpu->write_register(offset, value, push_cycles) : no_register(kpu, address);
 }
+
+int openkpu_bus_read(openkpu* kpu, uint32_t address, void* data, size_t size) {
+    if (!inside(address & kAddressMask, size, kRegsOffset, kRegsBytes)) return openkpu_read(kpu, address, data, size);
+    for (size_t done = 0; done < size;) {
+        const uint32_t at = address + static_cast<uint32_t>(done), skip = at % 8;
+        uint64_t word;
+        const int result = openkpu_read64(kpu, at - skip, &word);
+        if (result != OPENKPU_OK) return result;
+        const size_t count = std::min<size_t>(8 - skip, size - done);
+        std::memcpy(static_cast<uint8_t*>(data) + done, reinterpret_cast<const uint8_t*>(&word) + skip, count);
+        done += count;
+    }
+    return OPENKPU_OK;
+}
+
+int openkpu_bus_write(openkpu* kpu, uint32_t address, const void* data, size_t size, uint64_t push_cycles) {
+    if (!inside(address & kAddressMask, size, kRegsOffset, kRegsBytes)) return openkpu_write(kpu, address, data, size);
+    if (size % 8) return kpu->fail(OPENKPU_ADDRESS, "registers are written in whole words, not in %zu bytes", size);
+    for (size_t done = 0; done < size; done += 8) {
+        uint64_t word;
+        std::memcpy(&word, static_cast<const uint8_t*>(data) + done, sizeof word);
+        const int result = openkpu_write64(kpu, address + static_cast<uint32_t>(done), word, push_cycles);
+        if (result != OPENKPU_OK) return result;
+    }
+    return OPENKPU_OK;
+}
+
+uint8_t* openkpu_sram(openkpu* kpu) { return kpu->sram.data(); }
 
 int openkpu_read(openkpu* kpu, uint32_t address, void* data, size_t size) {
     const uint32_t offset = address & kAddressMask;
@@ -468,8 +513,14 @@ void openkpu_step(openkpu* kpu, uint64_t cycles) {
 int openkpu_irq(const openkpu* kpu) { return kpu->top->irq; }
 
 int openkpu_stream(openkpu* kpu, void* data, size_t size, uint64_t cycles, size_t* taken) {
-    return kpu->stream(static_cast<uint8_t*>(data), size, cycles, taken);
+    return kpu->stream(static_cast<uint8_t*>(data), size, cycles, taken, false);
 }
+
+int openkpu_run_stream(openkpu* kpu, void* data, size_t size, uint64_t cycles, size_t* taken) {
+    return kpu->stream(static_cast<uint8_t*>(data), size, cycles, taken, true);
+}
+
+int openkpu_idle(const openkpu* kpu) { return kpu->idle(); }
 
 uint64_t openkpu_cycles(const openkpu* kpu) { return kpu->now.load(std::memory_order_relaxed); }
 

@@ -28,8 +28,7 @@ struct openkpu_soc {
 
     void reset();
     void cycle();
-    int read(uint32_t address, uint8_t* data, size_t size, uint64_t limit);
-    int write(uint32_t address, const uint8_t* data, size_t size, uint64_t limit);
+    int transfer(bool writes, uint32_t address, uint8_t* data, size_t size, uint64_t limit);
     int fail(int code, const char* format, ...) __attribute__((format(printf, 3, 4)));
 
     FlashModel flash;
@@ -40,9 +39,29 @@ struct openkpu_soc {
     std::unique_ptr<Vkpu> top;
 
 private:
+    // A host access, burst by burst; it survives a time-out.
+    enum Phase { kClosed, kNext, kAsked, kBeats, kAnswer };
+    struct Transfer {
+        Phase phase;
+        bool writes;
+        uint32_t address;
+        size_t size;
+        uint8_t* data;   // null: the caller has gone
+        size_t done;     // bytes moved
+        size_t left;     // bytes of the burst still to move
+        uint32_t at;     // address of the burst
+        uint32_t first, count;  // bytes of the word on the bus
+        uint32_t worst;  // response of the burst
+    };
+
     void step_flash();
-    template <typename Done>
-    bool wait(Done done, uint64_t limit);
+    int finish_other(const Transfer& wanted, uint64_t limit);
+    int go_on(uint64_t limit);
+    void begin_burst();
+    void next_count();
+    void offer_beat();
+
+    Transfer open{};
 
     // Handshakes of the cycle that has just passed.
     bool aw_done = false, w_done = false, b_done = false, ar_done = false, r_done = false;
@@ -79,6 +98,7 @@ int openkpu_soc::fail(int code, const char* format, ...) {
 
 void openkpu_soc::reset() {
     top->s_axi_awvalid = top->s_axi_wvalid = top->s_axi_arvalid = 0;
+    open = Transfer{};
     top->rst = 1;
     for (uint64_t i = 0; i < kResetCycles; ++i) cycle();
     top->rst = 0;
@@ -111,78 +131,106 @@ void openkpu_soc::cycle() {
     now.store(now + 1, std::memory_order_relaxed);
 }
 
-template <typename Done>
-bool openkpu_soc::wait(Done done, uint64_t limit) {
-    for (uint64_t i = 0; i < limit; ++i) {
+// A transfer that its caller left by a time-out stays on the bus; this ends it. What it reads is thrown away, what it
+// has not written yet is not written.
+int openkpu_soc::finish_other(const Transfer& wanted, uint64_t limit) {
+    if (!open.phase || (open.writes == wanted.writes && open.address == wanted.address && open.size == wanted.size))
+        return OPENKPU_OK;
+    open.data = nullptr;
+    open.size = open.done + (open.phase == kNext ? 0 : open.left);
+    return go_on(limit);
+}
+
+int openkpu_soc::transfer(bool writes, uint32_t address, uint8_t* data, size_t size, uint64_t limit) {
+    Transfer wanted{};
+    wanted.writes = writes;
+    wanted.address = address;
+    wanted.size = size;
+    const int result = finish_other(wanted, limit);
+    if (result == OPENKPU_TIMEOUT) return result;
+    if (!open.phase) {
+        open = wanted;
+        open.phase = kNext;
+    }
+    open.data = data;
+    return go_on(limit);
+}
+
+int openkpu_soc::go_on(uint64_t limit) {
+    Transfer& t = open;
+    for (uint64_t waited = 0;; ++waited) {
+        if (t.phase == kNext) {
+            if (t.done == t.size) {
+                t.phase = kClosed;
+                return OPENKPU_OK;
+            }
+            begin_burst();
+        }
+        if (waited == limit)
+            return fail(OPENKPU_TIMEOUT, "a %s at bus address 0x%08x was not answered within %llu cycles",
+                        t.writes ? "write" : "read", t.at, (unsigned long long)limit);
         cycle();
-        if (done()) return true;
-    }
-    return false;
-}
-
-int openkpu_soc::read(uint32_t address, uint8_t* data, size_t size, uint64_t limit) {
-    size_t done = 0;
-    while (done < size) {
-        const uint32_t at = address + uint32_t(done);
-        const uint32_t skip = at % 8;
-        const size_t words = (skip + size - done + 7) / 8;
-        const uint32_t beats = uint32_t(std::min<size_t>({words, kMaxBeats, (kPage - (at - skip) % kPage) / 8}));
-        top->s_axi_araddr = at - skip;
-        top->s_axi_arlen = beats - 1;
-        top->s_axi_arvalid = 1;
-        const bool asked = wait([this] { return ar_done; }, limit);
-        top->s_axi_arvalid = 0;
-        uint32_t worst = 0;
-        for (uint32_t beat = 0; beat < beats; ++beat) {
-            if (!asked || !wait([this] { return r_done; }, limit))
-                return fail(OPENKPU_HANG, "a read at bus address 0x%08x was not answered within %llu cycles", at,
-                            (unsigned long long)limit);
-            worst = std::max(worst, r_resp);
-            const uint32_t first = beat == 0 ? skip : 0;
-            const size_t count = std::min<size_t>(8 - first, size - done);
-            std::memcpy(data + done, reinterpret_cast<const uint8_t*>(&r_data) + first, count);
-            done += count;
-        }
-        if (worst >= kSlverr)
-            return fail(OPENKPU_ADDRESS, "a read at bus address 0x%08x was refused (%s)", at,
-                        worst == kSlverr ? "slave error" : "nothing is there");
-    }
-    return OPENKPU_OK;
-}
-
-int openkpu_soc::write(uint32_t address, const uint8_t* data, size_t size, uint64_t limit) {
-    size_t done = 0;
-    while (done < size) {
-        const uint32_t at = address + uint32_t(done);
-        const uint32_t skip = at % 8;
-        const size_t words = (skip + size - done + 7) / 8;
-        const uint32_t beats = uint32_t(std::min<size_t>({words, kMaxBeats, (kPage - (at - skip) % kPage) / 8}));
-        top->s_axi_awaddr = at - skip;
-        top->s_axi_awlen = beats - 1;
-        top->s_axi_awvalid = 1;
-        bool ok = wait([this] { return aw_done; }, limit);
-        top->s_axi_awvalid = 0;
-        for (uint32_t beat = 0; ok && beat < beats; ++beat) {
-            const uint32_t first = beat == 0 ? skip : 0;
-            const size_t count = std::min<size_t>(8 - first, size - done);
-            uint64_t word = 0;
-            std::memcpy(reinterpret_cast<uint8_t*>(&word) + first, data + done, count);
-            top->s_axi_wdata = word;
-            top->s_axi_wstrb = uint8_t(((1u << count) - 1) << first);
-            top->s_axi_wlast = beat + 1 == beats;
-            top->s_axi_wvalid = 1;
-            ok = wait([this] { return w_done; }, limit);
+        if (t.phase == kAsked && (t.writes ? aw_done : ar_done)) {
+            top->s_axi_awvalid = top->s_axi_arvalid = 0;
+            t.phase = kBeats;
+            if (t.writes) offer_beat();
+        } else if (t.phase == kBeats && t.writes && w_done) {
             top->s_axi_wvalid = 0;
-            done += count;
+            t.done += t.count;
+            t.left -= t.count;
+            if (t.left) offer_beat();
+            else t.phase = kAnswer;
+        } else if (t.phase == kBeats && r_done) {
+            t.worst = std::max(t.worst, r_resp);
+            next_count();
+            if (t.data) std::memcpy(t.data + t.done, reinterpret_cast<const uint8_t*>(&r_data) + t.first, t.count);
+            t.done += t.count;
+            t.left -= t.count;
+            if (!t.left) t.phase = kNext;
         }
-        if (!ok || !(b_done || wait([this] { return b_done; }, limit)))
-            return fail(OPENKPU_HANG, "a write at bus address 0x%08x was not answered within %llu cycles", at,
-                        (unsigned long long)limit);
-        if (b_resp >= kSlverr)
-            return fail(OPENKPU_ADDRESS, "a write at bus address 0x%08x was refused (%s)", at,
-                        b_resp == kSlverr ? "slave error" : "nothing can be written there");
+        if (t.phase == kAnswer && b_done) {
+            t.worst = b_resp;
+            t.phase = kNext;
+        }
+        if (t.phase == kNext && t.worst >= kSlverr) {
+            t.phase = kClosed;
+            const char* what = t.worst == kSlverr ? "slave error" : t.writes ? "nothing can be written there" : "nothing is there";
+            return fail(OPENKPU_ADDRESS, "a %s at bus address 0x%08x was refused (%s)", t.writes ? "write" : "read",
+                        t.at, what);
+        }
     }
-    return OPENKPU_OK;
+}
+
+// The next burst: at most 256 words and not beyond a 4 KiB boundary.
+void openkpu_soc::begin_burst() {
+    Transfer& t = open;
+    t.at = t.address + uint32_t(t.done);
+    const uint32_t skip = t.at % 8;
+    const size_t words = (skip + t.size - t.done + 7) / 8;
+    const uint32_t beats = uint32_t(std::min<size_t>({words, kMaxBeats, (kPage - (t.at - skip) % kPage) / 8}));
+    t.left = std::min<size_t>(8 * size_t(beats) - skip, t.size - t.done);
+    t.worst = 0;
+    t.phase = kAsked;
+    (t.writes ? top->s_axi_awaddr : top->s_axi_araddr) = t.at - skip;
+    (t.writes ? top->s_axi_awlen : top->s_axi_arlen) = uint8_t(beats - 1);
+    (t.writes ? top->s_axi_awvalid : top->s_axi_arvalid) = 1;
+}
+
+// Which bytes of the next word belong to the transfer.
+void openkpu_soc::next_count() {
+    open.first = (open.address + uint32_t(open.done)) % 8;
+    open.count = uint32_t(std::min<size_t>(8 - open.first, open.left));
+}
+
+void openkpu_soc::offer_beat() {
+    Transfer& t = open;
+    next_count();
+    uint64_t word = 0;
+    if (t.data) std::memcpy(reinterpret_cast<uint8_t*>(&word) + t.first, t.data + t.done, t.count);
+    top->s_axi_wdata = word;
+    top->s_axi_wstrb = t.data ? uint8_t(((1u << t.count) - 1) << t.first) : 0;
+    top->s_axi_wlast = t.left == t.count;
+    top->s_axi_wvalid = 1;
 }
 
 namespace {
@@ -215,11 +263,11 @@ void openkpu_soc_destroy(openkpu_soc* soc) { delete soc; }
 void openkpu_soc_reset(openkpu_soc* soc) { soc->reset(); }
 
 int openkpu_soc_read(openkpu_soc* soc, uint32_t address, void* data, size_t size, uint64_t cycles) {
-    return soc->read(address, static_cast<uint8_t*>(data), size, cycles);
+    return soc->transfer(false, address, static_cast<uint8_t*>(data), size, cycles);
 }
 
 int openkpu_soc_write(openkpu_soc* soc, uint32_t address, const void* data, size_t size, uint64_t cycles) {
-    return soc->write(address, static_cast<const uint8_t*>(data), size, cycles);
+    return soc->transfer(true, address, const_cast<uint8_t*>(static_cast<const uint8_t*>(data)), size, cycles);
 }
 
 int openkpu_soc_run(openkpu_soc* soc, uint32_t lines, uint64_t cycles) {

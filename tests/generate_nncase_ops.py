@@ -98,7 +98,34 @@ def cases():
         found[f"concat_axis{axis}"] = graph([*parts, ("Concat", ["a", "b"], ["y"], {"axis": axis})], [("y", F, shape)])
     ones = np.ones(4, "f4")
     found["instancenormalization"] = one("InstanceNormalization", constants=[("s", ones), ("b", ones)])
+    affine = [("s", RNG.randn(6, 8).astype("f4")), ("b", RNG.randn(6, 8).astype("f4"))]
+    found["layernormalization"] = one("LayerNormalization", constants=affine, opset=17, axis=2, epsilon=1e-3)
+    found["gatherelements"] = one("GatherElements", [1, 4, 3, 8], [("i", RNG.randint(-6, 6, (1, 4, 3, 8)))], axis=2)
+    kept = [("k", np.array([True, False, True, True, False, False]))]
+    found["compress"] = one("Compress", [1, 4, 3, 8], kept, axis=2)
+    found["compress_flat"] = one("Compress", [3], kept)
+    for op, parameters in (("RandomNormal", {"mean": 1.0, "scale": 2.0}),
+                           ("RandomUniform", {"low": -1.0, "high": 2.0})):
+        found[op.lower()] = graph([(op, [], ["r"], {"shape": SHAPE, "seed": 7.0, **parameters}),
+                                   ("Add", ["x", "r"], ["y"], {})], [("y", F, SHAPE)])
+    regions = [("r", np.array([[0, 0, 8, 8], [1, 2, 9, 12]], "f4")), ("i", np.array([0, 0]))]
+    for mode, samples in (("avg", 2), ("max", 2), ("avg", 0)):
+        found[f"roialign_{mode}_{samples}"] = one("RoiAlign", [2, 4, 3, 2], regions, output_height=3, output_width=2,
+                                                  sampling_ratio=samples, spatial_scale=0.5, mode=mode)
+    for direction in ("forward", "reverse", "bidirectional"):
+        for linear in (0, 1):
+            found[f"gru_{direction}_{linear}"] = gru(direction, linear)
     return found
+
+
+def gru(direction, linear, steps=6, batch=2, size=12, hidden=5):
+    """A recurrent network; nncase ignores an initial state."""
+    count = 2 if direction == "bidirectional" else 1
+    shapes = ("w", (count, 3 * hidden, size)), ("r", (count, 3 * hidden, hidden)), ("b", (count, 6 * hidden))
+    return graph([("GRU", ["x", "w", "r", "b"], ["y", "h"], {
+        "hidden_size": hidden, "linear_before_reset": linear, "direction": direction})],
+        [("y", F, [steps, count, batch, hidden]), ("h", F, [count, batch, hidden])],
+        [(name, (RNG.randn(*shape) * 0.3).astype("f4")) for name, shape in shapes], [("x", F, [steps, batch, size])])
 
 
 def input_of(name, shape):

@@ -34,7 +34,8 @@ def synthetic_models() -> dict[str, bytes]:
                                             flags=0)
     files |= {f"v4_{b[0]}.kmodel": v4_file([(b[1], b[2])], const=v4.CONSTANTS) for b in v4.BODIES}
     files["v4_conv.kmodel"] = v4.conv_file(main_out=mr(64, 3 * 192, v4.U8), batches=3, skips=(8, 120, 56))
-    files |= {f"v5_{f[0]}.kmodel": v5.code_file(f[2] + tensor(f[1], f[3]) + RET) for f in v5.FUNCTIONS}
+    files |= {f"v5_{f[0]}.kmodel": v5.code_file(f[2] + tensor(f[1], f[3]) + v5.NEWEST + RET, rdata=v5.CONSTANTS)
+              for f in v5.FUNCTIONS}
     files["v5_k210.kmodel"] = v5.k210_file()
     flash_list = b'{"version": "0.1.0", "files": [{"address": 0x300000, "bin": "m.kmodel", "sha256Prefix": false}]}'
     files["one.kfpkg"] = package({"flash-list.json": flash_list, "m.kmodel": files["v3_conv.kmodel"]})

@@ -102,6 +102,21 @@ def test_info_describes_the_model(capsys):
     assert "AI RAM" in capsys.readouterr().out
 
 
+def test_what_the_loader_warns_of_is_said_by_every_command(tmp_path, capsys):
+    case = RESIDUAL.parent.parent / "nncase_cases" / "r00110"
+    with np.load(case.with_suffix(".npz")) as arrays:
+        np.save(tmp_path / "x.npy", arrays["x0"])
+        expected = arrays["y0"]
+    run = ["run", str(case.with_suffix(".kmodel")), str(tmp_path / "x.npy"), "--out", str(tmp_path)]
+    assert run_cli(run) == 0
+    assert "warning" in (said := capsys.readouterr().err) and "miscompiled: layer 1 reads" in said
+    np.testing.assert_array_equal(np.load(tmp_path / "out_0.npy"), expected)
+    assert run_cli([*run, "--strict-math"]) == 0 and "miscompiled" not in capsys.readouterr().err
+    assert np.abs(np.load(tmp_path / "out_0.npy") - expected).max() > 0.1
+    assert run_cli(["info", str(case.with_suffix(".kmodel"))]) == 0
+    assert "miscompiled" in capsys.readouterr().err
+
+
 def test_model_inside_a_package_needs_an_address_only_when_there_are_several(tmp_path, capsys):
     package = tmp_path / "two.kfpkg"
     entries = [{"address": 0x300000, "bin": "a.kmodel", "sha256Prefix": False},
@@ -182,11 +197,10 @@ def test_closed_pipe_ends_without_a_word():
 
 
 def test_no_partial_file_remains_when_writing_fails(digit, tmp_path, capsys, monkeypatch):
-    def fail(file, array):
-        file.write(b"half")
+    def fail(source, target):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(np, "save", fail)
+    monkeypatch.setattr(os, "replace", fail)
     assert run_cli(["run", str(MNIST), str(digit[0]), "--out", str(tmp_path / "o")]) == 5
     assert "No space left" in message(capsys)
     assert list((tmp_path / "o").iterdir()) == []

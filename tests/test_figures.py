@@ -15,7 +15,7 @@ OTHER = {"flash_expect", "flash_timeout"}
 @pytest.mark.parametrize("name", figures.names())
 def test_figure_is_current(name):
     drawn = (figures.IMAGES / f"{name}.svg").read_text()
-    assert figures.digest(name) in drawn, "run 'python tools/figures.py'"
+    assert figures.digest(name) in drawn, "run 'python -m tools.figures'"
 
 
 @pytest.mark.parametrize("name", figures.names())

@@ -417,6 +417,8 @@ def test_an_illegal_layer_sets_its_error_and_calc_done_and_writes_nothing(case, 
     push(device, good)
     before = airam(device).copy()
     push(device, bad)
+    announced = -(-min(bad.o_ch_num * bad.o_col_high * bad.o_row_wid, bad.dma_total_byte) // 8) * 8
+    assert device.read_stream(announced) == bytes(announced), "zeros for a DMA that waits for them"
     device.wait_interrupt(1_000_000)
     assert bit in error_names(device)
     assert read(device, "ext_error") >> 16 == 1, "the second layer since the last clear"

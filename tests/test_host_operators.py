@@ -1,11 +1,12 @@
 """Host operators against plain loops written from the specification's sentences."""
 
+import ctypes
 import math
 
 import numpy as np
 import pytest
 
-from openkpu.runtime.ops import conv, elementwise, nnil, quantize, reduce, rounding, shape
+from openkpu.arithmetic import conv, elementwise, fused, libm, nnil, quantize, reduce, rounding, shape
 
 INF = (-np.inf, np.inf)
 
@@ -284,3 +285,39 @@ def test_space_to_batch_and_back(rng):
 def test_reduction_starts_at_init(op, init, expected):
     x = np.arange(1, 7, dtype=np.float32).reshape(1, 2, 3)
     assert reduce.reduce_axes(x, op, (1, 2), init).ravel() == pytest.approx([expected])
+
+
+@pytest.mark.skipif(not libm.IS_GLIBC, reason="the C library is not glibc")
+@pytest.mark.parametrize("name", ["acosf", "asinf", "cosf", "erff", "expf", "logf", "sinf", "tanhf", "powf"])
+def test_float_function_gives_glibcs_bits(name, rng):
+    function = getattr(ctypes.CDLL("libm.so.6"), name)
+    count = 2 if name == "powf" else 1
+    function.argtypes, function.restype = [ctypes.c_float] * count, ctypes.c_float
+    any_bits = rng.integers(0, 1 << 32, (count, 4000)).astype(np.uint32).view(np.float32)
+    special = np.array([[0, -0.0, np.inf, -np.inf, np.nan, 1, 88.7, -103.0, -87.4, 1e-45]] * count, np.float32)
+    usual = rng.normal(0, 3, (count, 20000)).astype(np.float32)
+    x = np.concatenate([usual, np.abs(usual), any_bits, special], axis=1)
+    found = getattr(libm, name)(*x)
+    wanted = np.fromiter(map(function, *(row.tolist() for row in x)), np.float32)
+    assert found.dtype == np.float32 and np.array_equal(np.isnan(found), np.isnan(wanted))
+    assert np.array_equal(found.view(np.uint32)[~np.isnan(found)], wanted.view(np.uint32)[~np.isnan(found)])
+
+
+def test_float_function_keeps_the_shape_and_broadcasts():
+    x = np.arange(6, dtype=np.float32).reshape(1, 2, 3)
+    assert libm.tanhf(x).shape == (1, 2, 3) and libm.expf(x[..., :0]).shape == (1, 2, 0)
+    assert libm.powf(x, np.float32(2)).tolist() == np.square(x).tolist()
+
+
+def test_fused_multiply_add_rounds_once():
+    one = np.float32(1)
+    tiny = np.float32(2.0 ** -23)
+    # (1 + u)(1 + u) - 1 - 2u = u*u, which vanishes when the product is rounded first.
+    assert fused.multiply_add(one + tiny, one + tiny, -(one + 2 * tiny)) == tiny * tiny
+    # 1 + u/2 + u*u/4 lies just above the middle of two floats: two roundings would give 1.
+    half = np.float32(2.0 ** -24)
+    assert fused.multiply_add(one + tiny, half, one) == one + tiny
+    rng = np.random.default_rng(1)
+    a, b, c = rng.normal(size=(3, 5000)).astype(np.float32)
+    wide = a.astype(np.longdouble) * b.astype(np.longdouble) + c.astype(np.longdouble)
+    assert np.array_equal(fused.multiply_add(a, b, c), wide.astype(np.float32))

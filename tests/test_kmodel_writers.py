@@ -22,6 +22,8 @@ WRITE = {3: write_v3, 4: write_v4, 5: write_v5}
 PLACES = {"offset", "size", "weights_offset", "batch_norm_offset", "activation_offset"}
 SYNTHETIC = {name: data for name, data in synthetic_models().items() if name.endswith(".kmodel")}
 STORED = sorted((HERE / "data").rglob("*.kmodel"))
+STRICT = {"shuffle"}
+"""Files that the vendor's runtimes refuse too."""
 REAL = sorted([*(SHARED / "kmodels").glob("*.kmodel"), *(SHARED / "cases").rglob("*.kmodel")])
 
 
@@ -72,7 +74,7 @@ def test_every_operator_survives(name):
 
 @pytest.mark.parametrize("path", STORED, ids=lambda p: p.stem)
 def test_stored_file_survives(path):
-    assert_survives(load(path))
+    assert_survives(load(path, strict_math=path.stem in STRICT))
 
 
 @pytest.mark.parametrize("path", REAL, ids=lambda p: p.stem)

@@ -4,4 +4,4 @@ from tools import waves
 
 
 def test_page_and_figures_tell_what_the_simulation_does():
-    assert not waves.stale(), "run 'python tools/waves.py'"
+    assert not waves.stale(), "run 'python -m tools.waves'"

@@ -1,4 +1,4 @@
-"""Draws the block figures of the documentation with Graphviz: ``python tools/figures.py [NAME ...]``.
+"""Draws the block figures of the documentation with Graphviz: ``python -m tools.figures [NAME ...]``.
 
 A figure is the body of a graph in docs/img/NAME.gv; the style is added here and docs/img/NAME.svg written, with
 the hash of its text inside, by which ``tests/test_figures.py`` knows that it is current. Needs Graphviz's ``dot``.

@@ -1,4 +1,4 @@
-"""Writes the status table of all modules, docs/modules/README.md: ``python tools/module_table.py [--check]``.
+"""Writes the status table of all modules, docs/modules/README.md: ``python -m tools.module_table [--check]``.
 
 A row says what a module is for (the first sentence of its file), what its ports cost in time, and its cells in
 configuration ``fpga`` before technology mapping, as ``tools/synth.py check fpga`` counted them last
@@ -41,7 +41,7 @@ TIMING = {
     "kpu_drain": "one sum per cycle; `en` to `d_re` combinational",
     "kpu_post": "12 cycles, one token per cycle; `en` stops all",
     "kpu_lane": "11 stages, one value per cycle",
-    "kpu_writeback": "2 cycles behind a complete piece; `r_valid` to `en` combinational, row registered",
+    "kpu_writeback": "3 cycles behind a complete piece; `r_valid` to `en` combinational, row registered",
     "kpu_airam": "1 cycle, a read and a write each; the bus to `rd_ready` combinational",
     "kpu_stream_out": "8 bytes per cycle where rows allow; output registered (FIFO)",
     "kpu_queue": "1 cycle; cuts both handshakes, data from LUT RAM",

@@ -1,8 +1,9 @@
-"""Draws "one 3x3 layer, cycle by cycle" from a simulation: ``python tools/waves.py [--check]``.
+"""Draws "one 3x3 layer, cycle by cycle" from simulations: ``python -m tools.waves [--check]``.
 
-Runs the bench of kpu_core (``tb/core/waves.py``) in Icarus Verilog, writes timing figures as WaveJSON
-(docs/img/waves.json) and SVG (docs/img/wave-*.svg), and the table of events into docs/one-layer.md. ``--check`` writes
-nothing and fails when the committed cycles are no longer those of the simulation.
+Runs a layer in ``kpu_core`` (``tb/core/waves.py``) and the same one out of the flash of ``kpu_soc``
+(``tb/soc/waves.py``) in Icarus Verilog, writes timing figures as WaveJSON (docs/img/waves.json) and SVG
+(docs/img/wave-*.svg), and tables of events into docs/one-layer.md and docs/soc.md. ``--check`` writes nothing and
+fails when the committed cycles are no longer those of the simulations.
 """
 
 from __future__ import annotations
@@ -11,22 +12,25 @@ import json
 import re
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from openkpu.golden.layers import Layer
 from openkpu.hw.configs import CORES
-from openkpu.hw.fields import ROW_BYTES
+from openkpu.hw.fields import ROW_BYTES, SRAM_BASE
 from openkpu.hw.sources import FILES, ROOT
 from openkpu.schedule.plan import plan
 from tb.bench import run_bench
 from tb.core import waves
+from tb.flash_on_pins import flash_sources
 
 CONFIG = "fpga"
+CORE = CORES[CONFIG]
 IMAGES = ROOT / "docs" / "img"
 JSON = IMAGES / "waves.json"
-PAGE = ROOT / "docs" / "one-layer.md"
+LAYER_PAGE = ROOT / "docs" / "one-layer.md"
+FLASH_PAGE = ROOT / "docs" / "soc.md"
 BEGIN, END = "<!-- written by tools/waves.py -->", "<!-- end -->"
 
 
@@ -42,7 +46,7 @@ class Record:
     def when(self, *names: str, **values: int) -> list[int]:
         """The cycles in which all of ``names`` are 1 and the others have these values."""
         wanted = dict.fromkeys(names, 1) | values
-        return [cycle for cycle in range(len(self.samples["take"]))
+        return [cycle for cycle in range(len(next(iter(self.samples.values()))))
                 if all(self.samples[name][cycle] == value for name, value in wanted.items())]
 
 
@@ -93,7 +97,7 @@ def figures(record: Record) -> dict[str, dict]:
     lines: dict[str, tuple[int, int, list[tuple[str, list[Trace]]]]] = {
         "fetch": (record.when("layer_start")[0] - 1, 26, [
             ("kpu_fetch", [*wires("job_valid m_axi_arvalid m_axi_arready"),
-                           *bus("m_axi_araddr", "m_axi_arvalid", lambda a: f"{a:x}")]),
+                           *bus("m_axi_araddr", "m_axi_arvalid", lambda a: f"{a - SRAM_BASE:x}")]),
             ("kpu_unpack", wires("m_axi_rvalid m_axi_rready act_we bn_we"))]),
         "features": (record.when("pass_push")[0] - 1, 16, [
             ("kpu_seq", wires("pass_push")),
@@ -134,7 +138,7 @@ def figures(record: Record) -> dict[str, dict]:
 
 def events(record: Record, layer: Layer) -> list[tuple[int, str, str]]:
     """(cycle, module, what happens), for the layer, one output pixel and the weights of one output channel."""
-    d, core = layer.descriptor, CORES[CONFIG]
+    d, core = layer.descriptor, CORE
     p = plan(d, core)
     (line, column), channel = waves.PIXEL, waves.CHANNEL
     assert p.k3 and not p.lgp and p.block == d.o_ch_num, "the page describes one pixel column and one block"
@@ -196,60 +200,112 @@ def events(record: Record, layer: Layer) -> list[tuple[int, str, str]]:
     ], key=lambda event: event[0])
 
 
+def flash_events(record: Record, layer: Layer) -> list[tuple[int, str, str]]:
+    """(cycle, module, what happens), for the weights of one output channel on their way from the flash to the PE."""
+    d, channel = layer.descriptor, waves.CHANNEL
+    p = plan(d, CORE)
+    segment, pe = divmod(channel, CORE.SEGLEN)
+    last = channel * p.channel_bytes + 8           # byte of the kernel's last weight
+    words = record.when("flash_rvalid", "flash_rready")
+    own, asked = record.when("dma_arvalid", "dma_arready"), record.when("flash_arvalid", "flash_arready")
+    sent, answers = record.when("dma_wvalid", "dma_wready"), record.when("dma_bvalid", "dma_bready")
+    size = layer.weights.size
+    burst = last // 128                            # bursts of 16 words, aligned as the weights are
+    offered = record.when("desc_valid")
+    entries, loads = record.when("entry_valid", "entry_ready"), record.when("w_valid")
+    beats = record.when("m_axi_rvalid", "m_axi_rready")
+    first_beat = len(beats) - -(-size // 8)
+    bursts = [c for c in record.when("m_axi_arvalid", "m_axi_arready")
+              if record["m_axi_araddr"][c] <= d.para_start_addr + last]
+    return [
+        (own[0], "dma_channel", "asks for its first descriptor: copy the weights from the flash window to the SRAM"),
+        (asked[burst], "flash_window", f"is asked for the burst with bytes {last - 8} to {last}, the kernel of output "
+         f"channel {channel} and input channel 0"),
+        (record.when(cs_n=0)[0], "spi_sequencer", "begins: opcode, address, mode byte and dummy cycles, then data"),
+        (words[last // 8], "spi_phy", "the word with the kernel's last byte is there: "
+         f"{words[last // 8] - words[last // 8 - 1]} cycles behind the one before, on four lanes"),
+        (sent[last // 8], "dma_writer", "has the whole burst and writes that word"),
+        (answers[burst], "axi_sram", "has answered the burst: the bytes are in the SRAM"),
+        (own[-1], "dma_channel", "reads the layer's twelve words, for `layer_argument_fifo`: the second descriptor"),
+        (offered[0], "kpu_regs", "has the whole layer and offers it"),
+        (record.when("plan_valid")[0], "kpu_decode", "offers the plan"),
+        (bursts[-1], "kpu_fetch", "asks the SRAM for the burst, through `axi_read_buffer`"),
+        (beats[first_beat + last // 8], "kpu_unpack", "has the kernel's last byte"),
+        (entries[channel * p.passes], "kpu_unpack", "makes an entry of it, for kpu_weights' ring"),
+        (loads[channel], "kpu_weights", f"sends it to PE {pe} of segment {segment}"),
+        (record.when(f"seg{segment}_move")[0], "kpu_segment", "takes it into use"),
+        (record.when("layer_done")[0], "kpu_seq", "ends the layer"),
+    ]
+
+
 def table(rows: list[tuple[int, str, str]]) -> str:
-    lines = [BEGIN, "| cycle | module | file | what happens |", "|---|---|---|---|"]
-    lines += [f"| {cycle} | `{unit}` | `{FILES[unit].relative_to(ROOT)}` | {text} |" for cycle, unit, text in rows]
+    lines = [BEGIN, "| cycle | what happens | module | file |", "|---|---|---|---|"]
+    lines += [f"| {cycle} | {text} | `{unit}` | `{FILES[unit].relative_to(ROOT)}` |" for cycle, unit, text in rows]
     return "\n".join([*lines, END])
 
 
-def simulate() -> Record:
-    """The layer in Icarus Verilog."""
+def simulate(toplevel: str, module: str, sources: Sequence[Path] = (), **parameters: int) -> Record:
+    """What a bench records in Icarus Verilog."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "waves.json"
-        run_bench("icarus", "kpu_core", "tb.core.waves", parameters=CORES[CONFIG].verilog(), seed=1,
+        run_bench("icarus", toplevel, module, sources, parameters=CORE.verilog() | parameters, seed=1,
                   environment={"KPU_CONFIG": CONFIG, "KPU_WAVES": str(file)})
         return Record(json.loads(file.read_text()))
 
 
+def simulate_layer() -> Record:
+    return simulate("kpu_core", "tb.core.waves")
+
+
+def simulate_flash() -> Record:
+    # With so many rows as the layer needs, and more.
+    return simulate("tb_soc", "tb.soc.waves", [*flash_sources("icarus"), ROOT / "tb/soc/tb_soc.v"], MEM_DEPTH=16384,
+                    AIRAM_ROWS=1024)
+
+
+def tables(record: Record, flash: Record) -> dict[Path, str]:
+    """The pages' tables."""
+    layer = waves.layer()
+    return {LAYER_PAGE: table(events(record, layer)), FLASH_PAGE: table(flash_events(flash, layer))}
+
+
 def stale() -> list[str]:
     """What the committed files say otherwise than the simulation."""
-    record = simulate()
-    found = []
+    record = simulate_layer()
+    found = [page for page, text in tables(record, simulate_flash()).items() if text not in page.read_text()]
     if json.loads(JSON.read_text()) != figures(record):
-        found.append(str(JSON.relative_to(ROOT)))
-    if table(events(record, waves.layer())) not in PAGE.read_text():
-        found.append(str(PAGE.relative_to(ROOT)))
-    return found
+        found.append(JSON)
+    return [str(path.relative_to(ROOT)) for path in found]
 
 
-def draw(record: Record) -> None:
+def draw(record: Record, flash: Record) -> None:
     """Write figures and table."""
     import schemdraw
     from schemdraw import logic
 
     schemdraw.use("svg")
-    schemdraw.config(bgcolor="white", margin=0.3)
+    schemdraw.config(bgcolor="white", margin=0.9)
     found = figures(record)
     JSON.write_text(json.dumps(found, indent=1) + "\n")
     for name, wave in found.items():
         with schemdraw.Drawing(file=str(IMAGES / f"wave-{name}.svg"), show=False) as drawing:
             drawing += logic.TimingDiagram(wave, yheight=0.42, ygap=0.22, fontsize=11, nodesize=8)
-    page = PAGE.read_text()
-    text = table(events(record, waves.layer()))
-    PAGE.write_text(re.sub(f"{re.escape(BEGIN)}.*?{re.escape(END)}", lambda _: text, page, flags=re.DOTALL))
+    for page, new in tables(record, flash).items():
+        page.write_text(re.sub(f"{re.escape(BEGIN)}.*?{re.escape(END)}", lambda _, new=new: new, page.read_text(),
+                               flags=re.DOTALL))
 
 
 def main(arguments: list[str]) -> int:
     """Draw, or with --check only compare; the exit code."""
     if arguments not in ([], ["--check"]):
-        print("usage: python tools/waves.py [--check]", file=sys.stderr)
+        print("usage: python -m tools.waves [--check]", file=sys.stderr)
         return 2
     if not arguments:
-        draw(simulate())
+        draw(simulate_layer(), simulate_flash())
         return 0
     old = stale()
     for name in old:
-        print(f"{name} is stale; run 'python tools/waves.py'", file=sys.stderr)
+        print(f"{name} is stale; run 'python -m tools.waves'", file=sys.stderr)
     return 1 if old else 0
 
 

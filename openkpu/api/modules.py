@@ -127,9 +127,12 @@ def modules() -> dict[str, ModuleType]:
 
 
 def install() -> None:
-    """Put the device modules into ``sys.modules`` and extend ``time``, ``gc`` and ``sys``."""
+    """Put the device modules into ``sys.modules`` and extend ``time``, ``gc`` and ``sys``.
+
+    The importing program keeps its own ``socket``.
+    """
     timing.install()
-    sys.modules.update(modules())
+    sys.modules.update({name: module for name, module in modules().items() if name != "socket"})
 
 
 class DeviceImporter:

@@ -19,7 +19,10 @@ from openkpu.api.board.source import compile_script, decoded
 from openkpu.api.board.watch import Watch
 from openkpu.api.errors import KPUArgumentError, KPUImageError, KPULoadError, KPURunError
 from openkpu.errors import OpenKPUError, UsageError
+from openkpu.files import read_file
 
+INTERRUPTED = 130
+MAX_SCRIPT = 16 << 20
 _EXIT_CODES = ((KPULoadError, 3), (KPUImageError, 4), (KPURunError, 5), (KPUArgumentError, 2))
 
 
@@ -54,7 +57,7 @@ def run_script(path: str | Path, board: Board) -> Outcome:
     """
     script = Path(path).resolve()
     try:
-        source = script.read_bytes()
+        source = read_file(script, MAX_SCRIPT)
     except OSError as error:
         raise UsageError(f"cannot read the script {path}: {error.strerror}") from error
     board.settings = _resolved(board.settings, script.parent)
@@ -132,7 +135,7 @@ def _one_outcome(error: BaseException, script: Path, board: Board) -> Outcome:
         code = error.code if isinstance(error.code, int) else 1
         return Outcome(code, f"the script called sys.exit({error.code!r})")
     if isinstance(error, KeyboardInterrupt):
-        return Outcome(0, "interrupted by the user")
+        return Outcome(INTERRUPTED, "interrupted by the user")
     return Outcome(_exit_code(error), _one_line(error, script), error)
 
 

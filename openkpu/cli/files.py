@@ -1,60 +1,60 @@
-"""Files of the command line: models in, results out."""
+"""Files of the command line: bytes, text and numbers in, results out."""
 
 from __future__ import annotations
 
+import io
 import json
-import os
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, IO
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from ..errors import OpenKPUError
+from ..errors import OpenKPUError, UsageError
+from ..files import read_file, write_file
+
+MAX_TEXT = 1 << 20
 
 
-def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file completely or not at all; its folder is made if needed.
+def read_text(path: Path, what: str) -> str:
+    """A small text file; UsageError that begins with ``what``."""
+    try:
+        return read_file(path, MAX_TEXT).decode("utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"{what} {path}: cannot be read ({error.strerror or error})") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{what} {path}: byte {error.start} is no UTF-8 text; save the file as UTF-8") from error
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a result (``openkpu.files.write_file``).
 
     Raises
     ------
     OpenKPUError
         The disk is full, the folder is read-only ...; no partial file remains.
     """
-    name = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            name = file.name
-            write(file)
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, path)
+        write_file(path, data)
     except OSError as error:
         raise OpenKPUError(f"cannot write {path}: {error.strerror or error}; free some space or choose another "
-                           "folder") from error
-    finally:
-        if name:
-            Path(name).unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+                           "place") from error
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
     """Save as .npy."""
-    write_whole(path, lambda file: np.save(file, array))
+    file = io.BytesIO()
+    np.save(file, array)
+    write_whole(path, file.getvalue())
 
 
 def write_picture(path: Path, picture: Image.Image) -> None:
     """Save as PNG."""
-    write_whole(path, lambda file: picture.save(file, "PNG"))
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    write_whole(path, file.getvalue())
 
 
 def write_json(path: Path, value: Any) -> None:
     """Save as indented JSON."""
-    write_whole(path, lambda file: file.write(json.dumps(value, indent=1).encode() + b"\n"))
+    write_whole(path, json.dumps(value, indent=1).encode() + b"\n")

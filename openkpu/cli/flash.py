@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
 
 from ..errors import UsageError
-from ..flash import FLASH_BYTES, Flash
+from ..flash import FLASH_BYTES, Flash, FlashModel, parse_number
 from .files import write_whole
 from .options import FILE, print_table, say
 
@@ -33,7 +35,7 @@ def build(out: Path, items: tuple[str, ...], full: bool) -> None:
     for item in items:
         content.burn_argument(item)
     data = content.image(full)
-    write_whole(out, lambda file: file.write(data))
+    write_whole(out, data)
     rows = [(f"{f.offset:#x}", f"{f.offset + f.size:#x}", f"{f.size:,}", f.name)
             for f in sorted(content.burnt, key=lambda f: f.offset)]
     print_table(("from", "to", "bytes", "file"), rows, right=("bytes",))
@@ -44,7 +46,7 @@ def build(out: Path, items: tuple[str, ...], full: bool) -> None:
 @click.argument("image")
 def list_(image: str) -> None:
     """List firmware and models in IMAGE (a flash image, a kfpkg or FILE@OFFSET)."""
-    found = _read(image).contents()
+    found = _contents(_read(image))
     if not found:
         say(f"{image}: no firmware and no model at any sector start")
         return
@@ -61,7 +63,7 @@ def extract(image: str, offset: str, out: Path, size: str | None) -> None:
     """Copy what begins at OFFSET of IMAGE (a flash image or a kfpkg) to the file OUT."""
     content, start = _read(image), _number("OFFSET", offset)
     if size is None:
-        found = {m.offset: m for m in content.contents()}
+        found = {m.offset: m for m in _contents(content)}
         if start not in found:
             places = ", ".join(f"{at:#x}" for at in found) or "nowhere"
             raise UsageError(f"{image}: neither a model nor firmware begins at {start:#x} (but at: {places}); "
@@ -72,21 +74,27 @@ def extract(image: str, offset: str, out: Path, size: str | None) -> None:
     if length < 1 or start + length > FLASH_BYTES:
         raise UsageError(f"{image}: {length} bytes from {start:#x} leave the flash of {FLASH_BYTES:#x} bytes; "
                          "give a smaller --size")
-    write_whole(out, lambda file: file.write(content.read(start, length)))
+    write_whole(out, content.read(start, length))
     say(f"{out}: {length:,} bytes from {start:#x}")
 
 
 def _read(image: str) -> Flash:
     content = Flash()
-    content.burn_argument(image)
+    content.burn_argument(image, alone=True)
     return content
 
 
+def _contents(content: Flash) -> list[FlashModel]:
+    """What the flash holds; with a progress bar on a terminal."""
+    terminal = Console(stderr=True)
+    with Progress(TextColumn("searching"), BarColumn(), console=terminal, transient=True,
+                  disable=not terminal.is_terminal) as progress:
+        task = progress.add_task("", total=FLASH_BYTES)
+        return content.contents(lambda offset: progress.update(task, completed=offset))
+
+
 def _number(what: str, text: str) -> int:
-    try:
-        value = int(text, 0)
-    except ValueError:
-        value = -1
-    if value < 0:
-        raise UsageError(f"{what} {text} is no number; give one such as 0x300000")
+    value = parse_number(text)
+    if value is None:
+        raise UsageError(f"{what} {text} is no number of the flash; give one such as 0x300000")
     return value

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from ..errors import InputError
+from ..files import read_file
 from ..kmodel.model import Model, TensorSpec
+from ..pictures import MAX_FILE, decode, fitted
 
+MAX_ARRAY = 256 << 20
 
 @dataclass(frozen=True)
 class Prepared:
@@ -49,16 +53,17 @@ def _prepare(spec: TensorSpec, path: Path, fit: str) -> Prepared:
 
 def _load_array(path: Path) -> np.ndarray:
     try:
-        with path.open("rb") as file:
-            return np.lib.format.read_array(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError, MemoryError) as error:
-        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        return np.lib.format.read_array(io.BytesIO(read_file(path, MAX_ARRAY)), allow_pickle=False)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except Exception as error:  # numpy evaluates the header as Python; a damaged one fails in many ways
+        reason = str(error).partition("\n")[0][:200] or type(error).__name__
         raise InputError(f"{path}: not a readable .npy file ({reason})") from error
 
 
 def _as_picture(array: np.ndarray) -> Image.Image | None:
     """The first 1- or 3-channel uint8 map of an (N, C, H, W) array as RGB."""
-    if array.dtype != np.uint8 or array.ndim != 4 or array.shape[1] not in (1, 3):
+    if array.dtype != np.uint8 or array.ndim != 4 or array.shape[1] not in (1, 3) or not array.size:
         return None
     return Image.fromarray(np.broadcast_to(array[0], (3, *array.shape[2:])).transpose(1, 2, 0).copy())
 
@@ -69,29 +74,14 @@ def _load_picture(spec: TensorSpec, path: Path, fit: str) -> Prepared:
         raise InputError(f"{path}: the model takes an array of shape {list(spec.shape)}, not a picture; "
                          "give a .npy file")
     try:
-        with Image.open(path) as file:
-            picture = ImageOps.exif_transpose(file).convert("RGB")
-    except UnidentifiedImageError as error:
-        raise InputError(f"{path}: not a picture that Pillow can read, nor a .npy file") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: cannot read the picture ({getattr(error, 'strerror', None) or error})") from error
+        picture = decode(read_file(path, MAX_FILE)).convert("RGB")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}; give a picture of 8 or 16 bits per "
+                         "value, or a .npy file") from error
     channels, height, width = shape
-    fitted, scale, shift = _fit(picture, width, height, fit)
+    small, scale, shift = fitted(picture, (width, height), fit)
     if channels == 1:
-        planes = np.asarray(fitted.convert("L"))[None]
+        planes = np.asarray(small.convert("L"))[None]
     else:
-        planes = np.asarray(fitted).transpose(2, 0, 1)
+        planes = np.asarray(small).transpose(2, 0, 1)
     return Prepared(planes.astype(spec.dtype).reshape(spec.shape), picture, scale, shift)
-
-
-def _fit(picture: Image.Image, width: int, height: int, fit: str):
-    """The picture at the network's size, and the way back (scale, shift)."""
-    w, h = picture.size
-    if fit == "stretch":
-        return picture.resize((width, height), Image.Resampling.BILINEAR), (w / width, h / height), (0.0, 0.0)
-    ratio = (max if fit == "crop" else min)(width / w, height / h)
-    size = max(round(w * ratio), 1), max(round(h * ratio), 1)
-    corner = (width - size[0]) // 2, (height - size[1]) // 2
-    canvas = Image.new("RGB", (width, height))
-    canvas.paste(picture.resize(size, Image.Resampling.BILINEAR), corner)
-    return canvas, (w / size[0], h / size[1]), (-float(corner[0]), -float(corner[1]))

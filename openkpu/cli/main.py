@@ -6,18 +6,24 @@ import os
 import signal
 import sys
 import traceback
+from contextlib import suppress
 from typing import NoReturn
 
 import click
 
 from .. import __version__
 from ..errors import OpenKPUError
+from . import interruption
 from .completion import answer
+from .interruption import EXIT_CODE
 from .lazy import LazyGroup
+from .terminal import open_streams, printable
 
+LONGEST_MESSAGE = 2000
 EXIT_CODES = """\b
 Exit codes:
   0  done
+  1  a fault in OpenKPU itself
   2  bad usage (options, layer number, back end)
   3  bad model file
   4  bad input
@@ -30,6 +36,7 @@ PIPE_CLOSED = 128 + signal.SIGPIPE  # what a shell reports of a program that a c
 
 SUMMARIES = {
     "info": "Tell what MODEL is.",
+    "compile": "Compile NETWORK (ONNX or TFLite) for the KPU.",
     "run": "Run MODEL on INPUT and write out_<k>.npy for every output.",
     "dump": "Run MODEL on INPUT up to a layer and write that layer's feature map.",
     "compare": "Run MODEL on INPUT on the RTL and on the golden model.",
@@ -50,10 +57,14 @@ def cli() -> None:
     """
 
 
-def _fail(message: str, code: int, debug: bool) -> int:
-    if debug:
-        traceback.print_exc()
-    click.echo(f"openkpu: {message}", err=True)
+def _fail(message: str, code: int, debug: bool = False) -> int:
+    with suppress(OSError):  # standard error may be closed or full, too
+        if debug:
+            traceback.print_exc()
+        text = printable(message)
+        if len(text) > LONGEST_MESSAGE:
+            text = f"{text[:LONGEST_MESSAGE // 2]} ... {text[-LONGEST_MESSAGE // 2:]}"
+        click.echo(f"openkpu: {text}", err=True)
     return code
 
 
@@ -69,27 +80,49 @@ def run_cli(arguments: list[str]) -> int:
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.ClickException as error:
-        error.show()
-        return 2
+        return _usage(error)
     except OpenKPUError as error:
         return _fail(str(error), error.exit_code, debug)
     except (click.Abort, KeyboardInterrupt):
-        return _fail("interrupted", 130, debug)
+        return _fail("interrupted", EXIT_CODE, debug)
     except BrokenPipeError:
-        # Whatever is still buffered would raise again when the interpreter closes the stream.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence_output()
         return PIPE_CLOSED
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _fail(f"cannot write the output: {error.strerror or error}; free some space and try again", 5, debug)
+        _silence_output()
+        what = f"{error.filename}: " if error.filename else "cannot write the output: "
+        return _fail(f"{what}{error.strerror or error}; free some space or choose another place, and try again", 5,
+                     debug)
+    except MemoryError:
+        return _fail("the computer has not enough memory for this; close other programs, or take a smaller input", 5,
+                     debug)
+    except Exception as error:
+        return _fail(f"a fault in OpenKPU itself ({type(error).__name__}: {error}); please report it with what --debug "
+                     "prints", 1, debug)
+
+
+def _usage(error: click.ClickException) -> int:
+    with suppress(OSError):
+        error.show()
+    return 2
+
+
+def _silence_output() -> None:
+    """Whatever is still buffered would raise again when the interpreter closes the stream."""
+    with suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
 
 
 def main() -> NoReturn:
     """Entry point of the ``openkpu`` script."""
-    # Cleans up like Ctrl-C does: no build goes on and no temporary file stays.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    completed = answer(cli)
-    sys.exit(run_cli(sys.argv[1:]) if completed is None else completed)
+    open_streams()
+    interruption.install()
+    code = answer(cli)
+    if code is None:
+        code = run_cli(sys.argv[1:])
+    sys.exit(EXIT_CODE if interruption.seen.is_set() else code)
 
 
 if __name__ == "__main__":

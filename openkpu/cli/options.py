@@ -12,6 +12,7 @@ import click
 
 from ..devices.backends import BACKENDS, open_device
 from ..hw.configs import CORES
+from .terminal import printable
 
 if TYPE_CHECKING:
     from ..kmodel import Model
@@ -23,8 +24,8 @@ FILE = click.Path(path_type=Path)
 
 
 def say(text: str) -> None:
-    """Print one line of text."""
-    click.echo(text)
+    """Print text, whatever bytes of files it holds."""
+    click.echo(printable(text))
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> None:

@@ -134,7 +134,7 @@ def profile(loaded: Model, inputs: tuple[Path, ...], fit: str, config: str,
     if json_file:
         write_json(json_file, {"model": loaded.source, "config": vars(core), "layers": profiler.rows, "totals": totals})
     if csv_file:
-        write_whole(csv_file, lambda file: file.write(_csv(profiler.rows)))
+        write_whole(csv_file, _csv(profiler.rows))
     _print(loaded, core, profiler.rows, totals)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -13,7 +14,7 @@ from ..kmodel import Layer, Model, TensorSpec
 from ..runtime import LayerResult
 from ..yolo2 import Box, region_layer
 from .draw import annotate
-from .files import write_array, write_json, write_picture
+from .files import read_text, write_array, write_json, write_picture
 from .inputs import Prepared, prepare_inputs
 from .options import (
     FILE,
@@ -25,8 +26,10 @@ from .options import (
     show_shape,
 )
 from .progress import ProgressHook
+from .terminal import printable
 
 TOP = 5
+MAX_LABEL = 200
 
 
 class Anchors(click.ParamType):
@@ -36,16 +39,32 @@ class Anchors(click.ParamType):
 
     def convert(self, value, param, ctx) -> tuple[float, ...]:
         try:
-            text = Path(value).read_text(encoding="utf-8") if Path(value).is_file() else value
-            numbers = tuple(float(part) for part in text.split(","))
-        except (OSError, ValueError):
-            self.fail(f"{value!r} is neither a list of numbers such as 1.08,1.19,3.42,4.41 nor a file with one",
-                      param, ctx)
+            numbers = tuple(float(part) for part in value.split(","))
+        except ValueError:
+            try:
+                numbers = tuple(float(part) for part in read_text(Path(value), "--yolo2").split(","))
+            except (UsageError, ValueError):
+                shown = value if len(value) < 80 else f"{value[:80]}..."
+                self.fail(f"{shown!r} is neither a list of numbers such as 1.08,1.19,3.42,4.41 nor a file with one",
+                          param, ctx)
         if len(numbers) % 2:
             self.fail(f"{len(numbers)} numbers are no pairs of width and height", param, ctx)
         if not all(0 < number < float("inf") for number in numbers):
             self.fail("anchors must be positive", param, ctx)
         return numbers
+
+
+class Share(click.FloatRange):
+    """A number from 0 to 1. That of click lets NaN pass, because no comparison with it is true."""
+
+    def __init__(self) -> None:
+        super().__init__(0, 1)
+
+    def convert(self, value, param, ctx) -> float:
+        number = super().convert(value, param, ctx)
+        if number != number:
+            self.fail(f"{value} is not in the range 0<=x<=1.", param, ctx)
+        return number
 
 
 class Recorder:
@@ -69,9 +88,9 @@ class Recorder:
               help="Write outputs, layers (CRC-32, seconds, cycles) and totals here.")
 @click.option("--yolo2", "anchors", type=Anchors(), metavar="W0,H0,W1,H1,...",
               help="Decode output 0 as a YOLO v2 detector with these anchors (or a file of them).")
-@click.option("--threshold", type=click.FloatRange(0, 1), default=0.5, show_default=True,
+@click.option("--threshold", type=Share(), default=0.5, show_default=True,
               help="Smallest probability of a box.")
-@click.option("--nms", type=click.FloatRange(0, 1), default=0.3, show_default=True,
+@click.option("--nms", type=Share(), default=0.3, show_default=True,
               help="Largest overlap of two boxes of a class.")
 @click.option("--labels", type=FILE, help="Text file with one class name per line.")
 def run(loaded: Model, inputs: tuple[Path, ...], fit: str, rounding: str,
@@ -101,10 +120,14 @@ def run(loaded: Model, inputs: tuple[Path, ...], fit: str, rounding: str,
         write_array(file, output)
     if json_file:
         write_json(json_file, report(loaded.source, backend, outputs, files, recorder.results, seconds))
+    # Everything is written before anything is printed: the reader of the output may go away.
+    boxes, drawing = [], None
+    if anchors:
+        boxes = _placed(_detect(loaded, outputs[0], anchors, threshold, nms), prepared[0], names)
+        drawing = _draw(boxes, prepared[0], out)
     _print_outputs(loaded, outputs, files, recorder.results, seconds)
     if anchors:
-        boxes = _detect(loaded, outputs[0], anchors, threshold, nms)
-        _show_boxes(boxes, prepared[0], names, out)
+        _print_boxes(boxes, drawing)
     else:
         _print_classes(loaded, outputs, names)
 
@@ -127,10 +150,12 @@ def report(model: str, backend: str, outputs: list[np.ndarray], files: list[Path
 def _read_labels(path: Path | None) -> list[str]:
     if path is None:
         return []
-    try:
-        return path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--labels {path}: not a readable text file ({error})") from error
+    names = read_text(path, "--labels").splitlines()
+    for number, name in enumerate(names, 1):
+        if len(name) > MAX_LABEL:
+            raise UsageError(f"--labels {path}: line {number} has {len(name)} characters; a name has at most "
+                             f"{MAX_LABEL}")
+    return [printable(name) for name in names]
 
 
 def _name(names: list[str], index: int) -> str:
@@ -182,18 +207,39 @@ def _detect(model: Model, output: np.ndarray, anchors: tuple[float, ...], thresh
                         (width, height))
 
 
-def _show_boxes(boxes: list[Box], prepared: Prepared, names: list[str], out: Path) -> None:
-    rows, placed = [], []
-    for box in sorted(boxes, key=lambda b: -b.probability):
-        left, top = prepared.to_picture(box.x, box.y)
-        right, bottom = prepared.to_picture(box.x + box.w, box.y + box.h)
-        text = f"{_name(names, box.class_id)} {box.probability:.2f}"
-        placed.append((left, top, right, bottom, box.class_id, text))
-        rows.append((_name(names, box.class_id), f"{box.probability:.4f}",
-                     *(f"{v:.0f}" for v in (left, top, right - left, bottom - top))))
+@dataclass(frozen=True)
+class _Placed:
+    """A box in picture pixels."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+    class_id: int
+    name: str
+    probability: float
+
+
+def _placed(boxes: list[Box], prepared: Prepared, names: list[str]) -> list[_Placed]:
+    return [_Placed(*prepared.to_picture(box.x, box.y), *prepared.to_picture(box.x + box.w, box.y + box.h),
+                    box.class_id, _name(names, box.class_id), box.probability)
+            for box in sorted(boxes, key=lambda b: -b.probability)]
+
+
+def _draw(boxes: list[_Placed], prepared: Prepared, out: Path) -> Path | None:
+    """Write the picture with its boxes; where, None if the input was no picture."""
+    if prepared.picture is None:
+        return None
+    file = out / "annotated.png"
+    write_picture(file, annotate(prepared.picture, [(b.left, b.top, b.right, b.bottom, b.class_id,
+                                                     f"{b.name} {b.probability:.2f}") for b in boxes]))
+    return file
+
+
+def _print_boxes(boxes: list[_Placed], drawing: Path | None) -> None:
     say(f"{len(boxes)} boxes, in picture pixels:")
+    rows = [(b.name, f"{b.probability:.4f}", *(f"{v:.0f}" for v in (b.left, b.top, b.right - b.left, b.bottom - b.top)))
+            for b in boxes]
     print_table(("class", "probability", "x", "y", "w", "h"), rows, right=("x", "y", "w", "h"))
-    if prepared.picture is not None:
-        file = out / "annotated.png"
-        write_picture(file, annotate(prepared.picture, placed))
-        say(f"boxes drawn in {file}")
+    if drawing is not None:
+        say(f"boxes drawn in {drawing}")

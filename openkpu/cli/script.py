@@ -14,6 +14,8 @@ from openkpu.api.board.settings import BOARD_NAMES
 from openkpu.devices.backends import BACKENDS
 from openkpu.errors import OpenKPUError, UsageError
 
+from .interruption import before_the_end
+
 
 class ScriptError(OpenKPUError):
     """An exception of the script, as one sentence with the script's line."""
@@ -92,6 +94,7 @@ def script(file, camera, flash_items, sd, fs, lcd, lcd_last, window, frames, tim
         flash.burn_argument(item)
     remove_old_frames(settings.lcd)
     simulated = Board(settings, flash)
+    before_the_end(lambda: click.echo(summary(simulated, "interrupted by the user"), err=True))
     simulated.on_swallowed_exit = lambda: _leave(simulated)
     outcome = run_script(file, simulated)
     sys.stdout.flush()
@@ -103,7 +106,7 @@ def script(file, camera, flash_items, sd, fs, lcd, lcd_last, window, frames, tim
 
 
 def _key(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d+)(?::(\d+))?", text)
+    match = re.fullmatch(r"([0-9]{1,9})(?::([0-9]{1,9}))?", text)
     if not match:
         raise UsageError(f"--key {text}: give FRAME or FRAME:MS, such as 12:100")
     return int(match[1]), int(match[2] or 100)
@@ -136,8 +139,8 @@ def summary(board, reason: str) -> str:
 
 
 def _leave(board) -> None:
-    """End a script that catches SystemExit: nothing less than the process's end stops it."""
-    click.echo(summary(board, f"{board.ended} (the script catches SystemExit)"), err=True)
+    """End a script that catches SystemExit or waits in a system call: only the process's end stops it."""
+    click.echo(summary(board, f"{board.ended} (the script catches SystemExit, or is blocked)"), err=True)
     with contextlib.suppress(Exception):
         board.close()
     sys.stdout.flush()

@@ -11,6 +11,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -19,6 +22,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from ..errors import DeviceError
 from ..hw.configs import CORES, CoreParameters
 from ..hw.sources import FILES, INCLUDE, ROOT, RTL, below
+from . import guard
 from .verilator import verilator_environment
 
 SIM = ROOT / "sim"
@@ -28,7 +32,10 @@ VERILATE = ["--cc", "--exe", "-O3", "--x-assign", "fast", "--x-initial", "unique
             "--output-split", "8000", "-Wno-fatal", "-Wno-lint", "--prefix", "Vkpu"]
 OPTIMISE = "-O2"
 # Top module -> the C++ around it.
-PROGRAMS = {"kpu_core": ["openkpu.cpp"], "kpu_soc": ["soc.cpp", "flash_model.cpp"]}
+PROGRAMS = {"kpu_core": ["openkpu.cpp", "visible.vlt"], "kpu_soc": ["soc.cpp", "flash_model.cpp"]}
+LOCK = "lock"
+BUILD_SECONDS = 3600
+POLL_SECONDS = 0.2
 
 
 def library(core: CoreParameters, traces: bool = False, soc_sram_bytes: int | None = None) -> Path:
@@ -53,18 +60,20 @@ def library(core: CoreParameters, traces: bool = False, soc_sram_bytes: int | No
         options.append(f"--trace-{trace_format()}")
     environment = verilator_environment()
     folder = cache_folder() / _key(sources, options, environment)
-    if (folder / LIBRARY).exists():
-        return folder / LIBRARY
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not (folder / LIBRARY).exists():
+        if is_sealed(folder / LIBRARY):
+            return folder / LIBRARY
+        with only_builder(folder):
+            if not is_sealed(folder / LIBRARY):
+                if (folder / LIBRARY).exists():
+                    print(f"openkpu: the simulator in {folder} is not as it was built; building it again",
+                          file=sys.stderr)
                 for left in folder.glob("obj-*"):  # by a build that was killed
                     shutil.rmtree(left, ignore_errors=True)
                 with tempfile.TemporaryDirectory(prefix="obj-", dir=folder) as objects:
                     _build(top, sources, options, environment, Path(objects), traces)
                     (Path(objects) / LIBRARY).rename(folder / LIBRARY)
+                seal(folder / LIBRARY)
     except OSError as error:
         raise DeviceError(f"the simulator cannot be built in {folder}: {error.strerror}; free some space there or set "
                           "XDG_CACHE_HOME to another folder") from error
@@ -79,8 +88,52 @@ def trace_format() -> str:
 
 
 def cache_folder() -> Path:
-    """Where built simulators are kept."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "openkpu"
+    """Where built simulators are kept. DeviceError if the user has no home."""
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "openkpu"
+    except RuntimeError as error:
+        raise DeviceError("there is no home folder for built simulators; set XDG_CACHE_HOME to a folder") from error
+
+
+@contextmanager
+def only_builder(folder: Path) -> Iterator[None]:
+    """Make the folder and keep other processes from building in it; they wait. DeviceError after a generous time."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("w") as lock:
+        for _ in range(int(BUILD_SECONDS / POLL_SECONDS)):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(POLL_SECONDS)
+        else:
+            raise DeviceError(f"another process has been building the simulator in {folder} for {BUILD_SECONDS} s; "
+                              "end it and try again")
+        yield
+
+
+def seal(file: Path) -> None:
+    """Note what a finished file is like: a disk that was full, or a copied cache, may leave something else there."""
+    with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False) as note:
+        note.write(_fingerprint(file))
+    Path(note.name).replace(_note(file))
+
+
+def is_sealed(file: Path) -> bool:
+    """Whether a file is there and as it was when it was sealed."""
+    try:
+        return _note(file).read_text() == _fingerprint(file)
+    except (FileNotFoundError, UnicodeDecodeError):
+        return False
+
+
+def _note(file: Path) -> Path:
+    return file.with_name(f"{file.name}.sha256")
+
+
+def _fingerprint(file: Path) -> str:
+    with file.open("rb") as data:
+        return f"{os.fstat(data.fileno()).st_size} {hashlib.file_digest(data, 'sha256').hexdigest()}"
 
 
 def start_afresh(folder: Path) -> None:
@@ -91,7 +144,7 @@ def start_afresh(folder: Path) -> None:
     for path in folder.iterdir():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
-        elif path.name != "lock":
+        elif path.name != LOCK:
             path.unlink()
 
 
@@ -138,15 +191,15 @@ def _build(top: str, sources: list[Path], options: list[str], environment: dict[
 
 def _run(command: list[str], environment: dict[str, str], output, log: Path, compiled=lambda: None) -> None:
     """Run a command into the log; ``compiled`` is called for every C++ file that is begun."""
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as job:
-        try:
-            for line in job.stdout or ():
-                output.write(line)
-                if re.search(r"\s-c\s", line):
-                    compiled()
-        except BaseException:
-            job.terminate()
-            raise
+    job = guard.start(command, environment, subprocess.PIPE)
+    try:
+        for line in job.stdout or ():
+            output.write(line)
+            if re.search(r"\s-c\s", line):
+                compiled()
+        job.wait()
+    finally:
+        guard.end(job)
     if job.returncode:
         output.flush()
         raise DeviceError(f"building the simulator failed: '{command[0]}' ended with code {job.returncode}; "

@@ -5,7 +5,6 @@ Much slower than the native back end, but its buses are driven and checked by co
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import importlib.util
 import os
@@ -13,24 +12,26 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from multiprocessing.connection import Listener
 from pathlib import Path
 from typing import Any
 
 from ..errors import DeviceError, UsageError
 from ..hw.configs import CORES
-from ..hw.device import KpuConfig
-from ..hw.fields import AIRAM_BASE, REGS_BASE, SRAM_BASE, register
+from ..hw.device import KpuConfig, one_at_a_time
+from ..hw.fields import AIRAM_BASE, LAYERS_QUEUED, REGS_BASE, SRAM_BASE, register
 from ..hw.sources import INCLUDE, below
-from .build import cache_folder
+from . import guard
+from .build import BUILD_SECONDS, cache_folder, only_builder
 from .libpython import libpython_environment
 from .verilator import verilator_environment, with_optimisation
 
 PACKAGES = ("cocotb", "cocotbext.axi")
 ADDRESS_BITS = (1 << 30) - 1
 POLL_SECONDS = 0.5
-BUILD_SECONDS = 1800
 SLICE_CYCLES = 5_000
+CLOSE_SECONDS = 1.0
 STREAM_LIMIT = 20_000_000
 
 
@@ -54,6 +55,7 @@ class CocotbDevice:
 
     def __init__(self, config: KpuConfig | None = None, *, simulator: str = "verilator", stall: float = 0.0,
                  seed: int = 1):
+        self.lock = threading.RLock()
         self.config = config or CORES["full"].config("full")
         self.cycles = 0
         self._process: subprocess.Popen | None = None
@@ -63,15 +65,23 @@ class CocotbDevice:
         self._folder = Path(tempfile.mkdtemp(prefix="openkpu-cocotb-"))
         environment |= {"OPENKPU_SOCKET": str(self._folder / "socket"), "OPENKPU_RUN": str(self._folder)}
         folder = _build_folder(simulator, self.config.name)
-        folder.mkdir(parents=True, exist_ok=True)
-        arguments = [simulator, self.config.name, str(folder), str(seed), str(stall)]
-        with (folder / "lock").open("w") as lock, Listener(str(self._folder / "socket")) as listener:
-            # One builds, the others wait for it.
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            with self._log.open("w") as log:
-                self._process = subprocess.Popen([sys.executable, "-m", "openkpu.devices.cocotb_server", *arguments],
-                                                 env=environment, stdout=log, stderr=log, start_new_session=True)
-            self._connection = self._accept(listener)
+        command = [sys.executable, "-m", "openkpu.devices.cocotb_server", simulator, self.config.name, str(folder),
+                   str(seed), str(stall)]
+        try:
+            with only_builder(folder), Listener(str(self._folder / "socket")) as listener:
+                with self._log.open("w") as log:
+                    self._process = guard.start(command, environment, log)
+                self._connection = self._accept(listener)
+        except DeviceError:
+            self._kill()  # the log remains
+            raise
+        except OSError as error:
+            self.close()
+            raise DeviceError(f"the cocotb simulator cannot be built in {folder}: {error.strerror}; free some space "
+                              "there or set XDG_CACHE_HOME to another folder") from error
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def _log(self) -> Path:
@@ -91,6 +101,7 @@ class CocotbDevice:
         if self._process is not None and self._process.poll() is not None:
             raise DeviceError(f"the cocotb simulation ended with code {self._process.returncode}; see {self._log}")
 
+    @one_at_a_time
     def _call(self, name: str, *arguments: Any) -> Any:
         if self._process is None:
             raise DeviceError("this device is closed; open another one")
@@ -99,6 +110,9 @@ class CocotbDevice:
             while not self._connection.poll(POLL_SECONDS):
                 self._check_alive()
             ok, result, self.cycles = self._connection.recv()
+        except KeyboardInterrupt:
+            self._kill()  # it would look at its connection only when it has finished what it was asked for
+            raise
         except (EOFError, BrokenPipeError, ConnectionResetError) as error:
             raise DeviceError(f"the cocotb simulation broke off; see {self._log}") from error
         if not ok:
@@ -132,6 +146,7 @@ class CocotbDevice:
         """The same as :meth:`read_memory`: an observer is a bus master like any other."""
         return self.read_memory(address, size)
 
+    @one_at_a_time
     def read_stream(self, size: int) -> bytes:
         """Take ``size`` bytes off the output stream; DeviceError when the core is idle before all have come."""
         data, idle = b"", False
@@ -142,10 +157,11 @@ class CocotbDevice:
                 return data
             if idle and not part:
                 break
-            idle = self.read64(REGS_BASE + register("ext_fifo_level").offset) == 0
+            idle = self.read64(REGS_BASE + register("ext_fifo_level").offset) & ~LAYERS_QUEUED == 0
         raise DeviceError(f"fifo_data_out ran dry after {len(data)} of {size} bytes; push a layer with send_data_out "
                           "first")
 
+    @one_at_a_time
     def wait_interrupt(self, max_cycles: int) -> None:
         """Run until the interrupt line is high; DeviceError after ``max_cycles`` clock cycles."""
         for done in range(0, max_cycles, SLICE_CYCLES):
@@ -153,19 +169,25 @@ class CocotbDevice:
                 return
         raise DeviceError(f"the KPU raised no interrupt within {max_cycles} clock cycles; the layer hangs")
 
+    @one_at_a_time
+    def abandon(self) -> None:
+        """Give up whatever runs, at once; memories keep their content. After an interruption the device is closed."""
+        self.reset()
+
+    @one_at_a_time
     def close(self) -> None:
         """End the simulation; closing twice is harmless."""
-        if self._process is None:
-            return
         if hasattr(self, "_connection"):
             self._connection.close()
-        try:
-            self._process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process = None
+        if self._process is not None:
+            guard.end(self._process, patience=CLOSE_SECONDS)
+            self._process = None
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _kill(self) -> None:
+        if self._process is not None:
+            guard.end(self._process)
+            self._process = None
 
     def __del__(self) -> None:
         if getattr(self, "_process", None) is not None:

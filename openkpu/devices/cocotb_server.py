@@ -36,12 +36,13 @@ from cocotbext.axi import (
 from ..errors import DeviceError
 from ..hw.configs import CORES
 from ..hw.sources import INCLUDE, below
-from .build import start_afresh
+from .build import is_sealed, seal, start_afresh
 
 CLOCK_NS = 10
 # No correct bus transaction takes so long; a push into a full queue may take some layers.
 BUS_CYCLES = 1_000_000
 PUSH_CYCLES = 200_000_000
+PROGRAMS = {"verilator": "kpu_core", "icarus": "sim.vvp"}  # as cocotb's runner names what it builds
 ADDRESS_SPACE = 1 << 30  # the address bits that the bus decodes
 
 
@@ -165,11 +166,12 @@ def main(arguments: list[str]) -> None:
         plusargs = ["+verilator+rand+reset+2", f"+verilator+seed+{int(seed) + 1}"]
     parameters = CORES[config].verilog()
     runner = get_runner(simulator)
-    if not (Path(folder) / "built").exists():
+    program = Path(folder) / PROGRAMS[simulator]
+    if not is_sealed(program):
         start_afresh(Path(folder))
         runner.build(sources=below(["kpu_core"]), hdl_toplevel="kpu_core", parameters=parameters, includes=[INCLUDE],
                      build_dir=folder, build_args=args, timescale=("1ns", "1ps"))
-        (Path(folder) / "built").touch()
+        seal(program)
     os.environ["OPENKPU_STALL"] = stall
     runner.test(hdl_toplevel="kpu_core", hdl_toplevel_lang="verilog", test_module="openkpu.devices.cocotb_server",
                 build_dir=folder, test_dir=os.environ["OPENKPU_RUN"], seed=int(seed), plusargs=plusargs,

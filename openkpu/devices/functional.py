@@ -7,6 +7,7 @@ is "in execution" and the others are queued, as on hardware, where a layer takes
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from dataclasses import dataclass
 
@@ -14,11 +15,12 @@ import numpy as np
 
 from openkpu.golden.fast import run_layer
 from openkpu.golden.parameters import ParameterMemory
+from openkpu.golden.reference import stream_length
 
 from ..errors import DeviceError
 from ..hw.check import LayerError, descriptor_errors, error_bits
 from ..hw.descriptor import Descriptor
-from ..hw.device import KpuConfig
+from ..hw.device import KpuConfig, one_at_a_time
 from ..hw.fields import (
     AIRAM_BASE,
     KPU_ID_MAGIC,
@@ -70,6 +72,7 @@ class FunctionalDevice:
 
     def __init__(self, config: KpuConfig | None = None):
         self.config = config or KpuConfig()
+        self.lock = threading.RLock()
         self._sram = np.zeros(self.config.sram_bytes, np.uint8)
         self._airam = np.zeros(self.config.airam_bytes, np.uint8)
         self._parameters = ParameterMemory()
@@ -79,6 +82,7 @@ class FunctionalDevice:
         self._queue: deque[Descriptor] = deque()
         self._executing: _Execution | None = None
         self._output: deque[int] = deque()
+        self._zeros = 0  # words that a refused layer sends behind ``_output``
         self._layers = 0
         self._error = 0
         self._error_reasons: list[str] = []
@@ -87,6 +91,7 @@ class FunctionalDevice:
 
     # Bus
 
+    @one_at_a_time
     def read64(self, address: int) -> int:
         """Read one 64-bit word at a bus address: a register (unknown ones read 0) or 8 bytes of memory."""
         offset = self._register_offset(address)
@@ -94,6 +99,7 @@ class FunctionalDevice:
             return int.from_bytes(self.read_memory(address, 8), "little")
         return self._read_register(offset)
 
+    @one_at_a_time
     def write64(self, address: int, value: int) -> None:
         """Write one 64-bit word at a bus address: a register (unknown ones ignore it) or 8 bytes of memory."""
         if not 0 <= value <= WORD_BITS:
@@ -104,10 +110,12 @@ class FunctionalDevice:
         else:
             self._write_register(offset, value)
 
+    @one_at_a_time
     def read_memory(self, address: int, size: int) -> bytes:
         """Read ``size`` bytes of SRAM or AI RAM; an access to the AI RAM waits until no layer runs."""
         return self._memory(address, size).tobytes()
 
+    @one_at_a_time
     def write_memory(self, address: int, data: bytes) -> None:
         """Write bytes to SRAM or AI RAM; an access to the AI RAM waits until no layer runs."""
         self._memory(address, len(data))[:] = np.frombuffer(data, np.uint8)
@@ -116,17 +124,19 @@ class FunctionalDevice:
         """The same as :meth:`read_memory`: there are no cycles to disturb."""
         return self.read_memory(address, size)
 
+    @one_at_a_time
     def read_stream(self, size: int) -> bytes:
         """Take ``size`` bytes out of ``fifo_data_out`` in whole words; DeviceError when layers do not deliver them."""
         words = []
         for taken in range(-(-size // 8)):
-            while not self._output:
+            while not self._output and not self._zeros:
                 if not self._advance():
                     raise DeviceError(f"fifo_data_out ran dry after {8 * taken} of {size} bytes"
                                       f"{self._error_clause()}; push a layer with send_data_out first")
-            words.append(self._output.popleft())
+            words.append(self._pop())
         return np.array(words, "<u8").tobytes()[:size]
 
+    @one_at_a_time
     def wait_interrupt(self, max_cycles: int) -> None:
         """Let layers finish until the interrupt line is high; DeviceError if no pending layer can raise it.
 
@@ -138,6 +148,17 @@ class FunctionalDevice:
                 reason = "the output stream is not drained" if self._executing else "no layer is left to finish"
                 raise DeviceError(f"no interrupt can come: {reason} (mask {self._registers[_OFFSET['interrupt_mask']]}"
                                   f", raw {self._raw}){self._error_clause()}")
+
+    @one_at_a_time
+    def abandon(self) -> None:
+        """Give up whatever runs and waits, as a reset does; memories keep their content."""
+        self._registers = {r.offset: r.reset for r in REGISTERS if r.access == "RW"}
+        self._raw, self._steps, self._polled = 0, UNBOUNDED, None
+        self._words.clear()
+        self._queue.clear()
+        self._output.clear()
+        self._zeros = 0
+        self._executing = None
 
     def close(self) -> None:
         """Nothing to release."""
@@ -176,9 +197,9 @@ class FunctionalDevice:
 
     def _read_register(self, offset: int) -> int:
         if offset == _OFFSET["fifo_data_out"]:
-            if not self._output:
+            if not self._output and not self._zeros:
                 self._advance()
-            return self._output.popleft() if self._output else 0
+            return self._pop()
         if offset in self._registers:
             return self._registers[offset]
         # The second read of the same register in a row is polling: time passes even if an interrupt is pending.
@@ -195,9 +216,10 @@ class FunctionalDevice:
         config = self.config
         values = {
             "ext_id": {"magic": KPU_ID_MAGIC, "version": VERSION, "has_16bit": int(config.has_16bit)},
-            "ext_config": {"pes": config.pes, "lanes": config.lanes, "layer_fifo": LAYER_FIFO},
+            "ext_config": {"pes": config.pes, "lanes": config.lanes, "tile_pixels": config.tile_pixels,
+                           "layer_fifo": LAYER_FIFO},
             "ext_memories": {"airam_rows": config.airam_bytes // ROW_BYTES, "weight_bytes": config.weight_bytes},
-            "ext_fifo_level": {"out_words": min(len(self._output), 0xFFFF), "layers": len(self._queue),
+            "ext_fifo_level": {"out_words": min(len(self._output) + self._zeros, 0xFFFF), "layers": len(self._queue),
                                "busy": int(self._executing is not None)},
         }
         for name, fields in values.items():
@@ -236,6 +258,13 @@ class FunctionalDevice:
             self._queue.clear()
         if not control & DMA_FLUSH_N:
             self._output.clear()
+            self._zeros = 0
+
+    def _pop(self) -> int:
+        if self._output:
+            return self._output.popleft()
+        self._zeros -= self._zeros > 0
+        return 0
 
     # Layers
 
@@ -273,13 +302,18 @@ class FunctionalDevice:
                 self._flush()
             except _BusError as error:
                 errors = [LayerError("bus_error", str(error))]
+        if errors:
+            self._zeros = stream_length(d)
+            self._flush()
         self._executing = _Execution(bool(d.int_en or errors), errors)
 
     def _advance(self) -> bool:
         """Let the running layer finish and the next one start; False if nothing can happen."""
-        if self._executing is None or len(self._output) > OUTPUT_FIFO_WORDS:
+        if self._executing is None or len(self._output) + self._zeros > OUTPUT_FIFO_WORDS:
             return False
         done, self._executing = self._executing, None
+        self._output.extend([0] * self._zeros)
+        self._zeros = 0
         if done.errors:
             if not self._error:
                 self._error = (self._layers & 0xFFFF) << 16

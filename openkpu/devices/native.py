@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from pathlib import Path
 
 from ..errors import DeviceError, UsageError
 from ..hw.configs import CORES
-from ..hw.device import KpuConfig
-from ..hw.fields import REGS_BASE, register
+from ..hw.device import KpuConfig, one_at_a_time
+from ..hw.fields import LAYERS_QUEUED, REGS_BASE, register
 from .build import library
+from .library import INT, POINTER, SIZE, SLICE_CYCLES, TEXT, U32, U64, LibraryDevice, slices
 
-# Cycles between two looks at the keyboard and the clock: about a quarter of a second.
-SLICE_CYCLES = 100_000
-# An idle core that streams nothing for so long will stream nothing any more.
-STREAM_SLICE = 20_000
 STREAM_LIMIT = 200_000_000
 PUSH_LIMIT = 200_000_000
-LAYERS_QUEUED = next(f.mask << f.lsb for f in register("ext_fifo_level").fields if f.name == "layers")
-
-_OK, _TIMEOUT = 0, 1
+PROTOTYPES = {
+    "read64": (INT, [POINTER, U32, POINTER]),
+    "write64": (INT, [POINTER, U32, U64, U64]),
+    "read": (INT, [POINTER, U32, POINTER, SIZE]),
+    "write": (INT, [POINTER, U32, TEXT, SIZE]),
+    "peek": (INT, [POINTER, U32, POINTER, SIZE]),
+    "run": (INT, [POINTER, U64]),
+    "step": (None, [POINTER, U64]),
+    "stream": (INT, [POINTER, POINTER, SIZE, U64, POINTER]),
+    "trace": (INT, [POINTER, TEXT]),
+}
 
 
 class _Config(ctypes.Structure):
@@ -27,7 +33,7 @@ class _Config(ctypes.Structure):
                 ("sram_bytes", "latency", "outstanding", "stall_percent", "random_state", "seed")]
 
 
-class NativeDevice:
+class NativeDevice(LibraryDevice):
     """Implements ``openkpu.hw.device.Device`` with the RTL in the configuration ``config.name``.
 
     Parameters
@@ -50,67 +56,63 @@ class NativeDevice:
     def __init__(self, config: KpuConfig | None = None, *, latency: int = 20, stall_percent: int = 0,
                  random_state: bool = False, seed: int = 1, traces: bool = False):
         self.config = config or CORES["full"].config("full")
-        self._kpu = None
         if self.config.name not in CORES:
             raise UsageError(f"the RTL has no configuration '{self.config.name}'; choose one of {', '.join(CORES)}")
-        self._lib = _load(library(CORES[self.config.name], traces))
-        settings = _Config()
-        self._lib.openkpu_default_config(ctypes.byref(settings))
-        settings.sram_bytes = self.config.sram_bytes
-        settings.latency = latency
-        settings.stall_percent = stall_percent
-        settings.random_state = random_state
-        settings.seed = seed
-        self._kpu = self._lib.openkpu_create(ctypes.byref(settings))
-        if not self._kpu:
+        super().__init__(library(CORES[self.config.name], traces), "openkpu", PROTOTYPES)
+        if not self._create(_Config(), sram_bytes=self.config.sram_bytes, latency=latency, stall_percent=stall_percent,
+                            random_state=random_state, seed=seed):
             raise UsageError(f"stall_percent {stall_percent} or SRAM of {self.config.sram_bytes} bytes is out of range")
 
-    @property
-    def cycles(self) -> int:
-        """Clock cycles simulated so far. May be read by another thread."""
-        return self._lib.openkpu_cycles(self._handle)
-
-    def reset(self) -> None:
-        """Reset the core, even in the middle of a layer; memories keep their content."""
-        self._lib.openkpu_reset(self._handle)
+    def abandon(self) -> None:
+        """Give up whatever runs, at once; memories keep their content."""
+        self.reset()
 
     def trace(self, file: Path | None) -> None:
         """Write a waveform of all signals from now on; None ends it. DeviceError if it cannot be written.
 
         The format is that of ``openkpu.devices.build.trace_format()``.
         """
-        self._check(self._lib.openkpu_trace(self._handle, None if file is None else str(file).encode()))
+        self._call("trace", None if file is None else os.fsencode(file))
 
     def read64(self, address: int) -> int:
         """Read one 64-bit register at a bus address."""
         value = ctypes.c_uint64()
-        self._check(self._lib.openkpu_read64(self._handle, address, ctypes.byref(value)))
+        self._call("read64", address, ctypes.byref(value))
         return value.value
 
     def write64(self, address: int, value: int) -> None:
         """Write one 64-bit register; a push into a full layer queue waits until a layer has left it."""
-        self._check(self._lib.openkpu_write64(self._handle, address, value, PUSH_LIMIT))
+        if not self._repeat(PUSH_LIMIT, "write64", address, value):
+            raise DeviceError(f"the layer queue stayed full for {PUSH_LIMIT} clock cycles; the layer hangs")
 
     def read_memory(self, address: int, size: int) -> bytes:
         """Read bytes of SRAM or AI RAM."""
-        data = ctypes.create_string_buffer(size)
-        self._check(self._lib.openkpu_read(self._handle, address, data, size))
-        return data.raw
+        return self._bytes("read", address, size)
 
+    @one_at_a_time
     def write_memory(self, address: int, data: bytes) -> None:
         """Write bytes to SRAM or AI RAM."""
-        self._check(self._lib.openkpu_write(self._handle, address, data, len(data)))
+        for done, count in slices(address, len(data)):
+            self._call("write", address + done, bytes(data[done:done + count]), count)
 
     def peek_memory(self, address: int, size: int) -> bytes:
         """Read bytes of SRAM or AI RAM as a debugger does: no clock cycle passes."""
+        return self._bytes("peek", address, size)
+
+    @one_at_a_time
+    def _bytes(self, function: str, address: int, size: int) -> bytes:
         data = ctypes.create_string_buffer(size)
-        self._check(self._lib.openkpu_peek(self._handle, address, data, size))
+        for done, count in slices(address, size):
+            self._call(function, address + done, ctypes.byref(data, done), count)
         return data.raw
 
+    @one_at_a_time
     def step(self, cycles: int) -> None:
         """Let clock cycles pass."""
-        self._lib.openkpu_step(self._handle, cycles)
+        for done in range(0, cycles, SLICE_CYCLES):
+            self._plain("step", min(SLICE_CYCLES, cycles - done))
 
+    @one_at_a_time
     def read_stream(self, size: int) -> bytes:
         """Take ``size`` bytes off the output stream as the system DMA does.
 
@@ -122,12 +124,11 @@ class NativeDevice:
         data = ctypes.create_string_buffer(size)
         taken, done = ctypes.c_size_t(), 0
         idle = False
-        for _ in range(0, STREAM_LIMIT, STREAM_SLICE):
-            result = self._lib.openkpu_stream(self._handle, ctypes.byref(data, done), size - done, STREAM_SLICE,
-                                              ctypes.byref(taken))
+        for _ in range(0, STREAM_LIMIT, SLICE_CYCLES):
+            complete = self._call("stream", ctypes.byref(data, done), size - done, SLICE_CYCLES,
+                                  ctypes.byref(taken))
             done += taken.value
-            if result != _TIMEOUT:
-                self._check(result)
+            if complete:
                 return data.raw
             if idle and not taken.value:
                 raise DeviceError(f"fifo_data_out ran dry after {done} of {size} bytes; push a layer with "
@@ -139,59 +140,5 @@ class NativeDevice:
 
     def wait_interrupt(self, max_cycles: int) -> None:
         """Run until the interrupt line is high; DeviceError after ``max_cycles`` clock cycles."""
-        left = max_cycles
-        while left > 0:
-            result = self._lib.openkpu_run(self._handle, min(left, SLICE_CYCLES))
-            if result != _TIMEOUT:
-                self._check(result)
-                return
-            left -= SLICE_CYCLES
-        raise DeviceError(f"the KPU raised no interrupt within {max_cycles} clock cycles; the layer hangs")
-
-    def close(self) -> None:
-        """Release the simulation; closing twice is harmless."""
-        if self._kpu:
-            self._lib.openkpu_destroy(self._kpu)
-            self._kpu = None
-
-    def __del__(self) -> None:
-        self.close()
-
-    @property
-    def _handle(self) -> int:
-        if not self._kpu:
-            raise DeviceError("this device is closed; open another one")
-        return self._kpu
-
-    def _check(self, result: int) -> None:
-        if result != _OK:
-            raise DeviceError(self._lib.openkpu_message(self._handle).decode())
-
-
-def _load(path: Path) -> ctypes.CDLL:
-    try:
-        lib = ctypes.CDLL(str(path))
-    except OSError as error:
-        raise DeviceError(f"the simulator {path} does not load ({error}); delete it to have it built again") from error
-    u32, u64, size, pointer = ctypes.c_uint32, ctypes.c_uint64, ctypes.c_size_t, ctypes.c_void_p
-    prototypes = {
-        "openkpu_default_config": (None, [pointer]),
-        "openkpu_create": (pointer, [pointer]),
-        "openkpu_destroy": (None, [pointer]),
-        "openkpu_reset": (None, [pointer]),
-        "openkpu_read64": (ctypes.c_int, [pointer, u32, pointer]),
-        "openkpu_write64": (ctypes.c_int, [pointer, u32, u64, u64]),
-        "openkpu_read": (ctypes.c_int, [pointer, u32, pointer, size]),
-        "openkpu_write": (ctypes.c_int, [pointer, u32, ctypes.c_char_p, size]),
-        "openkpu_peek": (ctypes.c_int, [pointer, u32, pointer, size]),
-        "openkpu_run": (ctypes.c_int, [pointer, u64]),
-        "openkpu_step": (None, [pointer, u64]),
-        "openkpu_stream": (ctypes.c_int, [pointer, pointer, size, u64, pointer]),
-        "openkpu_cycles": (u64, [pointer]),
-        "openkpu_trace": (ctypes.c_int, [pointer, ctypes.c_char_p]),
-        "openkpu_message": (ctypes.c_char_p, [pointer]),
-    }
-    for name, (result, arguments) in prototypes.items():
-        function = getattr(lib, name)
-        function.restype, function.argtypes = result, arguments
-    return lib
+        if not self._repeat(max_cycles, "run"):
+            raise DeviceError(f"the KPU raised no interrupt within {max_cycles} clock cycles; the layer hangs")

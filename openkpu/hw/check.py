@@ -30,8 +30,9 @@ The remaining bit, ``bus_error``, comes up only while parameters are fetched. Ev
 the last channel are not carried out, kernel_type above 1 counts as 1x1, pool_type above 9 as bypass. Source and
 destination that overlap are not detected; the result of such a layer is unspecified but stays inside the destination.
 
-A layer with an error fetches and writes nothing, streams nothing, counts as finished, and sets ``calc_done`` even
-without ``int_en``, so that no driver waits for it in vain. (A bus error may come when part of the map is written.)
+A layer with an error fetches and writes nothing, counts as finished, and sets ``calc_done`` even without ``int_en``, so
+that no driver waits for it in vain. (A bus error may come when part of the map is written.) With ``send_data_out`` it
+streams as many bytes as a legal layer of these sizes would, all zero: a DMA that waits for them would never end.
 """
 
 from __future__ import annotations

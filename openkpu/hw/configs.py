@@ -44,7 +44,8 @@ class CoreParameters:
     def config(self, name: str) -> KpuConfig:
         """What a KPU built like this can hold."""
         return KpuConfig(name=name, pes=self.SEGS * self.SEGLEN, lanes=self.SEGS * self.LPS,
-                         airam_bytes=self.AIRAM_ROWS * ROW_BYTES, weight_bytes=self.WEIGHT_ENTRIES * ENTRY_BYTES)
+                         airam_bytes=self.AIRAM_ROWS * ROW_BYTES, weight_bytes=self.WEIGHT_ENTRIES * ENTRY_BYTES,
+                         tile_pixels=self.DEPTH * self.SEGS)
 
 
 CORES: dict[str, CoreParameters] = {

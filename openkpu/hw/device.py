@@ -6,13 +6,16 @@ The driver knows nothing but 64-bit registers, bus memory and an interrupt line
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
 
 @dataclass(frozen=True)
 class KpuConfig:
-    """What a KPU can hold. Bytes unless said otherwise."""
+    """What a KPU can hold. Bytes unless said otherwise; ``tile_pixels``: pixels whose sums the array keeps at once."""
 
     name: str = "full"
     pes: int = 64
@@ -20,6 +23,7 @@ class KpuConfig:
     airam_bytes: int = 2 << 20
     weight_bytes: int = 73728
     sram_bytes: int = 6 << 20
+    tile_pixels: int = 1024
     has_16bit: bool = True
 
 
@@ -28,10 +32,17 @@ class Device(Protocol):
 
     Bus addresses are the chip's: main SRAM at 0x4000_0000, AI RAM at 0x4060_0000, KPU registers at 0x4080_0000.
     Every method raises ``openkpu.errors.DeviceError`` when the hardware does not answer in a bounded time.
+
+    Threads may share a device: every method takes the reentrant ``lock``, so that calls happen one after another; who
+    needs several in a row holds it meanwhile, as a session does for a whole run.
     """
 
     name: str
     config: KpuConfig
+
+    @property
+    def lock(self) -> AbstractContextManager:
+        """The reentrant lock that every method takes."""
 
     def read64(self, address: int) -> int:
         """Read one 64-bit register at a bus address."""
@@ -54,5 +65,17 @@ class Device(Protocol):
     def wait_interrupt(self, max_cycles: int) -> None:
         """Run until the interrupt line is high; DeviceError after ``max_cycles`` clock cycles."""
 
+    def abandon(self) -> None:
+        """Give up whatever runs and waits, at once; memories keep their content, and the next layer runs as usual."""
+
     def close(self) -> None:
         """Release simulator processes and memory; closing twice is harmless."""
+
+
+def one_at_a_time(method: Callable) -> Callable:
+    """Let a device's method hold the device's lock."""
+    @functools.wraps(method)
+    def locked(self, *arguments, **options):
+        with self.lock:
+            return method(self, *arguments, **options)
+    return locked

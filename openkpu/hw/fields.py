@@ -335,6 +335,8 @@ def register(name: str) -> Register:
 
 
 _BY_NAME = {r.name: r for r in REGISTERS + EXTENSIONS + FLASH_REGISTERS + DMA_REGISTERS + DMA_CHANNEL_REGISTERS}
+# In ``ext_fifo_level``: the layers that wait.
+LAYERS_QUEUED = next(f.mask << f.lsb for f in register("ext_fifo_level").fields if f.name == "layers")
 
 
 @dataclass(frozen=True)

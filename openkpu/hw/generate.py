@@ -83,6 +83,11 @@ def header() -> str:
         if block.copies > 1:
             name = f"OPENKPU_{_common(block.registers)}"
             lines += [f"#define {name}_COPIES {block.copies}u", f"#define {name}_STRIDE {block.stride}u"]
+    offsets = [f"0x{block.base + copy * block.stride + register.offset:x}u" for block in BLOCKS
+               if block.title.startswith("KPU") for copy in range(block.copies) for register in block.registers]
+    lines += ["", "/* Every offset behind OPENKPU_REGS_BASE at which the KPU has a register. */",
+              "#define OPENKPU_KPU_OFFSETS { \\",
+              *(f"    {', '.join(offsets[n:n + 10])}, \\" for n in range(0, len(offsets), 10)), "}"]
     for title, prefix, table in DESCRIPTORS:
         lines += ["", f"/* {title} */"]
         for arg in table:

@@ -1,4 +1,9 @@
-"""Reader of .kfpkg packages, the ZIP archives that kflash writes (spec/kmodel-format.md section 8)."""
+"""Reader of .kfpkg packages, the ZIP archives that kflash writes (spec/kmodel-format.md section 8).
+
+It takes what either of the two flashers takes: kflash.py, which reads any ZIP method of Python's ``zipfile``, names in
+subfolders and the list in the machine's own encoding; and Kendryte's K-Flash, which reads JSON with comments, trailing
+commas, keys in any case and numbers for booleans, and knows ``reverse4Bytes``.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +26,10 @@ MAX_ENTRIES = 256
 MAX_MEMBERS = 4096
 SECTOR = 4096
 
+KNOWN_VERSIONS = "0.1.0", "0.1.1"
+_METHODS = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA
 _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, OverflowError, NotImplementedError,
-               RuntimeError, KeyError, IndexError)
+               RuntimeError, KeyError, IndexError, MemoryError, *([zipfile.lzma.LZMAError] if zipfile.lzma else []))
 _ADVICE = "the package is damaged: download it again, or make it again with kflash"
 
 
@@ -37,6 +44,7 @@ class Entry:
     data : the bare payload.
     sha256_prefix : kflash adds an AES flag, the length and a SHA-256 when writing (firmware).
     identity : what the payload is.
+    reverse_words : the flasher reverses the bytes of every 32-bit word when writing, as ``load_flash`` wants models.
     """
 
     address: int
@@ -44,6 +52,7 @@ class Entry:
     data: bytes
     sha256_prefix: bool
     identity: Identity
+    reverse_words: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,13 +99,15 @@ def _package(context: Context, archive: zipfile.ZipFile) -> Package:
             context.fail(f"two members are called {_short(info.filename)}", field="member", advice=_ADVICE)
         members[info.filename] = info
     if LIST not in members:
-        context.fail(f"the zip archive holds no {LIST}, so it is no kfpkg", field=LIST,
-                     advice="give a .kmodel or a .kfpkg file")
+        inside = next((name for name in members if name.endswith("/" + LIST)), None)
+        context.fail(f"the zip archive holds no {LIST}" + (f" at its root, where kflash wants it, but {_short(inside)}"
+                                                           if inside else ", so it is no kfpkg"), field=LIST,
+                     advice="pack the files without their folder" if inside else "give a .kmodel or a .kfpkg file")
     files = _flash_list(context, _read(context, archive, members[LIST], MAX_LIST))
     entries = []
     total = 0
     for i, item in enumerate(files):
-        address, name, prefix = _entry(context, i, item)
+        address, name, prefix, reverse = _entry(context, i, item)
         if name not in members:
             context.fail(f"files[{i}].bin = {name!r} is not in the archive", field="bin", advice=_ADVICE)
         payload = _read(context, archive, members[name], FLASH_BYTES)
@@ -108,14 +119,14 @@ def _package(context: Context, archive: zipfile.ZipFile) -> Package:
                          advice=_ADVICE)
         if address % SECTOR:
             context.warn(f"files[{i}].address = {address:#x} is not a multiple of {SECTOR}")
-        entries.append(Entry(address, name, payload, prefix, identify(payload, name)))
+        entries.append(Entry(address, name, payload, prefix, identify(payload, name), reverse))
     _warn_overlaps(context, entries)
     return Package(context.source, tuple(entries), tuple(context.warnings))
 
 
 def _read(context: Context, archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int) -> bytes:
     """The bytes of a member, no more than ``limit`` of them."""
-    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+    if info.compress_type not in _METHODS:
         context.fail(f"member {_short(info.filename)} uses compression method {info.compress_type}", field="member",
                      advice="pack it again with deflate")
     if info.flag_bits & 1:
@@ -131,39 +142,77 @@ def _read(context: Context, archive: zipfile.ZipFile, info: zipfile.ZipInfo, lim
     return payload
 
 
+_JSON_STRING = r'"(?:[^"\\]|\\.)*"'
+
+
+def _plain_json(text: str) -> str:
+    """Without comments and trailing commas, and with the hexadecimal numbers, which JSON lacks, as strings."""
+    text = re.sub(rf"({_JSON_STRING})|//[^\n]*|/\*.*?(?:\*/|\Z)", lambda m: m[1] or " ", text, flags=re.DOTALL)
+    text = re.sub(rf"({_JSON_STRING})|,(?=\s*[}}\]])", lambda m: m[1] or "", text)
+    return re.sub(rf"({_JSON_STRING})|\b(0[xX][0-9a-fA-F]+)\b", lambda m: m[1] or f'"{m[2]}"', text)
+
+
+def _keys_in_lower_case(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    return {key.lower(): value for key, value in pairs}
+
+
 def _flash_list(context: Context, raw: bytes) -> list:
-    """The list of files. Addresses are often hexadecimal literals, which JSON lacks, so they are quoted first."""
+    """The list of files."""
     try:
-        text = re.sub(r'("address"\s*:\s*)(0[xX][0-9a-fA-F]+)', r'\1"\2"', raw.decode("utf-8-sig"))
-        parsed = json.loads(text)
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = raw.decode("gb18030", errors="replace")  # what Windows writes in China
+    try:
+        parsed = json.loads(_plain_json(text), object_pairs_hook=_keys_in_lower_case)
     except (ValueError, RecursionError) as error:
         context.fail(f"{LIST} is no JSON ({str(error)[:120]})", field=LIST, advice=_ADVICE)
     files = parsed.get("files") if isinstance(parsed, dict) else None
     if not isinstance(files, list) or len(files) > MAX_ENTRIES:
         context.fail(f"{LIST} has no list \"files\" of at most {MAX_ENTRIES} entries", field="files", advice=_ADVICE)
+    version = parsed.get("version", KNOWN_VERSIONS[0])
+    if version not in KNOWN_VERSIONS:
+        context.warn(f"the package has the version {str(version)[:20]!r}; known are {' and '.join(KNOWN_VERSIONS)}")
     return files
 
 
-def _entry(context: Context, index: int, item: object) -> tuple[int, str, bool]:
-    """(address, name, sha256Prefix) of one list entry."""
+def _number(value: object) -> object:
+    """A number as the flashers read it: an integer, an integral float, or a string of either; else as it was."""
+    if isinstance(value, str):
+        try:
+            return int(value, 0)
+        except ValueError:
+            pass
+        try:
+            value = float(value)
+        except ValueError:
+            return value
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _entry(context: Context, index: int, item: object) -> tuple[int, str, bool, bool]:
+    """(address, name, sha256Prefix, reverse4Bytes) of one list entry."""
     place = f"files[{index}]"
     if not isinstance(item, dict):
         context.fail(f"{place} is no object", field="files", advice=_ADVICE)
-    address, name, prefix = item.get("address"), item.get("bin"), item.get("sha256Prefix", False)
+    address = _number(item.get("address"))
     if isinstance(address, str):
-        try:
-            address = int(address, 0)
-        except ValueError:
-            context.fail(f"{place}.address = {address[:40]!r} is no number", field="address", advice=_ADVICE)
+        context.fail(f"{place}.address = {address[:40]!r} is no number", field="address", advice=_ADVICE)
     if isinstance(address, bool) or not isinstance(address, int) or not 0 <= address < FLASH_BYTES:
         context.fail(f"{place}.address = {str(address)[:40]} is not within 0..{FLASH_BYTES - 1:#x}", field="address",
                      advice=_ADVICE)
-    if not isinstance(name, str) or not 0 < len(name) < 256 or name in (".", "..") or re.search(r"[/\\:\0]", name):
-        context.fail(f"{place}.bin = {str(name)[:80]!r} is no plain file name", field="bin", advice=_ADVICE)
-    if not isinstance(prefix, bool):
-        context.fail(f"{place}.sha256Prefix = {str(prefix)[:40]!r} is neither true nor false", field="sha256Prefix",
+    name = item.get("bin")
+    parts = name.replace("\\", "/").split("/") if isinstance(name, str) else []
+    if not isinstance(name, str) or len(name) > 255 or {"", ".", ".."} & set(parts) or re.search(r"[:\0]", name):
+        context.fail(f"{place}.bin = {str(name)[:80]!r} is no name of a file inside the archive", field="bin",
                      advice=_ADVICE)
-    return address, name, prefix
+    flags = []
+    for field in ("sha256Prefix", "reverse4Bytes"):
+        value = item.get(field.lower(), False)
+        if value not in (False, True):  # 0 and 1 are these
+            context.fail(f"{place}.{field} = {str(value)[:40]!r} is neither true nor false", field=field,
+                         advice=_ADVICE)
+        flags.append(bool(value))
+    return address, "/".join(parts), *flags  # type: ignore[return-value]
 
 
 def _warn_overlaps(context: Context, entries: list[Entry]) -> None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 from importlib import import_module
 from os import PathLike
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 
 from ..errors import ModelError
+from ..files import read_file
 from .identify import identify
 from .kfpkg import load_kfpkg
 from .model import Model
 from .reader import MAX_FILE, Context
 
+_TOO_LARGE = (f"{{}}the file has more than {MAX_FILE >> 20} MiB, but the K210's flash holds 16 MiB; give the model "
+              "file itself")
 
 def _format(version: str) -> ModuleType:
     """The loader of "v3", "v4" or "v5", imported when a file needs it."""
@@ -86,14 +89,13 @@ def _read(model: str | PathLike | bytes, source: str | None) -> tuple[bytes, str
     else:
         name = source or str(model)
         try:
-            with Path(model).open("rb") as file:
-                data = file.read(MAX_FILE + 1)
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise ModelError(f"{name}: cannot be read ({reason}); check the path", source=name) from error
+            data = read_file(model, MAX_FILE)
+        except OSError as error:
+            if error.errno == errno.EFBIG:
+                raise ModelError(_TOO_LARGE.format(f"{name}: "), source=name) from error
+            raise ModelError(f"{name}: cannot be read ({error.strerror}); check the path", source=name) from error
     if len(data) > MAX_FILE:
-        raise ModelError(f"{name + ': ' if name else ''}the file has more than {MAX_FILE >> 20} MiB, but the K210's "
-                         "flash holds 16 MiB; give the model file itself", source=name)
+        raise ModelError(_TOO_LARGE.format(f"{name}: " if name else ""), source=name)
     return data, name
 
 

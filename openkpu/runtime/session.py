@@ -6,6 +6,7 @@ import time
 import zlib
 from collections import deque
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Protocol
@@ -17,7 +18,7 @@ from ..drivers.kpu import Figures, KpuDriver
 from ..errors import CapacityError, DeviceError, InputError, ModelError, UsageError
 from ..hw.check import descriptor_errors
 from ..hw.descriptor import Descriptor
-from ..hw.device import Device
+from ..hw.device import Device, one_at_a_time
 from ..kmodel.model import KPU_POOL, KpuConv, KpuDownload, KpuUpload, Layer, Model, Tensor, TensorSpec
 from ..kmodel.v3.ops import AddPadding
 from .kernels import CHIP_KERNELS, FUSED_KERNELS, KERNELS
@@ -69,7 +70,7 @@ class Session:
     ``cycles`` holds the KPU clock cycles of the last run, None if the device does not count.
 
     Several sessions may share a device: a session that finds another one's parameters in the SRAM places its own
-    again before it runs.
+    again before it runs. Threads may share a session, or sessions that share a device: runs happen one after another.
 
     Parameters
     ----------
@@ -119,10 +120,16 @@ class Session:
                                         f"the KPU configuration '{self.device.config.name}': {error.reason}")
 
     @property
+    def lock(self) -> AbstractContextManager:
+        """The device's lock, held during a run. Hold it to keep ``cycles`` and ``layer_output`` those of your run."""
+        return self.device.lock
+
+    @property
     def parameter_bytes(self) -> int:
         """Bytes of the device's SRAM that hold weights and tables."""
         return self.driver.sram_used
 
+    @one_at_a_time
     def run(self, inputs: Sequence[np.ndarray], hooks: Iterable[Hook] = (),
             end_layer: int | None = None) -> list[np.ndarray]:
         """Execute the model.
@@ -170,6 +177,7 @@ class Session:
                 position += len(chain) or 1
         except BaseException:
             self.driver.abandon()
+            _placed.pop(self.device, None)
             raise
         return [self.fetch(spec.tensor) for spec in self.model.outputs]
 
@@ -187,6 +195,7 @@ class Session:
             raise InputError(f"{self.model.source} takes {len(self.model.inputs)} inputs, not {len(inputs)}")
         return zip(self.model.inputs, inputs, strict=True)
 
+    @one_at_a_time
     def layer_output(self, index: int) -> np.ndarray:
         """The first output of layer ``index``, valid right after a run that ended there; a copy.
 

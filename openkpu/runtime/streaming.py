@@ -31,8 +31,6 @@ SWAP_BYTES = 4  # a byte-swapped model is fetched in whole groups
 # Batches of one DMA chain; a longer network is cut there and loses one overlap.
 MAX_BATCHES = 64
 STEPS_PER_BATCH = 3
-# Looks at the queue after an error; each takes about ten clock cycles.
-POLLS_PER_LAYER = 20_000
 
 
 @dataclass(frozen=True)
@@ -169,15 +167,9 @@ class FlashSession(Session):
         self.device.write64(_address("ext_control"), CLEAR)
         self.device.write64(_address("interrupt_clear"), ALL_INTERRUPTS)
         self.device.write64(_address("interrupt_mask"), ONLY_CALC_DONE)
-        try:
-            self._dma.start(self._chain(batches))
-            self._wait(batches)
-        except DeviceError:
-            self._dma.abort()
-            self._run_out(len(batches))
-            raise
-        finally:
-            self.device.write64(_address("interrupt_mask"), ALL_INTERRUPTS)
+        self._dma.start(self._chain(batches))
+        self._wait(batches)
+        self.device.write64(_address("interrupt_mask"), ALL_INTERRUPTS)
         cycles = None if before is None else self.device.cycles - before
         self.flash.check()
         return cycles
@@ -195,14 +187,6 @@ class FlashSession(Session):
                 break
         if not fetched and not self._dma.check():
             raise DeviceError("the KPU finished more layers than the DMA has pushed")
-
-    def _run_out(self, layers: int) -> None:
-        """After an error: let the layers already queued end, so that nothing of them gets into the next run."""
-        limit = POLLS_PER_LAYER * layers
-        level = register("ext_fifo_level")
-        busy = sum(f.mask << f.lsb for f in level.fields if f.name in ("layers", "busy"))
-        while limit and self.device.read64(_address("ext_fifo_level")) & busy:
-            limit -= 1
 
     def _chain(self, batches: list[Batch]) -> list[DmaDescriptor]:
         layers, fifo = _address("ext_layers"), _address("layer_argument_fifo")

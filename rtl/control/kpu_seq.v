@@ -6,6 +6,7 @@
 // the units run ahead of each other as far as their buffers allow.
 //
 // A new layer starts when the one before has left the write-back unit, because it may read its result.
+// A layer with an error goes straight to its end; its stream, if it has one, is blank.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -136,7 +137,7 @@ module kpu_seq #(
                 strip_cols <= dwfast ? 11'd64 : (11'd1 << layer[`PL_LGSW]) >> lgs;
                 left_cols <= layer[`PL_OW];
                 left_rows <= layer[`PL_OH];
-                state <= layer[`PL_ERR] != 5'd0 ? S_END : S_SIZE;
+                state <= layer[`PL_ERR] != 5'd0 ? S_WAIT : S_SIZE;
             end
             S_SIZE: begin
                 last_strip <= strip_ends;

@@ -32,6 +32,7 @@ module kpu_stream_out #(
     input  wire [3:0]   row_switch,
     input  wire [14:0]  channel_switch,
     input  wire         full_add,
+    input  wire         blank,            // the layer was refused: zeros instead of the map, for whoever waits
     input  wire [31:0]  total_m1,         // the map's stream ends after so many bytes (minus one) at the latest
 
     output wire         rd_valid,
@@ -94,7 +95,7 @@ module kpu_stream_out #(
     wire        rd_take = rd_valid && rd_ready;
 
     assign rd_valid = walking && flight != MOST_READS && room;
-    assign rd_row = line_row + {10'd0, x[10:6]};
+    assign rd_row = blank ? 15'd0 : line_row + {10'd0, x[10:6]};  // a refused map may lie outside the memory
     assign rd_lane = slot_piece | x[5:3];
 
     always @(posedge clk) begin
@@ -153,7 +154,7 @@ module kpu_stream_out #(
         if (rd_rvalid) note_rd <= note_rd + 2'd1;
         flight <= flight + {2'd0, rd_take} - {2'd0, piece_valid};
         piece_valid <= rd_rvalid;
-        piece <= rd_piece & read_mask;
+        piece <= blank ? 64'd0 : rd_piece & read_mask;
         piece_bytes <= {1'b0, note[2:0]} + 4'd1;
         {piece_map_end, piece_channel_end} <= note[4:3];
         if (rst) begin

@@ -1,7 +1,8 @@
 /* C interface of the Verilated KPU: kpu_core with its memories, clock and bus masters.
  *
  * An `openkpu` is one chip with its own clock; create as many as you like. Nothing is
- * shared between them, so each may be used by another thread. Addresses are the chip's
+ * shared between them, so each may be used by another thread; one chip takes one call at a
+ * time, and only openkpu_cycles() may be called beside another. Addresses are the chip's
  * bus addresses, of which the low 30 bits are decoded:
  *
  *   0x40000000  main SRAM, where the core's AXI master fetches parameters
@@ -53,13 +54,23 @@ void openkpu_destroy(openkpu *kpu); /* NULL is harmless; ends a trace */
 /* Reset the core for some cycles. Memories keep their content. */
 void openkpu_reset(openkpu *kpu);
 
-/* One 64-bit register. A push into a full layer queue waits, at most `push_cycles`. */
+/* One 64-bit register; OPENKPU_ADDRESS where there is none, and between two. A push into a full layer queue
+ * waits for room, OPENKPU_TIMEOUT after `push_cycles` without any: nothing is written then. */
 int openkpu_read64(openkpu *kpu, uint32_t address, uint64_t *value);
 int openkpu_write64(openkpu *kpu, uint32_t address, uint64_t value, uint64_t push_cycles);
 
 /* Bytes of SRAM or AI RAM, any address and size. */
 int openkpu_read(openkpu *kpu, uint32_t address, void *data, size_t size);
 int openkpu_write(openkpu *kpu, uint32_t address, const void *data, size_t size);
+
+/* Bytes of whatever is at that bus address, as a processor on the bus reads and writes them. A range lies in one of
+ * SRAM, AI RAM and registers; registers are read whole or in part, and written whole (`push_cycles` as above for
+ * each word). */
+int openkpu_bus_read(openkpu *kpu, uint32_t address, void *data, size_t size);
+int openkpu_bus_write(openkpu *kpu, uint32_t address, const void *data, size_t size, uint64_t push_cycles);
+
+/* The main SRAM itself, `sram_bytes` of it, for masters of your own. Valid until openkpu_destroy(). */
+uint8_t *openkpu_sram(openkpu *kpu);
 
 /* Bytes of SRAM or AI RAM as a debugger sees them: takes no clock cycles and disturbs nothing. */
 int openkpu_peek(openkpu *kpu, uint32_t address, void *data, size_t size);
@@ -75,6 +86,12 @@ int openkpu_irq(const openkpu *kpu);
 /* Take up to `size` bytes, whole words but for the last, off the output stream as the
  * system DMA does; `*taken` says how many came within `cycles`. */
 int openkpu_stream(openkpu *kpu, void *data, size_t size, uint64_t cycles, size_t *taken);
+
+/* Both at once: run until the interrupt line is high or `size` bytes have come, whichever is first. */
+int openkpu_run_stream(openkpu *kpu, void *data, size_t size, uint64_t cycles, size_t *taken);
+
+/* 1 if no layer runs or waits and the output FIFO is empty. Takes no clock cycles. */
+int openkpu_idle(const openkpu *kpu);
 
 /* Clock cycles since creation. May be read by another thread. */
 uint64_t openkpu_cycles(const openkpu *kpu);

@@ -35,7 +35,8 @@ void openkpu_soc_destroy(openkpu_soc *soc);
 /* Reset the chip for some cycles, in the middle of anything; memories and flash keep their content. */
 void openkpu_soc_reset(openkpu_soc *soc);
 
-/* Bytes at any bus address. Registers: whole 64-bit words. `cycles` bounds each burst. */
+/* Bytes at any bus address. Registers: whole 64-bit words. OPENKPU_TIMEOUT after `cycles`: the same call again goes on;
+ * another access first ends this one, throwing away what it reads and writing nothing more of it. */
 int openkpu_soc_read(openkpu_soc *soc, uint32_t address, void *data, size_t size, uint64_t cycles);
 int openkpu_soc_write(openkpu_soc *soc, uint32_t address, const void *data, size_t size, uint64_t cycles);
 

@@ -25,6 +25,7 @@ from cocotbext.axi import (
 from openkpu.golden import fast
 from openkpu.golden.layers import Layer, memory_reader, random_layer
 from openkpu.golden.parameters import ParameterMemory
+from openkpu.golden.reference import stream_length
 from openkpu.hw.check import descriptor_errors, error_bits
 from openkpu.hw.configs import CORES
 from openkpu.hw.descriptor import replace
@@ -207,7 +208,7 @@ async def illegal_layers_report_an_error_and_touch_nothing(dut):
     for name, value in (("o_row_wid", 1023), ("coef_group", 3), ("image_src_addr", CORE.AIRAM_ROWS - 1),
                         ("image_dst_addr", CORE.AIRAM_ROWS - 1), ("load_time", 1), ("active_addr", SRAM_BASE + 4)):
         layer = b.layer(kinds=("conv",), eight_bit=True)
-        d = replace(layer.descriptor, **{name: value, "int_en": 0})
+        d = replace(layer.descriptor, **{name: value, "int_en": 0, "send_data_out": 1})
         if name == "load_time":
             d = replace(d, o_ch_num_coef=1, o_ch_num=d.o_ch_num + 1)
         errors = error_bits(descriptor_errors(d, CORE.config(NAME), True))
@@ -222,6 +223,7 @@ async def illegal_layers_report_an_error_and_touch_nothing(dut):
         await b.regs.write("interrupt_clear", 7)
         assert await b.regs.read("ext_error") & 0x1F == errors, f"{name} = {value}"
         assert b.fetches == before, f"{name} = {value}: parameters were fetched"
+        await b.check_stream(f"{name} = {value}", [0] * stream_length(d))
         await b.check_ram(f"{name} = {value}")
     await b.regs.write("ext_control", 1)
     await b.run(b.layer())

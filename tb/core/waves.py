@@ -14,7 +14,7 @@ from openkpu.golden.layers import Layer, make_descriptor
 from openkpu.golden.parameters import BN_FIELDS, pack_activation, pack_fields
 from tb.core.test_core import CORE, Bench
 
-SHAPE, OUTPUTS = (2, 4, 8), 16  # input channels, lines and columns; output channels
+SHAPE, OUTPUTS = (2, 4, 7), 16  # input channels, lines and columns; output channels
 PIXEL, CHANNEL = (1, 3), 5      # the output pixel (line, column) and the output channel that the page follows
 
 SIGNALS = """

@@ -156,6 +156,15 @@ def stream_words(d: Descriptor, output: np.ndarray) -> list[int]:
     return pack_words(output.tobytes()[: d.dma_total_byte])
 
 
+def stream_length(d: Descriptor) -> int:
+    """How many words a descriptor announces with ``send_data_out``; a layer that is refused sends as many zeros."""
+    if not d.send_data_out:
+        return 0
+    if d.full_add:
+        return d.o_ch_num
+    return -(-min(d.o_ch_num * d.o_col_high * d.o_row_wid, d.dma_total_byte) // 8)
+
+
 def effective_pool(d: Descriptor) -> int:
     """The pool type that is carried out."""
     return 0 if d.first_stride else d.pool_type

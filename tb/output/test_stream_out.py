@@ -36,7 +36,7 @@ class Bench:
 
     async def reset(self, latency: int = 1) -> None:
         dut = self.dut
-        for name in ("start", "flush", "out_pop", "rd_ready", "rd_rvalid", "m_axis_tready"):
+        for name in ("start", "blank", "flush", "out_pop", "rd_ready", "rd_rvalid", "m_axis_tready"):
             getattr(dut, name).value = 0
         dut.rst.value = 1
         await ClockCycles(dut.clk, 3)
@@ -72,12 +72,13 @@ class Bench:
         width = self.rng.choice((1, 3, 4, 7, 8, 13, 16, 17, 20, 32, 33, 40, 64, 65, 100, 130))
         return self.layout(self.rng.randint(1, 9), self.rng.randint(1, 5), width)
 
-    async def start(self, layout: MapLayout, full_add: bool = False, total: int = 1 << 32) -> None:
+    async def start(self, layout: MapLayout, full_add: bool = False, total: int = 1 << 32,
+                    blank: bool = False) -> None:
         dut = self.dut
         for name, value in (("dst_row", layout.base), ("oc", layout.channels), ("oh", layout.height),
                             ("ow", layout.width), ("group", layout.group), ("row_switch", layout.row_step),
                             ("channel_switch", layout.group_step), ("full_add", int(full_add)),
-                            ("total_m1", total - 1), ("start", 1)):
+                            ("total_m1", total - 1), ("blank", int(blank)), ("start", 1)):
             getattr(dut, name).value = value
         await RisingEdge(dut.clk)
         dut.start.value = 0
@@ -166,6 +167,25 @@ async def stream_ends_after_the_total(dut):
         assert await b.pop(min(total, size)) == b.expected(layout)[:total], (layout, total)
         await ClockCycles(dut.clk, 3)
         assert dut.out_level.value == 0, "no word too many"
+
+
+@cocotb.test()
+async def refused_layer_sends_as_many_zeros_and_reads_no_row_outside_the_memory(dut):
+    b = await begin(dut)
+    for n in range(15):
+        channels, height, width = b.rng.randint(1, 9), b.rng.randint(1, 5), b.rng.randint(1, 130)
+        group, rows, _ = groups_of(min(width, 64))
+        layout = MapLayout(b.rng.randrange(1 << 15), channels, height, width, group, rows, b.rng.randrange(1 << 15))
+        size = channels * height * width
+        total = b.rng.randint(1, size + 10)
+        full_add = n % 3 == 0
+        await b.start(layout, full_add, total=total, blank=True)
+        assert not any(await b.pop(8 * channels if full_add else min(total, size))), (layout, total)
+        await ClockCycles(dut.clk, 3)
+        assert dut.out_level.value == 0, "no word too many"
+    layout = b.random_layout()
+    await b.start(layout)
+    assert await b.pop(layout.channels * layout.height * layout.width) == b.expected(layout)
 
 
 @cocotb.test()

@@ -143,6 +143,8 @@ def test_utils(make_board, tmp_path):
     (tmp_path / "data.bin").write_bytes(b"hello")
     make_board(f"{tmp_path}/data.bin@0x1000")
     assert boardutils.utils.flash_read(0x1000, 6) == b"hello\xff"
+    boardutils.utils.flash_write(0x1005, b"!")
+    assert boardutils.utils.flash_read(0x1000, 7) == b"hello!\xff"
     assert boardutils.utils.heap_free() == 6 << 20 and boardutils.utils.gc_heap_size() == 512 << 10
     assert boardutils.utils.gc_heap_size(1 << 20) == 1 << 20 == current_board().gc_heap_bytes
     with pytest.raises(ValueError):

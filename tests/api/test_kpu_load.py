@@ -1,6 +1,7 @@
 """``KPU.load``, ``load_flash``, ``deinit``, ``memtest``, lifetime, error model (spec sections 1.1-1.3, 1.12, 1.15)."""
 
 import gc
+import json
 import re
 import struct
 import zipfile
@@ -307,6 +308,17 @@ def test_load_flash_runs_as_load_does(streamed, dual, batch, capsys):
     reference = kpu.load(0x300000)
     img = demo_image()
     assert kpu.forward(net, img)[:] == kpu.forward(reference, img)[:]
+
+
+def test_load_flash_of_a_package_that_asks_for_reversed_words(make_board, demo_v3, tmp_path):
+    with zipfile.ZipFile(tmp_path / "p.kfpkg", "w") as archive:
+        archive.writestr("flash-list.json", json.dumps({"version": "0.1.1", "files": [
+            {"address": 0x600000, "bin": "m.kmodel", "sha256Prefix": False, "reverse4Bytes": True}]}))
+        archive.write(demo_v3, "m.kmodel")
+    make_board(f"{tmp_path}/p.kfpkg", f"{demo_v3}@0x300000")
+    img = demo_image()
+    assert (kpu.forward(kpu.load_flash(0x600000, 1, 0xC000, 60000000), img)[:]
+            == kpu.forward(kpu.load(0x300000), img)[:])
 
 
 def test_load_flash_holds_less_memory_than_load(streamed):

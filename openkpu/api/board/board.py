@@ -165,7 +165,7 @@ class Board:
             self.end(self.ended)
 
     def _only_sleeps(self) -> bool:
-        if self.workers and time.monotonic() - self.last_progress < SLEEP_ONLY_LIMIT:
+        if self.script_thread is None or (self.workers and time.monotonic() - self.last_progress < SLEEP_ONLY_LIMIT):
             return False
         return not self.timers and not any(getattr(part, "may_receive", False) for part in self.parts.values())
 

@@ -23,10 +23,12 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
+from openkpu import files
 from openkpu.api.board.board import current_board
 from openkpu.api.board.micropython import script_builtins
 from openkpu.api.board.source import compile_script
 
+MAX_FILE = 128 << 20
 PREFIXES = ("/flash", "/sd")
 _PATH_FUNCTIONS = ("listdir", "chdir", "stat", "remove", "unlink", "rename", "mkdir", "makedirs", "rmdir", "scandir",
                    "open")
@@ -101,7 +103,7 @@ def read_file(path: str) -> bytes:
     """Whole content of a device or host file; ``OSError`` names both paths."""
     mapped = map_path(path)
     try:
-        return Path(device_path(path)).read_bytes()
+        return files.read_file(device_path(path), MAX_FILE)
     except OSError as error:
         where = "" if mapped == path else f" (looked for {mapped})"
         raise OSError(error.errno, f"cannot read {path}{where}: {error.strerror}") from error

@@ -41,8 +41,11 @@ class Watch:
 
     def __enter__(self) -> Watch:
         self._board.script_thread = threading.get_ident()
+        self._in_main_thread = threading.current_thread() is threading.main_thread()
+        self._board.parts["watch"] = self  # the interpreter may call _pending a moment after the run
         self._board.last_progress = time.monotonic()
-        self._saved_starts = [(name, getattr(_thread, name)) for name in ("start_new_thread", "start_new")]
+        self._saved_starts = [(name, getattr(_thread, name)) for name in ("start_new_thread", "start_new")
+                              if hasattr(_thread, name)]
         for name, function in self._saved_starts:
             setattr(_thread, name, self._starter(function))
         self._saved_starts.append(("stack_size", _thread.stack_size))
@@ -60,7 +63,9 @@ class Watch:
     def _finish(self) -> None:
         self._stop.set()
         self._thread.join()
-        _withdraw(self._board.script_thread)
+        if self._board.script_thread is not None:
+            _withdraw(self._board.script_thread)
+        self._board.script_thread = None
         for name, function in self._saved_starts:
             setattr(_thread, name, function)
         deadline = time.monotonic() + _AGAIN_AFTER
@@ -114,7 +119,8 @@ class Watch:
                 board.ended = f"no camera frame and no inference for {limit:g} s (--time-limit)"
             if board.ended:
                 self._tell(now)
-            elif board.timers and not self._asked and any(t.is_due(board.microseconds()) for t in board.timers):
+            elif self._in_main_thread and not self._asked and any(
+                    timer.is_due(board.microseconds()) for timer in list(board.timers)):
                 self._asked = True
                 ctypes.pythonapi.Py_AddPendingCall(self._pending, None)
 

@@ -15,6 +15,8 @@ from PIL import ImageDraw, ImageFilter
 from openkpu.api.board import paths
 from openkpu.api.imaging import image
 from openkpu.errors import InputError
+from openkpu.files import read_file
+from openkpu.pictures import MAX_FILE, decode, fitted
 
 PICTURES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 VIDEOS = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpg", ".mpeg", ".webm"}
@@ -77,9 +79,10 @@ def _opener(source) -> Callable[[], Iterator[PillowImage.Image]]:
 def _decoded(files: list[Path]) -> Iterator[PillowImage.Image]:
     for path in files:
         try:
-            yield image.open_picture(path.read_bytes(), str(path))
+            yield decode(read_file(path, MAX_FILE))
         except (OSError, ValueError) as error:
-            raise InputError(f"camera picture {path} cannot be read: {error}") from error
+            reason = getattr(error, "strerror", None) or error
+            raise InputError(f"camera picture {path} cannot be read: {reason}") from error
 
 
 def _called(source) -> Iterator[PillowImage.Image]:
@@ -148,14 +151,4 @@ def synthetic_frame(frame: int, width: int = 320, height: int = 240) -> PillowIm
 
 def fit(picture: PillowImage.Image, size: tuple[int, int], policy: str) -> PillowImage.Image:
     """Bring a picture to ``size`` (w, h): "stretch", "fit" (letter-box, black) or "crop". The exact size is kept."""
-    if picture.size == size:
-        return picture
-    if policy == "stretch":
-        return picture.resize(size, PillowImage.Resampling.BILINEAR)
-    choose = min if policy == "fit" else max
-    scale = choose(size[0] / picture.width, size[1] / picture.height)
-    scaled = picture.resize((max(1, round(picture.width * scale)), max(1, round(picture.height * scale))),
-                            PillowImage.Resampling.BILINEAR)
-    canvas = PillowImage.new(picture.mode, size)
-    canvas.paste(scaled, ((size[0] - scaled.width) // 2, (size[1] - scaled.height) // 2))
-    return canvas
+    return fitted(picture, size, policy)[0]

@@ -107,11 +107,31 @@ class Filters:
         return self._adaptive(filtered, threshold, offset, invert, mask)
 
     def median(self, size=1, percentile=0.5, threshold=False, offset=0, invert=False, mask=None):
-        """Median of the square; other percentiles raise ``ValueError``."""
-        if percentile != 0.5:
-            raise ValueError(f"median: percentile is {percentile}, but only 0.5 is simulated")
-        filtered = opencv("median").medianBlur(np.ascontiguousarray(self._channels()), 2 * int(size) + 1)
+        """The value of the square below which the share ``percentile`` lies."""
+        values = np.ascontiguousarray(self._channels())
+        if percentile == 0.5:
+            filtered = opencv("median").medianBlur(values, 2 * int(size) + 1)
+        else:
+            squares = _squares(values, int(size))
+            rank = min(squares.shape[-1] - 1, max(0, int(percentile * squares.shape[-1])))
+            filtered = np.partition(squares, rank, axis=-1)[..., rank]
         return self._adaptive(filtered, threshold, offset, invert, mask)
+
+    def mode(self, size=1, threshold=False, offset=0, invert=False, mask=None):
+        """The most frequent value of the square."""
+        squares = _squares(self._channels(), int(size))
+        best, most = squares[..., 0].copy(), np.zeros(squares.shape[:-1], np.int32)
+        for i in range(squares.shape[-1]):
+            count = (squares == squares[..., i:i + 1]).sum(axis=-1, dtype=np.int32)
+            best = np.where(count > most, squares[..., i], best)
+            most = np.maximum(most, count)
+        return self._adaptive(best, threshold, offset, invert, mask)
+
+    def midpoint(self, size=1, bias=0.5, threshold=False, offset=0, invert=False, mask=None):
+        """Between the least (bias 0) and the largest (1) value of the square."""
+        squares = _squares(self._channels(), int(size))
+        filtered = squares.min(axis=-1) * (1 - float(bias)) + squares.max(axis=-1) * float(bias)
+        return self._adaptive(_bytes(filtered), threshold, offset, invert, mask)
 
     def bilateral(self, size=1, color_sigma=0.1, space_sigma=1, threshold=False, offset=0, invert=False, mask=None):
         """Smooth within edges."""
@@ -299,6 +319,14 @@ class Filters:
             filled = ~filled
         rest = np.array(0, self.pixels.dtype) if clear_background else self.pixels
         return self._put(np.where(filled, np.array(self._color(color), self.pixels.dtype), rest), mask)
+
+
+def _squares(values: np.ndarray, size: int) -> np.ndarray:
+    """The pixels of the square round each pixel, per channel, along a last axis; edges are repeated."""
+    side = 2 * size + 1
+    wide = np.pad(values, [(size, size)] * 2 + [(0, 0)] * (values.ndim - 2), mode="edge")
+    windows = np.lib.stride_tricks.sliding_window_view(wide, (side, side), axis=(0, 1))
+    return windows.reshape(*values.shape, side * side)
 
 
 def _bytes(values: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 
 from openkpu.api.imaging import colour, pixels
 from openkpu.api.imaging.opencv import opencv
-from openkpu.api.imaging.records import Blob, Circle, Code, Line, Rect, Tag
+from openkpu.api.imaging.records import BarCode, Blob, Circle, Code, Line, Rect, Tag
 from openkpu.api.imaging.statistics import Histogram, Statistics
 
 TAG36H11 = 16
@@ -100,15 +100,19 @@ class Finders:
             return []
         return [_code(text, points, left, top) for text, points in zip(texts, corners, strict=True) if text]
 
-    def find_barcodes(self, roi=None, **other) -> list[Code]:
+    def find_barcodes(self, roi=None, **other) -> list[BarCode]:
         """Bar codes of the kinds OpenCV reads (EAN-8, EAN-13, UPC-A, UPC-E)."""
         cv = opencv("find_barcodes")
         gray, left, top = self._gray_part(roi)
         found, texts, kinds, corners = cv.barcode.BarcodeDetector().detectAndDecodeWithType(gray)
         if not found:
             return []
-        return [_code(text, points, left, top, _BARCODES.get(kind, EAN13))
-                for text, kind, points in zip(texts, kinds, corners, strict=True) if text]
+        codes = []
+        for text, kind, points in zip(texts, kinds, corners, strict=True):
+            if text:
+                box, places = _bounds(points, left, top)
+                codes.append(BarCode(*box, text, _BARCODES.get(kind, EAN13), 0.0, 1, corners=places))
+        return codes
 
     def find_apriltags(self, roi=None, families=TAG36H11, **other) -> list[Tag]:
         """AprilTags of family TAG36H11; other families raise ``ValueError``."""
@@ -118,19 +122,20 @@ class Finders:
         gray, left, top = self._gray_part(roi)
         dictionary = cv.aruco.getPredefinedDictionary(cv.aruco.DICT_APRILTAG_36h11)
         corners, numbers, _ = cv.aruco.ArucoDetector(dictionary).detectMarkers(gray)
-        return [_tag(points[0], int(number[0]), left, top)
-                for points, number in zip(corners, numbers if numbers is not None else [], strict=True)]
+        return [_tag(points, int(number), left, top)
+                for points, number in zip(corners, np.ravel(numbers) if len(corners) else (), strict=True)]
 
     # --- shapes ---------------------------------------------------------------------------------------------------
 
     def find_circles(self, roi=None, x_stride=2, y_stride=1, threshold=2000, x_margin=10, y_margin=10,
                      r_margin=10, r_min=2, r_max=None, r_step=2, **other) -> list[Circle]:
-        """Circles by the Hough transform; magnitudes differ from OpenMV's."""
+        """Circles by the Hough transform; a higher threshold asks for rounder ones. Magnitudes differ from OpenMV's."""
         cv = opencv("find_circles")
         gray, left, top = self._gray_part(roi)
         largest = int(r_max) if r_max else min(gray.shape) // 2
-        found = cv.HoughCircles(gray, cv.HOUGH_GRADIENT, 1, max(1, int(x_margin)), param1=100,
-                                param2=max(10, int(threshold) / 100), minRadius=int(r_min), maxRadius=largest)
+        roundness = min(0.95, 0.7 + int(threshold) / 20_000)
+        found = cv.HoughCircles(cv.GaussianBlur(gray, (5, 5), 0), cv.HOUGH_GRADIENT_ALT, 1.5, max(1, int(x_margin)),
+                                param1=200, param2=roundness, minRadius=int(r_min), maxRadius=largest)
         return [] if found is None else [Circle(int(x) + left, int(y) + top, int(r), int(threshold))
                                          for x, y, r in np.asarray(found).reshape(-1, np.shape(found)[-1])[:, :3]]
 
@@ -248,15 +253,15 @@ def _bounds(points: np.ndarray, left: int, top: int) -> tuple[tuple, tuple]:
     return box, tuple((int(x), int(y)) for x, y in points)
 
 
-def _code(text: str, points, left: int, top: int, kind: int = 0) -> Code:
+def _code(text: str, points, left: int, top: int) -> Code:
     box, corners = _bounds(points, left, top)
-    return Code(*box, text, 1, 0, 0, 4, 0, corners=corners, type=kind)
+    return Code(*box, text, 1, 0, 0, 4, 0, corners=corners)
 
 
 def _tag(points, number: int, left: int, top: int) -> Tag:
     box, corners = _bounds(points, left, top)
-    centre = np.asarray(points).mean(axis=0)
-    along = np.asarray(points)[1] - np.asarray(points)[0]
+    points = np.asarray(points).reshape(-1, 2)
+    centre, along = points.mean(axis=0), points[1] - points[0]
     return Tag(*box, number, TAG36H11, int(centre[0]) + left, int(centre[1]) + top,
                math.atan2(along[1], along[0]) % (2 * math.pi), 1.0, 0, 1.0, *(0.0,) * 6, corners=corners)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image as PillowImage
-from PIL import ImageDraw, ImageOps, UnidentifiedImageError
+from PIL import ImageDraw
 
 from openkpu.api.board import paths
 from openkpu.api.board.board import current_board
@@ -35,6 +35,8 @@ from openkpu.api.imaging.finders import (  # noqa: F401 - constants of the devic
     UPCE,
     Finders,
 )
+from openkpu.files import write_file
+from openkpu.pictures import decode
 
 GRAYSCALE = 4
 RGB565 = 2
@@ -47,7 +49,7 @@ _FORMAT_NAMES = {GRAYSCALE: "grayscale", RGB565: "rgb565", JPEG: "jpeg"}
 _NOT_SIMULATED = frozenset((
     "find_features", "find_eye", "find_lbp", "find_keypoints", "find_number", "find_hog", "find_displacement",
     "find_datamatrices", "classify_object", "selective_search", "get_similarity", "linpolar", "logpolar", "cartoon",
-    "remove_shadows", "chrominvar", "illuminvar", "mode", "midpoint", "mask_rectangle", "mask_circle", "mask_ellipse",
+    "remove_shadows", "chrominvar", "illuminvar", "mask_rectangle", "mask_circle", "mask_ellipse",
     "to_bitmap", "to_palette"))
 _WHITE = -1
 _loaded_font: dict = {"cell": None, "path": None}
@@ -503,7 +505,9 @@ class Image(Filters, Finders):
         if kind is None:
             raise ValueError(f"cannot save {path}: the name must end in .bmp, .jpg, .jpeg or .png")
         picture = PillowImage.fromarray(part.pixels if part._gray else part.to_rgb())
-        picture.save(mapped, kind, **({"quality": int(quality)} if kind == "JPEG" else {}))
+        encoded = io.BytesIO()
+        picture.save(encoded, kind, **({"quality": int(quality)} if kind == "JPEG" else {}))
+        write_file(mapped, encoded.getvalue())
         return self
 
     def compress(self, quality: int = 50) -> Image:
@@ -564,7 +568,7 @@ def HaarCascade(*args, **keywords):
 
 
 def open_picture(data: bytes, name: str) -> PillowImage.Image:
-    """Decode a picture file to mode "L" or "RGB", turned as its EXIF data says.
+    """Decode a picture file to mode "L" or "RGB" (``openkpu.pictures.decode``).
 
     Raises
     ------
@@ -572,12 +576,9 @@ def open_picture(data: bytes, name: str) -> PillowImage.Image:
         ``format not supported``, naming the file.
     """
     try:
-        picture = PillowImage.open(io.BytesIO(data))
-        picture.load()
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, PillowImage.DecompressionBombError) as error:
+        return decode(data)
+    except ValueError as error:
         raise ValueError(f"format not supported -- {name} is not a picture that can be decoded: {error}") from error
-    picture = ImageOps.exif_transpose(picture)
-    return picture.convert("L" if picture.mode in ("1", "L", "LA", "I;16", "I", "F") else "RGB")
 
 
 def get_affine_transform(src, dst) -> tuple[float, ...]:

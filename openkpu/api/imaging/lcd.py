@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ from PIL import Image as PillowImage
 from openkpu.api.board.board import Board, current_board
 from openkpu.api.board.boards import current_kind
 from openkpu.api.imaging import font, image, pixels
+from openkpu.errors import OpenKPUError
+from openkpu.files import write_file
 
 BLACK, NAVY, DARKGREEN, DARKCYAN = 0x0000, 0x0F00, 0xE003, 0xEF03
 MAROON, PURPLE, OLIVE, LIGHTGREY = 0x0078, 0x0F78, 0xE07B, 0x18C6
@@ -63,10 +66,15 @@ class _Screen:
         picture = PillowImage.fromarray(np.ascontiguousarray(rgb[:, ::-1] if self.mirrored else rgb))
         settings = self.owner.settings
         if settings.lcd is not None:
-            folder = Path(settings.lcd)
-            folder.mkdir(parents=True, exist_ok=True)
             number = 0 if settings.lcd_last else max(self.frame, 0)
-            picture.save(folder / f"frame_{number:06d}.png", compress_level=1)
+            file = Path(settings.lcd) / f"frame_{number:06d}.png"
+            encoded = io.BytesIO()
+            picture.save(encoded, "PNG", compress_level=1)
+            try:
+                write_file(file, encoded.getvalue())
+            except OSError as error:
+                raise OpenKPUError(f"cannot write the screen to {file}: {error.strerror or error}; free some space or "
+                                   "choose another folder with --lcd") from error
         if settings.window:
             if self.window is None:
                 from openkpu.api.imaging.window import Window

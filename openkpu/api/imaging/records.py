@@ -99,21 +99,9 @@ class Blob(Record):
 
 
 class Code(Record):
-    """A QR code, bar code or data matrix."""
+    """A QR code."""
 
     fields = ("x", "y", "w", "h", "payload", "version", "ecc_level", "mask", "data_type", "eci")
-
-    def type(self) -> int:
-        """What kind of bar code it is: one of the ``image`` constants, EAN13 where the reader does not tell."""
-        return self.__dict__.get("_type", 0)
-
-    def rotation(self) -> float:
-        """0."""
-        return 0.0
-
-    def quality(self) -> int:
-        """1."""
-        return 1
 
     def is_numeric(self) -> bool:
         """Whether the text is a number."""
@@ -130,6 +118,12 @@ class Code(Record):
     def is_kanji(self) -> bool:
         """False."""
         return False
+
+
+class BarCode(Record):
+    """A bar code; ``type`` is one of the ``image`` constants, EAN13 where the reader does not tell."""
+
+    fields = ("x", "y", "w", "h", "payload", "type", "rotation", "quality")
 
 
 class Tag(Record):

@@ -30,6 +30,15 @@ class utils:
         return current_board().flash.read(int(offset), int(size))
 
 
+    @staticmethod
+    def flash_write(offset: int, data) -> None:
+        """Overwrite the flash image in memory; the files it was burnt from stay as they are."""
+        board = current_board()
+        board.flash.write(int(offset), bytes(data))
+        if board.flash_controller is not None:
+            board.device.flash_write(int(offset), bytes(data))
+
+
 class freq:
     """Clock settings; the simulation's clocks do not change."""
 

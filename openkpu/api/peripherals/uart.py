@@ -40,6 +40,9 @@ class _Nothing:
 
     may_receive = False
 
+    def configure(self, baudrate: int) -> None:
+        """Any speed will do."""
+
     def write(self, data: bytes) -> None:
         """Forget it."""
 
@@ -119,6 +122,10 @@ class _Port(_Nothing):
         except (serial.SerialException, ValueError) as error:
             raise UsageError(f"--uart {name}: cannot open it: {error}") from error
 
+    def configure(self, baudrate: int) -> None:
+        """Set the port's speed."""
+        self._port.baudrate = baudrate
+
     def write(self, data: bytes) -> None:
         """Send."""
         self._port.write(data)
@@ -160,7 +167,6 @@ class _Line:
         self.log = open_log(board, f"{self.name.lower()}.log") if number != 3 else None
         self.received = bytearray()
         self.sent = 0
-        self.limit = 4096
         board.closers.append(self.end.close)
 
     @property
@@ -213,6 +219,7 @@ class UART:
         """Set the parameters anew."""
         self._baudrate, self._bits, self._parity, self._stop = baudrate, bits, parity, stop
         self._timeout, self._limit = timeout, max(1, int(read_buf_len))
+        self._line.end.configure(int(baudrate))
 
     def deinit(self) -> None:
         """Nothing to release; the port's log stays open."""

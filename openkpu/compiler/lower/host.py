@@ -54,6 +54,16 @@ class HostLowering(Lowering):
         """Pool float32 maps; pixels outside do not count."""
         raise NotImplementedError
 
+    def convolved(self, x: Ref, out: Ref, weights: np.ndarray, bias: np.ndarray, groups: int, shape: Window) -> None:
+        """Convolve float32 maps with ``weights`` (O, I/groups, KH, KW) and ``bias`` (O,)."""
+        raise NotImplementedError
+
+    def affine(self, x: Ref, out: Ref, factors: np.ndarray, summands: np.ndarray) -> None:
+        """out = x * factors + summands, one of each per channel (dimension 1): a depthwise 1x1 convolution."""
+        shape = (x.shape[0], x.shape[1], 1, x.count // (x.shape[0] * x.shape[1]))
+        self.convolved(x.shaped(*shape), out.shaped(*shape), factors.astype("<f4").reshape(-1, 1, 1, 1),
+                       summands.astype("<f4"), x.shape[1], Window((0, 0), (0, 0), (1, 1), (1, 1), (1, 1)))
+
     def number(self, value: float) -> Ref:
         """A constant of one element."""
         return self.draft.constant("number", np.full((1, 1, 1, 1), value, "<f4"))
@@ -87,7 +97,7 @@ class HostLowering(Lowering):
         self.to_codes(self.operand(step), self.result(step), float(scale[0]), int(zero[0]))
 
     def dequantize(self, step: HostStep) -> None:
-        """Per channel: the codes as float32, then minus the zero points, times the scales."""
+        """Per channel: the codes as float32, then a factor per channel, or a factor and a summand in one operator."""
         value, x, out = self.program[step.inputs[0]], self.operand(step), self.result(step)
         if value.scale is None or value.zero is None:
             raise CompileError(f"{step.name}: {value.name!r} has no scale to dequantize by")
@@ -98,12 +108,11 @@ class HostLowering(Lowering):
             return
         codes = self.scratch(out)
         self.to_float(x, codes, 1, int(zero[0]) if one_zero else 0)
-        if not one_zero:
-            centred = out if one_scale and scale[0] == 1 else self.scratch(out)
-            self.binary(codes, self.per_channel("zero points", zero, value), centred, "sub")
-            codes = centred
-        if codes is not out:
+        if one_zero:
             self.binary(codes, self.per_channel("scales", scale, value), out, "mul")
+        else:
+            channels = value.shape[1:2]
+            self.affine(codes, out, np.broadcast_to(scale, channels), np.broadcast_to(-zero * scale, channels))
 
     def per_channel(self, name: str, values: np.ndarray, like: Ref | Value) -> Ref:
         """Constants (C,) that broadcast over a tensor with channels in dimension 1."""
@@ -158,8 +167,14 @@ class HostLowering(Lowering):
         if x.dtype == "u1":
             self.to_codes(target, out, 1, 0)
 
+    def conv2d(self, step: HostStep) -> None:
+        weights, bias = (self.program[n].data.astype("<f4") for n in step.inputs[1:])
+        self.convolved(self.operand(step), self.result(step), weights, bias.ravel(), step.attributes["groups"],
+                       window(step, weights.shape[2:]))
+
     HOST = {"quantize": quantize, "dequantize": dequantize, "reshape": reshape, "transpose": transpose,
-            "concat": concat, "binary": binary_step, "clamp": clamp, "matmul": matmul, "pool": pool}
+            "concat": concat, "binary": binary_step, "clamp": clamp, "matmul": matmul, "pool": pool,
+            "conv2d": conv2d}
 
 
 def window(step: HostStep, kernel: tuple[int, ...]) -> Window:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ...kmodel.model import KpuConv, KpuUpload
 from ...kmodel.v3 import ops
+from ...kmodel.v3.loader import MAX_CONCAT
 from ..draft import Draft, Ref
 from ..errors import CompileError
 from ..limits import Chip
@@ -72,10 +73,17 @@ class LoweringV3(HostLowering):
         self.joined([source], target, 0)
 
     def joined(self, parts: list[Ref], out: Ref, axis: int) -> None:
-        if int(np.prod(out.shape[:axis])) > 1:
+        """The format's concatenation lists any byte ranges, so rows side by side are ranges of their own."""
+        outer = int(np.prod(out.shape[:axis]))
+        rows = []
+        for row in range(outer):
+            for part in parts:
+                size = part.nbytes // outer
+                rows.append(replace(part.shaped(size, dtype="u1"), offset=part.offset + row * size))
+        if len(rows) > MAX_CONCAT:
             raise self.refuse(f"a concatenation along axis {axis} of {out.shape}")
         name = "KL_CONCAT" if out.dtype == "f4" else "KL_QUANTIZED_CONCAT"
-        self.draft.add(ops.Concat, name, parts=tuple(p.as_bytes for p in parts), out=out.as_bytes)
+        self.draft.add(ops.Concat, name, parts=tuple(rows), out=out.as_bytes)
 
     def binary(self, a: Ref, b: Ref, out: Ref, kind: str, clamp: tuple = NO_CLAMP) -> None:
         if kind != "add" or a.count != out.count or b.count != out.count or tuple(clamp) != NO_CLAMP:
@@ -83,16 +91,21 @@ class LoweringV3(HostLowering):
         self.draft.add(ops.Add, "KL_ADD", a=a.flat, b=b.flat, out=out.flat)
 
     def transposed(self, x: Ref, perm: tuple[int, ...], out: Ref) -> None:
-        """The one that moves the first of three dimensions to the end."""
+        """The one that moves the first of three dimensions to the end; codes go through float32, unchanged."""
         found = dims.transpose(x.shape, perm, 2)
-        if found is None or (found[1] == (1, 0) and x.dtype != "f4"):
-            raise self.refuse(f"the transposition of {x.dtype} {x.shape} by {perm}")
+        if found is None:
+            raise self.refuse(f"the transposition of {x.shape} by {perm}")
         (rows, columns), order = found
         if order == (0, 1):
             self.move(x, out)
-        else:
-            self.draft.add(ops.TensorflowFlatten, "KL_TENSORFLOW_FLATTEN", input=x.shaped(rows, 1, columns),
-                           out=out.shaped(1, columns, rows))
+            return
+        source, target = (x, out) if x.dtype == "f4" else (self.scratch(x), self.scratch(out))
+        if x.dtype == "u1":
+            self.to_float(x, source, 1, 0)
+        self.draft.add(ops.TensorflowFlatten, "KL_TENSORFLOW_FLATTEN", input=source.shaped(rows, 1, columns),
+                       out=target.shaped(1, columns, rows))
+        if x.dtype == "u1":
+            self.to_codes(target, out, 1, 0)
 
     def to_float(self, codes: Ref, out: Ref, scale: float, zero: int) -> None:
         self.draft.add(ops.Dequantize, "KL_DEQUANTIZE", input=codes.flat, out=out.flat, scale=np.float32(scale),

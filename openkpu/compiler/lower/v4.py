@@ -75,6 +75,11 @@ class LoweringV4(HostLowering):
         self.draft.add(ops.ReduceWindow2d, "reduce_window2d", input=x, out=out, op=kind, window=shape,
                        init=LOWEST if kind == "max" else np.float32(0), clamp=NO_CLAMP)
 
+    def convolved(self, x: Ref, out: Ref, weights: np.ndarray, bias: np.ndarray, groups: int,
+                  shape: ops.Window) -> None:
+        self.draft.add(ops.Conv2d, "conv2d", input=x, out=out, groups=groups, window=shape, clamp=NO_CLAMP,
+                       weights=weights, bias=bias)
+
     def ranks(self, what: str) -> Exception:
         return self.refuse(f"{what}: its operators have at most four dimensions")
 
@@ -199,13 +204,6 @@ class LoweringV4(HostLowering):
         init = {"min": -LOWEST, "max": LOWEST}.get(kind, np.float32(0))
         self.draft.add(ops.Reduce, "reduce", input=x.shaped(*shape), out=out.shaped(*kept), op=kind, init=init)
 
-    def conv2d(self, step: HostStep) -> None:
-        weights = self.program[step.inputs[1]].data.astype("<f4")
-        bias = self.program[step.inputs[2]].data.astype("<f4").ravel()
-        self.draft.add(ops.Conv2d, "conv2d", input=self.operand(step), out=self.result(step),
-                       groups=step.attributes["groups"], window=window(step, weights.shape[2:]), clamp=NO_CLAMP,
-                       weights=weights, bias=bias)
-
     def conv2d_transpose(self, step: HostStep) -> None:
         """The runtime never adds the bias (4.5), so an operator behind it does."""
         x, out, groups = self.operand(step), self.result(step), step.attributes["groups"]
@@ -221,7 +219,7 @@ class LoweringV4(HostLowering):
 
     HOST = HostLowering.HOST | {
         "lookup": lookup, "slice": slice, "pad": pad, "resize": resize, "unary": unary_step, "softmax": softmax,
-        "reduce": reduce, "conv2d": conv2d, "conv2d_transpose": conv2d_transpose}
+        "reduce": reduce, "conv2d_transpose": conv2d_transpose}
 
 
 def interpolation(size: int, target: int, mode: str, align: bool, half: bool) -> np.ndarray:

@@ -11,7 +11,7 @@ from ...kmodel.v4.ops import Window
 from ...kmodel.v5 import ops
 from ..draft import Ref
 from ..program import HostStep, Value
-from .host import LOWEST, NO_CLAMP, HostLowering, window
+from .host import LOWEST, NO_CLAMP, HostLowering
 
 MAX_RANK = 8
 NATIVE_UNARY = frozenset("abs ceil cos exp floor log neg rsqrt sin square sqrt tanh".split())
@@ -98,6 +98,10 @@ class LoweringV5(HostLowering):
         self.draft.add(ops.ReduceWindow2d, "REDUCE_WINDOW2D", input=x, out=out, op=kind, window=shape,
                        init=LOWEST if kind == "max" else np.float32(0), clamp=NO_CLAMP)
 
+    def convolved(self, x: Ref, out: Ref, weights: np.ndarray, bias: np.ndarray, groups: int, shape: Window) -> None:
+        self.draft.add(ops.Conv2d, "CONV2D", input=x, weights=self.draft.constant("weights", weights),
+                       bias=self.draft.constant("bias", bias), out=out, groups=groups, window=shape, clamp=NO_CLAMP)
+
     # Host steps
 
     def lookup(self, step: HostStep) -> None:
@@ -154,16 +158,6 @@ class LoweringV5(HostLowering):
         self.draft.add(ops.Reduce, "REDUCE", input=x, out=out.shaped(*kept), op=kind, axes=axes, keep_dims=True,
                        init=init)
 
-    def conv2d(self, step: HostStep) -> None:
-        weights = self.program[step.inputs[1]].data
-        self._convolved(step, self.operand(step), weights.astype("<f4"), window(step, weights.shape[2:]))
-
-    def _convolved(self, step: HostStep, x: Ref, weights: np.ndarray, shape: Window) -> None:
-        bias = self.program[step.inputs[2]].data.astype("<f4").ravel()
-        self.draft.add(ops.Conv2d, "CONV2D", input=x, weights=self.draft.constant("weights", weights),
-                       bias=self.draft.constant("bias", bias), out=self.result(step),
-                       groups=step.attributes["groups"], window=shape, clamp=NO_CLAMP)
-
     def conv2d_transpose(self, step: HostStep) -> None:
         """Zeros between the pixels, then a convolution with the kernel turned round: the StackVM has nothing else."""
         x, out, a = self.operand(step), self.result(step), step.attributes
@@ -182,9 +176,11 @@ class LoweringV5(HostLowering):
             sizes.append(m + (k - 1) * d)
         spread = self.draft.new(f"{step.name}/part", "<f4", *x.shape[:2], *sizes)
         self.padded(x, spread, tuple(pads), 0)
-        self._convolved(step, spread, np.ascontiguousarray(turned.reshape(o * groups, i // groups, *kernel)),
-                        Window((0, 0), (0, 0), tuple(kernel), (1, 1), tuple(a["dilation"])))
+        bias = self.program[step.inputs[2]].data.astype("<f4").ravel()
+        turned = np.ascontiguousarray(turned.reshape(o * groups, i // groups, *kernel))
+        self.convolved(spread, out, turned, bias, groups,
+                       Window((0, 0), (0, 0), tuple(kernel), (1, 1), tuple(a["dilation"])))
 
     HOST = HostLowering.HOST | {
         "lookup": lookup, "slice": slice, "pad": pad, "resize": resize, "unary": unary_step, "softmax": softmax,
-        "reduce": reduce, "conv2d": conv2d, "conv2d_transpose": conv2d_transpose}
+        "reduce": reduce, "conv2d_transpose": conv2d_transpose}

@@ -32,6 +32,11 @@ class Window:
     dilation: Pair
 
 
+def window_args(window: Window) -> tuple:
+    """The window as the trailing arguments of ``arithmetic.conv``."""
+    return window.pad_h, window.pad_w, window.stride, window.dilation
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Binary(TwoInOut):
     """``a`` op ``b`` with broadcasting, all four-dimensional."""

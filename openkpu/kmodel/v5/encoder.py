@@ -5,14 +5,13 @@ from __future__ import annotations
 import struct
 from typing import Any
 
+from .code import Address, CallTensor
+from .operators import FUNCTIONS
 from .stackvm import (
     DTYPES,
     ENUMERATIONS,
     FIRST_WITH_INTERIOR,
-    POPS,
     RELEASES,
-    Address,
-    CallTensor,
     functions,
     signature,
     unary_ops,
@@ -47,7 +46,8 @@ class _Encoder:
         if operands is None:
             raise Unencodable(f"nncase {RELEASES[self.release]} has no {name}")
         pushed = self._call(args) if name == "CALL" else b"".join(
-            self._push(args[item.partition(":")[0]], item.partition(":")[2]) for item in reversed(POPS[name].split()))
+            self._push(args[item.partition(":")[0]], item.partition(":")[2])
+            for item in reversed(FUNCTIONS[name].pops.split()))
         body = b"".join(self._operand(args[operand], kind) for operand, kind in operands)
         return self.head + pushed + struct.pack("<BH", TENSOR, numbers[name]) + body
 

@@ -16,7 +16,7 @@ from ..kpu_record import make_conv, read_record, table_sizes
 from ..model import KpuDownload, KpuUpload, Layer, Model, Tensor, TensorSpec
 from ..reader import MAX_LAYERS, Context, Memory, Reader
 from . import ops
-from .builders import BUILDERS, Frame
+from .code import Address, CallTensor, Instruction
 from .container import (
     ADVICE,
     DATA,
@@ -35,7 +35,9 @@ from .container import (
     read_container,
     read_range,
 )
-from .stackvm import RELEASES, Address, CallTensor, Instruction, Mismatch, decode
+from .frame import Frame
+from .operators import FUNCTIONS
+from .stackvm import RELEASES, Mismatch, decode
 
 __all__ = ["VERSION", "load", "measure"]
 
@@ -195,7 +197,7 @@ class _Expander:
                 self._call(r, b, instruction, depth)
             else:
                 frame = _StackFrame(self, r, b, instruction)
-                self.add(BUILDERS[instruction.name](frame))
+                self.add(FUNCTIONS[instruction.name].build(frame))
 
     def _call(self, r: Reader, b: _Binding, call: Instruction, depth: int) -> None:
         if depth >= MAX_DEPTH:

@@ -8,11 +8,12 @@ Function numbers differ between compiler releases; ``decode`` follows one releas
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from . import ops
+from . import operators
+from .code import Address, CallTensor, Instruction
+from .operators import FUNCTIONS
 
 RELEASES = ("1.0.0-beta1/rc1", "1.0.0-snapshot", "1.0", "1.1", "1.2", "1.3", "1.4-1.5", "1.6-1.7.0", "1.7.1", "1.8-1.9")
 """Compiler releases whose numbering is known, oldest first."""
@@ -73,79 +74,13 @@ GATHER_ELEMENTS    -  -  -  -  -  -  -  -  2B
 INSTANCE_NORMALIZATION - - - - - - - - 2C
 """
 
-# Operands after the function number, by the first release that has them in this form (index into RELEASES).
-# Kinds: dt datatype; s_/t_/r_ shape, stride or other shape register (u8); p_ padding register; "name:kind" otherwise,
-# where kind is a code of ``struct``, "bool", or an enumeration.
-_OPERANDS: dict[str, dict[int, str]] = {
-    "BINARY": {0: "dt s_a t_a s_b t_b t_out op:binary lo:f hi:f",
-               6: "dt s_a t_a s_b t_b s_out t_out op:binary lo:f hi:f"},
-    "BROADCAST": {0: "dt s_in t_in s_out t_out"},
-    "CALL": {0: "function:I module:H num_src:B num_dst:B"},
-    "COMPARE": {7: "dt s_a t_a s_b t_b s_out t_out op:compare"},
-    "EQUAL": {5: "dt s_a t_a s_b t_b t_out"},
-    "CONV2D": {0: "dt s_in t_in s_w t_w t_bias t_out groups:H stride_h:H stride_w:H dil_h:H dil_w:H lo:f hi:f"},
-    "CONVERT": {0: "dt dt_out s t_in t_out"},
-    "COPY": {0: "dt s t_in t_out"},
-    "CUMSUM": {0: "dt s axis:i exclusive:bool reverse:bool"},
-    "DEQUANTIZE": {0: "dt dt_out s t_in t_out"},
-    "QUANTIZE": {0: "dt dt_out s t_in t_out"},
-    "GATHER": {0: "dt s_in s_out t_in t_out s_idx axis:B"},
-    "GATHER_ND": {0: "dt s_in s_out t_in t_out s_idx batch_dims:B"},
-    "HARDMAX": {0: "dt s t_in axis:i"},
-    "LUT1D": {0: "dt s t_in t_out table_len:H"},
-    "MATMUL": {5: "s_a s_b lo:f hi:f", 6: "s_a t_a s_b t_b s_out t_out lo:f hi:f"},
-    "ONEHOT": {0: "dt s_idx s_out t_out axis:B mode:onehot"},
-    "PAD": {0: "dt s t_in t_out p_pads mode:pad"},
-    "REDUCE": {0: "dt s t_in t_out op:reduce r_axes keep_dims:bool"},
-    "REDUCE_ARG": {0: "dt s t_in dt_out t_out op:reduce_arg r_axes keep_dims:bool select_last:bool"},
-    "REDUCE_PROD": {0: "s t_in t_out r_axes keep_dims:bool", 7: "dt s t_in t_out r_axes keep_dims:bool"},
-    "REDUCE_WINDOW2D": {0: "dt op:reduce s t_in t_out kh:H kw:H stride_h:H stride_w:H dil_h:H dil_w:H lo:f hi:f"},
-    "RESIZE_IMAGE": {0: "dt s t_in t_out align_corners:bool half_pixel_centers:bool mode:resize"},
-    "SIGMOID": {4: "dt s t_in", 5: "dt s t_in t_out"},
-    "SLICE": {0: "dt s t_in t_out r_begins r_ends r_strides"},
-    "SOFTMAX": {7: "dt s t_in t_out axis:i beta:f"},
-    "SPACE_TO_BATCH": {0: "dt s t_in t_out r_block p_pads"},
-    "BATCH_TO_SPACE": {0: "dt s t_in t_out r_block p_pads"},
-    "TERNARY": {0: "dt s_a t_a s_b t_b s_c t_c t_out"},
-    "TRANSPOSE": {0: "dt s t_in t_out r_perm"},
-    "TOPK": {0: "dt s t_in s_v t_v s_i t_i k:q axis:i largest:bool sorted:bool"},
-    "UNARY": {0: "dt s t_in t_out op:unary"},
-    "TRILU": {0: "dt s upper:bool k:q"},
-    "COMPRESS": {9: "s_in s_cond axis:f"},
-    "GATHER_ELEMENTS": {9: "s_in s_idx axis:i"},
-    "GRU": {9: "s_in s_w direction:direction linear_before_reset:bool"},
-    "LAYER_NORMALIZATION": {9: "dt s axis:i epsilon:f"},
-    "RANDOM_NORMAL": {3: "dt s mean:f deviation:f seed:f"},
-    "RANDOM_UNIFORM": {3: "dt s low:f high:f seed:f"},
-    "ROI_ALIGN": {4: "dt s_in s_out mode:roi scale:f sampling:q"},
-}
-
-# What is popped, top of the stack first. ":n" a number, ":p" a padding (2 or 3 entries), otherwise an address.
-POPS = {
-    "BINARY": "out b a", "BROADCAST": "out in", "COMPARE": "out b a", "EQUAL": "out b a",
-    "CONV2D": "pad_w:p pad_h:p out bias weights in", "CONVERT": "out in", "COPY": "out in", "CUMSUM": "out in",
-    "DEQUANTIZE": "bias:n scale:n out in", "QUANTIZE": "bias:n scale:n out in", "GATHER": "indices out in",
-    "GATHER_ND": "indices out in", "HARDMAX": "out in", "LUT1D": "max:n min:n out table in", "MATMUL": "out bias b a",
-    "ONEHOT": "out off_value on_value depth indices", "PAD": "value:n out in", "REDUCE": "init:n out in",
-    "REDUCE_ARG": "out in", "REDUCE_PROD": "out in", "REDUCE_WINDOW2D": "pad_w:p pad_h:p out init:n in",
-    "RESIZE_IMAGE": "out in out_w:n out_h:n", "SIGMOID": "out in", "SLICE": "out in", "SOFTMAX": "out in",
-    "SPACE_TO_BATCH": "out in", "BATCH_TO_SPACE": "out in", "TERNARY": "out c b a", "TRANSPOSE": "out in",
-    "TOPK": "indices values in", "UNARY": "out in", "TRILU": "out in",
-    "COMPRESS": "out condition in", "GATHER_ELEMENTS": "out indices in",
-    "GRU": "last out start bias recurrence weights in",
-    "LAYER_NORMALIZATION": "out bias scale in", "RANDOM_NORMAL": "out", "RANDOM_UNIFORM": "out",
-    "ROI_ALIGN": "out batch rois in",
-}
+_CALL = {0: "function:I module:H num_src:B num_dst:B"}
 
 _UNARY_BASE = ("abs", "ceil", "cos", "exp", "floor", "log", "neg", "round", "rsqrt", "sin", "sqrt", "square", "tanh",
                "bitwise_not", "logical_not")
 _UNARY_ACOS = ("abs", "acos", "asin", *_UNARY_BASE[1:])
 _UNARY_SIGN = (*_UNARY_ACOS[:11], "sign", *_UNARY_ACOS[11:])
-ENUMERATIONS = {
-    "binary": ops.BINARY_OPS, "compare": ops.COMPARE_OPS, "onehot": ("normal", "process_neg"), "pad": ops.PAD_MODES,
-    "reduce": ops.REDUCE_OPS, "reduce_arg": ops.REDUCE_ARG_OPS, "resize": ops.RESIZE_MODES, "bool": (False, True),
-    "direction": ops.DIRECTIONS, "roi": ops.ROI_MODES,
-}
+ENUMERATIONS = operators.ENUMERATIONS | {"bool": (False, True)}
 FIRST_WITH_INTERIOR = 3  # release 1.1
 _SHARED_DATA = 4
 
@@ -160,38 +95,6 @@ class Mismatch(Exception):
         super().__init__(problem)
         self.offset = offset
         self.operator = operator
-
-
-@dataclass(frozen=True)
-class Address:
-    """``offset`` bytes into a location (0 input, 1 output, 2 rdata, 3 data)."""
-
-    location: int
-    offset: int
-
-
-@dataclass(frozen=True)
-class CallTensor:
-    """One argument of CALL."""
-
-    address: Address
-    dtype: str
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Instruction:
-    """A tensor function with resolved operands: registers replaced by their contents, enumerators by names.
-
-    ``reads_all``: it reads every register that is set in front of it, as all that compilers write do.
-    """
-
-    offset: int
-    size: int
-    name: str
-    args: dict[str, Any]
-    reads_all: bool = True
 
 
 def unary_ops(release: int) -> tuple[str, ...]:
@@ -214,7 +117,8 @@ def functions(release: int) -> dict[int, str]:
 @cache
 def signature(name: str, release: int) -> tuple[tuple[str, str], ...] | None:
     """(operand, kind) pairs of a function, or None if it cannot be decoded."""
-    forms = [text for first, text in sorted(_OPERANDS.get(name, {}).items()) if first <= release]
+    known = _CALL if name == "CALL" else FUNCTIONS[name].operands if name in FUNCTIONS else {}
+    forms = [text for first, text in sorted(known.items()) if first <= release]
     return tuple(_operand(item) for item in forms[-1].split()) if forms else None
 
 
@@ -329,7 +233,7 @@ class _Decoder:
             args["dst"] = self._call_tensors(args["num_dst"])
             args["src"] = self._call_tensors(args["num_src"])
             return name, args
-        for item in POPS[name].split():  # type: ignore[index]
+        for item in FUNCTIONS[name].pops.split():  # type: ignore[index]
             popped, _, kind = item.partition(":")
             args[popped] = (self.pop_padding() if kind == "p" else self.pop((int, float)) if kind == "n"
                             else self.pop(Address))

@@ -19,9 +19,10 @@ from ...hw.descriptor import replace
 from ...hw.fields import AIRAM_BYTES, ROW_BYTES
 from ..model import KPU_POOL, KpuConv, KpuDownload, KpuUpload, Layer, Model, Tensor, dense_strides
 from . import ops
+from .code import Address, CallTensor
 from .container import DATA, INPUT, KPU, OUTPUT, RDATA
 from .encoder import RET, Unencodable, encode
-from .stackvm import DTYPES, RELEASES, Address, CallTensor, signature
+from .stackvm import DTYPES, RELEASES, signature
 
 __all__ = ["Unencodable", "write"]
 
@@ -103,12 +104,12 @@ class _Writer:
 
     def _arguments(self, layer: Any, name: str) -> dict[str, Any]:
         """Every operand that any form of the function may have, as the decoder names them."""
-        first = next(t for t in layer.inputs if isinstance(t, Tensor))
+        first = (layer.inputs or layer.outputs)[0]
         args: dict[str, Any] = {"dt": _dtype(first), "dt_out": _dtype(layer.outputs[0])}
         for operand, kind in signature(name, RELEASES.index(self.release)) or ():
             prefix, _, rest = operand.partition("_")
             if kind == "shape" and prefix in ("s", "t"):
-                tensor = self._operand(layer, rest or "in")
+                tensor = self._operand(layer, rest) if rest else first
                 args[operand] = tensor.shape if prefix == "s" else _compact(tensor.shape, tensor.strides)
         for field, found in vars(layer).items():
             if isinstance(found, Tensor):
@@ -131,6 +132,8 @@ class _Writer:
             return {"out_h": layer.out.shape[2], "out_w": layer.out.shape[3]}
         if isinstance(layer, ops.Lut1d):
             return {"table_len": layer.table.count}
+        if isinstance(layer, ops.Compress) and layer.axis is None:
+            return {"axis": len(layer.input.shape)}
         return {}
 
     # k210

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...arithmetic import conv, elementwise, quantize, reduce, shape
+from ...arithmetic.sums import ordered_sum
+from ...kmodel.kernels import kernel
 from ...kmodel.v3 import ops as v3
-from ..ops import conv, elementwise, quantize, reduce, shape
-from ..ops.sums import ordered_sum
-from .table import kernel
 
 
 @kernel(v3.Add)

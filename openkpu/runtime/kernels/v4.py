@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...errors import ModelError
+from ...arithmetic import conv, elementwise, nnil, quantize, reduce, shape
+from ...kmodel.kernels import CHIP_KERNELS, kernel
 from ...kmodel.v4 import ops as v4
-from ...kmodel.v5 import ops as v5
-from ..ops import conv, elementwise, nnil, quantize, reduce, shape
-from .table import CHIP_KERNELS, kernel
+from ...kmodel.v4.ops import window_args
+from ...kmodel.v5.operators import elementwise as v5_elementwise
+from ...kmodel.v5.operators import movement, normalization, reduction
 
-
-def window_args(window: v4.Window) -> tuple:
-    """The window as the trailing arguments of the convolution functions."""
-    return window.pad_h, window.pad_w, window.stride, window.dilation
-
-
-@kernel(v4.Binary, v5.Binary)
-def binary(op: v4.Binary | v5.Binary, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    if a.dtype == np.float32 and op.op.startswith("bitwise"):
-        raise ModelError(f"layer {op.index} ({op.name}) is {op.op} of floats, which is not defined")
-    return elementwise.binary(a, b, op.op, op.clamp)
+# What did not change from v4 to v5.
+kernel(v4.Binary)(v5_elementwise.binary)
+kernel(v4.Unary)(v5_elementwise.unary)
+kernel(v4.MemoryCopy)(movement.copy)
+kernel(v4.Transpose)(movement.transpose)
+kernel(v4.ReduceWindow2d)(reduction.reduce_window2d)
+kernel(v4.Softmax)(normalization.softmax)
 
 
 @kernel(v4.QuantizedBinary)
@@ -70,7 +67,7 @@ def cpu_depthwise_conv2d(op: v4.CpuDepthwiseConv2d, x: np.ndarray) -> np.ndarray
 
 @kernel(v4.CpuReduceWindow2d)
 def cpu_reduce_window2d(op: v4.CpuReduceWindow2d, x: np.ndarray) -> np.ndarray:
-    return _nhwc(reduce_window2d(op, _nchw(x)))
+    return _nhwc(reduction.reduce_window2d(op, _nchw(x)))
 
 
 @kernel(v4.CpuQuantizedConv2d)
@@ -110,11 +107,6 @@ def quantized_matmul(op: v4.QuantizedMatmul, a: np.ndarray, b: np.ndarray) -> np
     return conv.quantized_matmul(a, b, op.bias, op.a_offset, op.b_offset, op.out_mul, op.out_shift, op.out_offset)
 
 
-@kernel(v4.MemoryCopy, v5.Copy)
-def copy(op: v4.MemoryCopy | v5.Copy, x: np.ndarray) -> np.ndarray:
-    return x
-
-
 @kernel(v4.Pad)
 def pad(op: v4.Pad, x: np.ndarray) -> np.ndarray:
     before, after = zip(*op.pads, strict=True)
@@ -127,12 +119,6 @@ def reduce_(op: v4.Reduce, x: np.ndarray) -> np.ndarray:
     return reduce.reduce_axes(x, op.op, axes, op.init, reciprocal=True)
 
 
-@kernel(v4.ReduceWindow2d, v5.ReduceWindow2d)
-def reduce_window2d(op: v4.ReduceWindow2d | v4.CpuReduceWindow2d | v5.ReduceWindow2d, x: np.ndarray) -> np.ndarray:
-    w = op.window
-    return reduce.reduce_window2d(x, op.op, w.pad_h, w.pad_w, w.kernel, w.stride, w.dilation, op.init, op.clamp)
-
-
 @kernel(v4.ResizeImage)
 def resize_image(op: v4.ResizeImage, x: np.ndarray) -> np.ndarray:
     if op.mode == "nearest":
@@ -140,26 +126,9 @@ def resize_image(op: v4.ResizeImage, x: np.ndarray) -> np.ndarray:
     return shape.resize_bilinear(x, op.out.shape[-2:], op.align_corners)
 
 
-@kernel(v4.Softmax, v5.Softmax)
-def softmax(op: v4.Softmax | v5.Softmax, x: np.ndarray) -> np.ndarray:
-    return reduce.softmax(x, getattr(op, "axis", -1), op.beta)
-
-
-@kernel(v4.Transpose, v5.Transpose)
-def transpose(op: v4.Transpose | v5.Transpose, x: np.ndarray) -> np.ndarray:
-    return x.transpose(op.perm)
-
-
 @kernel(v4.StridedSlice)
 def strided_slice(op: v4.StridedSlice, x: np.ndarray) -> np.ndarray:
     return shape.strided_slice(x, op.begin, op.strides, op.out.shape)
-
-
-@kernel(v4.Unary, v5.Unary)
-def unary(op: v4.Unary | v5.Unary, x: np.ndarray) -> np.ndarray:
-    if op.op == "bitwise_not":
-        raise ModelError(f"layer {op.index} ({op.name}) is {op.op} of floats, which is not defined")
-    return elementwise.unary(x, op.op)
 
 
 @kernel(v4.TableLookup1d)

@@ -1,0 +1,1 @@
+"""From float layers to integers: ranges, weights, activation segments, and the steps that the writers take."""
