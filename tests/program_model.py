@@ -337,8 +337,10 @@ class Random:
                         half_pixel=flags[1])
 
     def make_unary(self, x):
-        x = self.make_sigmoid(x)
-        return self.add("unary", [x], x.shape, kind=self.pick(UNARY))
+        kind = self.pick(UNARY)
+        # Codes are far from whole numbers, where these two jump.
+        x = self.add("dequantize", [self.codes(x)], x.shape) if kind in ("floor", "ceil") else self.make_sigmoid(x)
+        return self.add("unary", [x], x.shape, kind=kind)
 
     def make_sigmoid(self, x):
         """Bounded and positive, so that later operators stay away from infinities."""

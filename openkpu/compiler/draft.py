@@ -19,6 +19,11 @@ ALWAYS = 1 << 30
 """Layer number behind the last."""
 
 
+def dtype_name(dtype: Any) -> str:
+    """"u1" or "f4", as values have it."""
+    return np.dtype(dtype).str.lstrip("<|=")
+
+
 @dataclass(frozen=True)
 class Ref:
     """A tensor in a buffer, ``offset`` bytes behind its start. Strides as in ``kmodel.model.Tensor``."""
@@ -106,15 +111,15 @@ class Draft:
 
     def new(self, name: str, dtype: str, *shape: int) -> Ref:
         """A dense tensor in a new buffer of the main memory."""
-        return Ref(self.buffer(name, "main", prod(shape) * np.dtype(dtype).itemsize), dtype, tuple(shape))
+        return Ref(self.buffer(name, "main", prod(shape) * np.dtype(dtype).itemsize), dtype_name(dtype), tuple(shape))
 
     def constant(self, name: str, data: np.ndarray) -> Ref:
         """A constant; equal ones share their bytes."""
         data = np.ascontiguousarray(data)
         for other, space in self.spaces.items():
             if space.data is not None and space.data.dtype == data.dtype and space.data.tobytes() == data.tobytes():
-                return Ref(other, data.dtype.str, data.shape)
-        return Ref(self.buffer(name, "const", data.nbytes, data), data.dtype.str, data.shape)
+                return Ref(other, dtype_name(data.dtype), data.shape)
+        return Ref(self.buffer(name, "const", data.nbytes, data), dtype_name(data.dtype), data.shape)
 
     def add(self, cls: type[Layer], name: str, **fields: Any) -> None:
         """Append a layer of the current step."""
