@@ -5,9 +5,10 @@ a target that is in $OPENKPU_SHARED/kmodels or ../shared/kmodels. --predict prin
 without a simulator. The input is in the AI RAM already, parameters come at 8 bytes per cycle after a latency of 20
 cycles, layers are queued as the driver queues them. Ends with code 1 if a target is missed.
 
-Columns: cycles counted by the core and predicted by the model, the project's target and aim, MACs that the outputs
-depend on / 576, that over the cycles, and what the real chip takes by its measured formula (in brackets: how many times
-as long).
+Columns: cycles counted by the core and predicted by the model, the project's target and aim; MACs that the outputs
+depend on / 576, that over the cycles, and all MACs over the cycles; the bound, which is per layer the largest of those
+MACs / 576, parameter bytes / 8, and AI-RAM rows of a map, and that over the cycles; what the real chip takes by its
+measured formula (in brackets: how many times as long).
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from openkpu.cli.profile import predict
 from openkpu.devices.native import NativeDevice
 from openkpu.errors import OpenKPUError
 from openkpu.hw.configs import CORES
+from openkpu.hw.fields import ACT_TABLE_BYTES
 from openkpu.kmodel import Model, load
+from openkpu.kmodel.model import KpuConv
 from openkpu.runtime import Session
 from openkpu.schedule.chip import chip_cycles
 from openkpu.schedule.plan import effective_macs
@@ -30,9 +33,11 @@ CORE = CORES["full"]
 PES = 576
 # model: (target, aim)
 TARGETS = {
-    "v3_facedetect": (446_000, 392_000), "v3_yolo_face_detect": (150_000, 125_000), "v3_yolo20": (328_000, 307_000),
-    "v3_mask": (880_000, 850_000), "v3_ld5": (216_000, 205_000), "v4_face_detect_320x240": (150_000, 125_000),
-    "v5_yolox_nano_224": (400_000, 350_000)}
+    "v3_facedetect": (391_000, 387_000), "v3_yolo_face_detect": (94_000, 88_000), "v3_yolo20": (313_000, 306_000),
+    "v3_mask": (846_000, 840_500), "v3_ld5": (216_000, 205_000), "v4_face_detect_320x240": (94_000, 88_000),
+    "v4_RFB-320": (246_000, 233_000), "v4_mb-0.25": (94_000, 87_000), "v5_rand_fullconv_128": (92_000, 90_400),
+    "v5_rand_yolo_mb_320x240": (246_000, 240_500), "v5_ulffd_landmark": (288_000, 280_000),
+    "v5_yolox_nano_224": (351_000, 321_500)}
 
 
 def count(model: Model) -> int:
@@ -44,10 +49,18 @@ def count(model: Model) -> int:
     return session.cycles
 
 
+def bound(layer: KpuConv) -> float:
+    """Cycles that no engine with 576 multipliers, an 8-byte parameter bus and these memories can be below."""
+    d = layer.descriptor
+    parameters = (0 if d.bypass_conv else d.weight_bytes(layer.eight_bit)) + 8 * d.o_ch_num + ACT_TABLE_BYTES
+    return max(effective_macs(d) / PES, parameters / 8, d.in_layout.rows, d.out_layout.rows)
+
+
 def main(arguments: list[str]) -> int:
     only_predict = "--predict" in arguments
     paths = [Path(a) for a in arguments if a != "--predict"] or demo_and_found(TARGETS)
-    print(f"{'model':24} {'counted':>9} {'model':>9} {'target':>9} {'aim':>9} {'ideal':>9} {'array':>6} {'chip':>17}")
+    print(f"{'model':24} {'counted':>8} {'model':>8} {'target':>8} {'aim':>8} {'ideal':>8} {'array':>6} {'nominal':>7} "
+          f"{'bound':>8} {'of it':>6} {'chip':>16}")
     missed = 0
     for path in paths:
         name, model = path.stem, load(path)
@@ -57,10 +70,13 @@ def main(arguments: list[str]) -> int:
         target, aim = TARGETS.get(name, (None, None))
         ideal = sum(effective_macs(layer.descriptor) for layer in model.kpu_layers) / PES
         chip = sum(chip_cycles(layer.descriptor, layer.eight_bit) for layer in model.kpu_layers)
+        nominal = sum(layer.descriptor.macs for layer in model.kpu_layers) / PES
+        least = sum(bound(layer) for layer in model.kpu_layers)
         missed += bool(target and cycles > target)
         verdict = "" if not target else "missed" if cycles > target else "aim reached" if cycles <= aim else "reached"
-        print(f"{name:24} {counted or '-':>9} {predicted:9} {target or '-':>9} {aim or '-':>9} {ideal:9.0f} "
-              f"{ideal / cycles:6.1%} {chip:9.0f} ({chip / cycles:4.1f}x) {verdict}", flush=True)
+        print(f"{name:24} {counted or '-':>8} {predicted:8} {target or '-':>8} {aim or '-':>8} {ideal:8.0f} "
+              f"{ideal / cycles:6.1%} {nominal / cycles:7.1%} {least:8.0f} {least / cycles:6.1%} "
+              f"{chip:8.0f} ({chip / cycles:4.1f}x) {verdict}", flush=True)
     return int(missed > 0)
 
 

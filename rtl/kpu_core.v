@@ -11,11 +11,13 @@
 `timescale 1ns / 1ps
 `default_nettype none
 `include "kpu_plan.vh"
+`include "kpu_job.vh"
+`include "kpu_token.vh"
 
 module kpu_core #(
     parameter SEGS = 8,            // array segments, 2, 4 or 8: most pixel columns
     parameter SEGLEN = 8,          // PEs per segment, 2, 4 or 8
-    parameter LPS = 4,             // post-processing lanes per segment, a power of two up to SEGLEN
+    parameter LPS = 8,             // post-processing lanes per segment, a power of two up to SEGLEN
     parameter DEPTH = 128,         // partial sums per PE and bank, a power of two, 64..512
     parameter AIRAM_ROWS = 32768,  // 64-byte rows of AI RAM, up to 32768
     parameter WEIGHT_ENTRIES = 8192,  // nine-byte entries of the weight buffer, a power of two, 256..8192
@@ -93,6 +95,31 @@ module kpu_core #(
     output wire [7:0]      m_axis_tkeep,
     output wire            m_axis_tlast
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (SEGS < 2 || SEGS > 8 || (SEGS & (SEGS - 1)) != 0) begin : rule0
+            kpu_core_SEGS_must_be_2_4_or_8 refused ();
+        end
+        if (SEGLEN < 2 || SEGLEN > 8 || (SEGLEN & (SEGLEN - 1)) != 0) begin : rule1
+            kpu_core_SEGLEN_must_be_2_4_or_8 refused ();
+        end
+        if (LPS < 1 || LPS > SEGLEN || (LPS & (LPS - 1)) != 0) begin : rule2
+            kpu_core_LPS_must_be_a_power_of_two_up_to_SEGLEN refused ();
+        end
+        if (DEPTH < 64 || DEPTH > 512 || (DEPTH & (DEPTH - 1)) != 0) begin : rule3
+            kpu_core_DEPTH_must_be_a_power_of_two_from_64_to_512 refused ();
+        end
+        if (AIRAM_ROWS < 2 || AIRAM_ROWS > 32768) begin : rule4
+            kpu_core_AIRAM_ROWS_must_be_2_to_32768 refused ();
+        end
+        if (WEIGHT_ENTRIES < 256 || WEIGHT_ENTRIES > 8192 || (WEIGHT_ENTRIES & (WEIGHT_ENTRIES - 1)) != 0) begin : rule5
+            kpu_core_WEIGHT_ENTRIES_must_be_a_power_of_two_from_256_to_8192 refused ();
+        end
+        if (ID_W < 1) begin : rule6
+            kpu_core_ID_W_must_be_at_least_1 refused ();
+        end
+    endgenerate
+
     localparam LGSEGS = $clog2(SEGS);
     localparam LGSEGLEN = $clog2(SEGLEN);
     localparam LGPES = LGSEGS + LGSEGLEN;
@@ -114,7 +141,7 @@ module kpu_core #(
     wire out_valid, out_pop, flush_out;
     wire [63:0] out_data;
     wire [15:0] out_level;
-    wire [`PLAN_W-1:0] plan, layer;
+    wire [`PLAN_W-1:0] plan, next_layer, layer;
     wire bus_error;
     reg bus_failed;
 
@@ -131,15 +158,15 @@ module kpu_core #(
         .s_axil_rdata(s_axil_rdata), .s_axil_rresp(s_axil_rresp), .irq(irq),
         .desc_valid(desc_valid), .desc_ready(desc_ready), .desc_data(desc_data), .eight_bit(eight_bit),
         .may_start(may_start), .layer_start(layer_start), .layer_done(layer_done), .layer_int(layer[`PL_INT_EN]),
-        .layer_error({bus_failed, layer[3:0]}),
+        .layer_error({bus_failed, layer[`PL_ERR]}),
         .ev_active(active), .ev_busy(busy), .ev_wait_param(active && wait_param),
         .ev_wait_feature(active && wait_feature), .ev_wait_writeback(active && wait_writeback),
         .out_valid(out_valid), .out_data(out_data), .out_pop(out_pop), .out_level(out_level), .flush_out(flush_out)
     );
 
     // Decode and plan.
-    wire plan_valid, plan_taken, fetch_ready, seq_ready;
-    reg fetched;  // the parameter fetch has taken the plan
+    wire plan_valid, plan_room, plan_taken, fetch_ready, seq_ready;
+    wire fetched;  // the next layer's plan waits for its start, its parameters are on their way
     kpu_decode #(
         .LGSEGS(LGSEGS), .LGSEGLEN(LGSEGLEN), .DEPTH(DEPTH), .AIRAM_ROWS(AIRAM_ROWS), .LGWEIGHTS(LGWEIGHTS),
         .WEIGHT_BYTES(WEIGHT_ENTRIES * 9)
@@ -147,23 +174,29 @@ module kpu_core #(
         .clk(clk), .rst(rst), .desc_valid(desc_valid), .desc_ready(desc_ready), .desc_data(desc_data),
         .eight_bit(eight_bit), .plan_valid(plan_valid), .plan_ready(plan_taken), .plan(plan)
     );
-    wire seq_valid = plan_valid && fetched && may_start;
-    assign plan_taken = seq_valid && seq_ready;
+    // The parameter fetch begins with a plan as soon as no other one waits; the plan after it can be made meanwhile.
+    wire fetch_valid = plan_valid && !fetched && plan_room;
+    assign plan_taken = fetch_valid && fetch_ready;
+    wire seq_valid = fetched && may_start;
+    kpu_queue #(.WIDTH(`PLAN_W), .LGDEPTH(1)) plans (
+        .clk(clk), .rst(rst), .s_valid(plan_taken), .s_ready(plan_room), .s_data(plan),
+        .m_valid(fetched), .m_ready(may_start && seq_ready), .m_data(next_layer)
+    );
 
     // Parameter fetch.
     wire fetch_bn_bank, fetch_act_bank, fetch_sw_bank;
     reg bn_bank, act_bank, sw_bank;
     wire job_valid, job_ready, job_out_valid, job_out_ready;
-    wire [74:0] job, job_out;
+    wire [`JOB_W-1:0] job, job_out;
     kpu_fetch #(.LGPES(LGPES), .ID_W(ID_W)) fetch (
-        .clk(clk), .rst(rst), .plan_valid(plan_valid && !fetched), .plan_ready(fetch_ready), .plan(plan),
+        .clk(clk), .rst(rst), .plan_valid(fetch_valid), .plan_ready(fetch_ready), .plan(plan),
         .bn_bank(fetch_bn_bank), .act_bank(fetch_act_bank), .sw_bank(fetch_sw_bank),
         .job_valid(job_valid), .job_ready(job_ready), .job(job),
         .m_axi_arvalid(m_axi_arvalid), .m_axi_arready(m_axi_arready), .m_axi_arid(m_axi_arid),
         .m_axi_araddr(m_axi_araddr), .m_axi_arlen(m_axi_arlen), .m_axi_arsize(m_axi_arsize),
         .m_axi_arburst(m_axi_arburst)
     );
-    kpu_queue #(.WIDTH(75), .LGDEPTH(4)) jobs (
+    kpu_queue #(.WIDTH(`JOB_W), .LGDEPTH(4)) jobs (
         .clk(clk), .rst(rst), .s_valid(job_valid), .s_ready(job_ready), .s_data(job),
         .m_valid(job_out_valid), .m_ready(job_out_ready), .m_data(job_out)
     );
@@ -188,9 +221,7 @@ module kpu_core #(
     wire [1:0] lead = marks - started;
     wire tables_there = lead != 2'd3;
     always @(posedge clk) begin
-        if (plan_valid && !fetched && fetch_ready) fetched <= 1'b1;
         if (seq_valid && seq_ready) begin
-            fetched <= 1'b0;
             started <= started + 2'd1;
             bn_bank <= fetch_bn_bank;
             act_bank <= fetch_act_bank;
@@ -200,7 +231,6 @@ module kpu_core #(
         if (layer_done) bus_failed <= 1'b0;
         if (bus_error) bus_failed <= 1'b1;
         if (rst) begin
-            fetched <= 1'b0;
             started <= 2'd0;
             bus_failed <= 1'b0;
         end
@@ -214,25 +244,28 @@ module kpu_core #(
     wire [9:0] pass_y, pass_lines;
     wire [2:0] pass_step;
     wire [4:0] pass_word;
+    wire [1:0] pass_words;
     wire [5:0] pass_x;
-    wire [6:0] pass_groups, pass_span, pass_outs;
+    wire [7:0] pass_groups;
+    wire [6:0] pass_span, pass_outs;
     wire [11:0] pass_g, pass_gs;
-    wire block_valid, block_ready, block_params;
+    wire block_valid, block_ready, block_params, block_final;
     wire [10:0] block_channel, block_ox;
-    wire [6:0] block_outs, block_cols, block_groups;
+    wire [7:0] block_cols;
+    wire [6:0] block_outs, block_groups;
     wire [9:0] block_oy, block_rows;
     kpu_seq #(.LGPES(LGPES), .LGLANES(LGLANES)) seq (
-        .clk(clk), .rst(rst), .plan_valid(seq_valid), .plan_ready(seq_ready), .plan(plan), .layer(layer),
+        .clk(clk), .rst(rst), .plan_valid(seq_valid), .plan_ready(seq_ready), .plan(next_layer), .layer(layer),
         .active(active), .layer_start(layer_start), .layer_done(layer_done), .drained(drained),
         .stream_start(stream_start), .stream_done(stream_done),
         .pass_valid(pass_valid), .pass_ready(pass_ready), .pass_channel(pass_channel), .pass_slots(pass_slots),
-        .pass_y(pass_y), .pass_lines(pass_lines), .pass_step(pass_step), .pass_word(pass_word), .pass_x(pass_x),
+        .pass_y(pass_y), .pass_lines(pass_lines), .pass_step(pass_step), .pass_word(pass_word), .pass_words(pass_words), .pass_x(pass_x),
         .pass_groups(pass_groups), .pass_span(pass_span), .pass_first(pass_first), .pass_last(pass_last),
         .pass_high(pass_high), .pass_load(pass_load), .pass_free(pass_free), .pass_outs(pass_outs), .pass_g(pass_g),
         .pass_gs(pass_gs), .pass_rewind(pass_rewind), .pass_keep(pass_keep),
         .block_valid(block_valid), .block_ready(block_ready), .block_channel(block_channel),
         .block_outs(block_outs), .block_oy(block_oy), .block_rows(block_rows), .block_ox(block_ox),
-        .block_cols(block_cols), .block_groups(block_groups), .block_params(block_params)
+        .block_cols(block_cols), .block_groups(block_groups), .block_params(block_params), .block_final(block_final)
     );
     wire dwfast = layer[`PL_DWFAST];
 
@@ -251,38 +284,39 @@ module kpu_core #(
     wire [9:0] ff_y, ff_lines;
     wire [2:0] ff_step;
     wire [4:0] ff_word;
+    wire [1:0] ff_words;
     wire [5:0] ff_x;
     wire [6:0] ff_span;
-    kpu_queue #(.WIDTH(56)) feature_queue (
+    kpu_queue #(.WIDTH(58)) feature_queue (
         .clk(clk), .rst(rst), .s_valid(pass_push), .s_ready(pass_room[0]),
-        .s_data({pass_channel, pass_slots, pass_y, pass_lines, pass_step, pass_word, pass_x, pass_span}),
+        .s_data({pass_channel, pass_slots, pass_y, pass_lines, pass_step, pass_word, pass_words, pass_x, pass_span}),
         .m_valid(ff_valid), .m_ready(ff_ready),
-        .m_data({ff_channel, ff_slots, ff_y, ff_lines, ff_step, ff_word, ff_x, ff_span})
+        .m_data({ff_channel, ff_slots, ff_y, ff_lines, ff_step, ff_word, ff_words, ff_x, ff_span})
     );
     wire ff_rd_valid, ff_rd_ready, token_valid, token_ready, wtoken_valid, wtoken_ready;
     wire [14:0] ff_rd_row;
-    wire [41:0] token, wtoken;
+    wire [`TOKEN_W-1:0] token, wtoken;
     wire row_valid, row_ready;
     wire [511:0] row;
     kpu_feature_fetch #(.LGCREDITS(LGROWS)) feature_fetch (
         .clk(clk), .rst(rst), .layer(layer), .s_valid(ff_valid), .s_ready(ff_ready), .s_channel(ff_channel),
-        .s_slots(ff_slots), .s_y(ff_y), .s_lines(ff_lines), .s_step(ff_step), .s_word(ff_word), .s_x(ff_x),
-        .s_span(ff_span), .rd_valid(ff_rd_valid), .rd_ready(ff_rd_ready), .rd_row(ff_rd_row),
+        .s_slots(ff_slots), .s_y(ff_y), .s_lines(ff_lines), .s_step(ff_step), .s_word(ff_word),
+        .s_words(ff_words), .s_x(ff_x), .s_span(ff_span), .rd_valid(ff_rd_valid), .rd_ready(ff_rd_ready), .rd_row(ff_rd_row),
         .token_valid(token_valid), .token_ready(token_ready), .token(token), .row_taken(row_valid && row_ready)
     );
-    kpu_queue #(.WIDTH(42), .LGDEPTH(4)) token_queue (
+    kpu_queue #(.WIDTH(`TOKEN_W), .LGDEPTH(4)) token_queue (
         .clk(clk), .rst(rst), .s_valid(token_valid), .s_ready(token_ready), .s_data(token),
         .m_valid(wtoken_valid), .m_ready(wtoken_ready), .m_data(wtoken)
     );
     wire ram_rvalid, row_room;
     wire [511:0] ram_rdata;
-    wire reading_stream;
+    reg for_stream;  // whose row comes
     kpu_queue #(.WIDTH(512), .LGDEPTH(LGROWS)) row_queue (
-        .clk(clk), .rst(rst), .s_valid(ram_rvalid && !reading_stream), .s_ready(row_room), .s_data(ram_rdata),
+        .clk(clk), .rst(rst), .s_valid(ram_rvalid && !for_stream), .s_ready(row_room), .s_data(ram_rdata),
         .m_valid(row_valid), .m_ready(row_ready), .m_data(row)
     );
     wire set_valid, take, set_done, post_en;
-    wire [6:0] q;
+    wire [7:0] q;
     wire [SEGS*72-1:0] win;
     wire [LANES*72-1:0] dww;
     kpu_window #(.SEGS(SEGS), .LANES(LANES)) window (
@@ -306,11 +340,11 @@ module kpu_core #(
     wire [71:0] w_data;
     // bypass_conv: weight one at the centre (3x3 window of the depthwise path) or at the first channel.
     wire [71:0] unity = dwfast ? {39'd0, 1'b1, 32'd0} : 72'd1;
-    wire [3:0] lg_dw = LGLANES[3:0] + {2'd0, layer[`PL_LGI]};
+    wire [3:0] lg_dw = LGLANES[3:0] + {2'd0, layer[`PL_LGI]};  // log2 of the bytes that the lanes cover
     kpu_weights #(.LGSIZE(LGWEIGHTS), .LGSEGS(LGSEGS), .LGSEGLEN(LGSEGLEN)) weights (
         .clk(clk), .rst(rst), .entry_valid(entry_valid), .entry_ready(entry_ready), .entry(entry),
         .s_valid(wq_valid), .s_ready(wq_ready), .s_outs(wq_outs), .s_g(wq_g), .s_gs(wq_gs), .s_rewind(wq_rewind),
-        .s_keep(wq_keep), .s_dw(dwfast), .s_pair(lg_dw > 4'd6), .s_const(unity), .s_bypass(layer[`PL_BYPASS]),
+        .s_keep(wq_keep), .s_dw(dwfast), .s_lgdw(lg_dw > 4'd6 ? lg_dw[1:0] - 2'd2 : 2'd0), .s_const(unity), .s_bypass(layer[`PL_BYPASS]),
         .s_lgp(layer[`PL_LGP]), .set_loaded(set_loaded), .set_freed(set_freed), .w_valid(w_valid),
         .w_dw(w_dw), .w_seg(w_seg), .w_mask(w_mask), .w_pe(w_pe), .w_data(w_data)
     );
@@ -318,11 +352,11 @@ module kpu_core #(
     // Issue.
     wire iq_valid, iq_ready, iq_first, iq_last, iq_high, iq_load, iq_free;
     wire [9:0] iq_lines;
-    wire [6:0] iq_groups;
+    wire [7:0] iq_groups;
     wire [5:0] iq_x;
     wire [1:0] iq_slot;
     wire [1:0] slot_mask = layer[`PL_LGI] == 2'd2 ? 2'd3 : layer[`PL_LGI] == 2'd1 ? 2'd1 : 2'd0;
-    kpu_queue #(.WIDTH(30)) issue_queue (
+    kpu_queue #(.WIDTH(31)) issue_queue (
         .clk(clk), .rst(rst), .s_valid(pass_push), .s_ready(pass_room[2]),
         .s_data({pass_lines, pass_groups, pass_x, pass_channel[1:0] & slot_mask, pass_first, pass_last, pass_high,
             pass_load, pass_free}),
@@ -365,11 +399,11 @@ module kpu_core #(
     wire dq_valid, dq_ready, dq_below;
     wire [9:0] dq_rows;
     wire [10:0] dq_ox;
-    wire [6:0] dq_cols, dq_groups;
+    wire [6:0] dq_cols, dq_groups;  // never depthwise
     wire [9:0] block_end_row = block_oy + block_rows;
     kpu_queue #(.WIDTH(36)) drain_queue (
         .clk(clk), .rst(rst), .s_valid(block_push && !dwfast), .s_ready(block_room[0]),
-        .s_data({block_rows, block_ox, block_cols, block_groups, block_end_row != layer[`PL_OH]}),
+        .s_data({block_rows, block_ox, block_cols[6:0], block_groups, block_end_row != layer[`PL_OH]}),
         .m_valid(dq_valid), .m_ready(dq_ready), .m_data({dq_rows, dq_ox, dq_cols, dq_groups, dq_below})
     );
     wire n_first, n_last, n_line_end, n_params_end;
@@ -422,59 +456,55 @@ module kpu_core #(
     );
 
     // Write-back.
-    wire bq_valid, bq_ready, writeback_idle;
+    wire bq_valid, bq_ready, bq_final, writeback_idle;
+    wire [10:0] complete;
     wire [10:0] bq_channel, bq_ox;
-    wire [6:0] bq_outs, bq_cols;
+    wire [6:0] bq_outs;
+    wire [7:0] bq_cols;
     wire [9:0] bq_oy, bq_rows;
-    kpu_queue #(.WIDTH(56)) writeback_queue (
+    kpu_queue #(.WIDTH(58)) writeback_queue (
         .clk(clk), .rst(rst), .s_valid(block_push), .s_ready(block_room[2]),
-        .s_data({block_channel, block_outs, block_oy, block_rows, block_ox, block_cols}),
-        .m_valid(bq_valid), .m_ready(bq_ready), .m_data({bq_channel, bq_outs, bq_oy, bq_rows, bq_ox, bq_cols})
+        .s_data({block_channel, block_outs, block_oy, block_rows, block_ox, block_cols, block_final}),
+        .m_valid(bq_valid), .m_ready(bq_ready), .m_data({bq_channel, bq_outs, bq_oy, bq_rows, bq_ox, bq_cols, bq_final})
     );
     wire ram_wr_valid, ram_wr_hold;
     wire [14:0] ram_wr_row;
     wire [63:0] ram_wr_be;
     wire [PIECE*8-1:0] ram_wr_data;
     kpu_writeback #(.SEGS(SEGS), .SEGLEN(SEGLEN), .LPS(LPS), .PIECE(PIECE)) writeback (
-        .clk(clk), .rst(rst), .layer(layer), .en(post_en), .idle(writeback_idle),
+        .clk(clk), .rst(rst), .layer(layer), .en(post_en), .idle(writeback_idle), .start(layer_start), .complete(complete),
         .s_valid(bq_valid), .s_ready(bq_ready), .s_channel(bq_channel), .s_outs(bq_outs), .s_oy(bq_oy),
-        .s_rows(bq_rows), .s_ox(bq_ox), .s_cols(bq_cols),
+        .s_rows(bq_rows), .s_ox(bq_ox), .s_cols(bq_cols), .s_final(bq_final),
         .r_valid(r_valid), .r_pos(r_pos), .r_line_end(r_line_end), .results(results),
         .wr_valid(ram_wr_valid), .wr_hold(ram_wr_hold), .wr_row(ram_wr_row), .wr_be(ram_wr_be),
         .wr_data(ram_wr_data)
     );
     assign drained = writeback_idle;
 
-    // Output stream: reads the finished map from the AI RAM while nothing else does.
+    // Output stream: reads finished channels from the AI RAM when the feature fetch does not.
     wire so_rd_valid, ram_rd_ready;
     wire [14:0] so_rd_row;
     wire [2:0] so_rd_lane;
     wire [63:0] ram_piece;
-    reg streaming;
-    assign reading_stream = streaming;
-    assign ff_rd_ready = ram_rd_ready && !streaming;
-    always @(posedge clk) begin
-        if (stream_start) streaming <= 1'b1;
-        else if (stream_done) streaming <= 1'b0;
-        if (rst) streaming <= 1'b0;
-    end
+    assign ff_rd_ready = ram_rd_ready;
+    always @(posedge clk) for_stream <= !ff_rd_valid;
     kpu_stream_out stream_out (
         .clk(clk), .rst(rst), .flush(flush_out), .start(stream_start), .done(stream_done),
         .dst_row(layer[`PL_DST]), .oc(layer[`PL_OC]), .oh(layer[`PL_OH]), .ow(layer[`PL_OW]),
         .group(3'd1 << layer[`PL_LGO]),
         .row_switch(layer[`PL_OROWSW]), .channel_switch(layer[`PL_OCHSW]), .full_add(layer[`PL_FULL_ADD]),
-        .blank(layer[`PL_ERR] != 5'd0), .total_m1(layer[`PL_TOTAL]),
-        .rd_valid(so_rd_valid), .rd_ready(ram_rd_ready && streaming), .rd_row(so_rd_row),
-        .rd_lane(so_rd_lane), .rd_rvalid(ram_rvalid && streaming), .rd_piece(ram_piece),
+        .complete(complete), .blank(layer[`PL_ERR] != 4'd0), .total_m1(layer[`PL_TOTAL]),
+        .rd_valid(so_rd_valid), .rd_ready(ram_rd_ready && !ff_rd_valid), .rd_row(so_rd_row),
+        .rd_lane(so_rd_lane), .rd_rvalid(ram_rvalid && for_stream), .rd_piece(ram_piece),
         .out_valid(out_valid), .out_data(out_data), .out_pop(out_pop), .out_level(out_level),
         .m_axis_tvalid(m_axis_tvalid), .m_axis_tready(m_axis_tready), .m_axis_tdata(m_axis_tdata),
         .m_axis_tkeep(m_axis_tkeep), .m_axis_tlast(m_axis_tlast)
     );
 
-    kpu_airam #(.ROWS(AIRAM_ROWS), .WR_BYTES(PIECE), .ID_BITS(ID_W)) airam (
+    kpu_airam #(.ROWS(AIRAM_ROWS), .WR_BYTES(PIECE), .ID_W(ID_W)) airam (
         .clk(clk), .rst(rst),
-        .rd_valid(streaming ? so_rd_valid : ff_rd_valid), .rd_ready(ram_rd_ready),
-        .rd_row(streaming ? so_rd_row : ff_rd_row), .rd_lane(so_rd_lane), .rd_rvalid(ram_rvalid),
+        .rd_valid(ff_rd_valid || so_rd_valid), .rd_ready(ram_rd_ready),
+        .rd_row(ff_rd_valid ? ff_rd_row : so_rd_row), .rd_lane(so_rd_lane), .rd_rvalid(ram_rvalid),
         .rd_rdata(ram_rdata), .rd_piece(ram_piece),
         .wr_valid(ram_wr_valid), .wr_hold(ram_wr_hold), .wr_row(ram_wr_row), .wr_be(ram_wr_be),
         .wr_data(ram_wr_data),

@@ -12,7 +12,7 @@ from openkpu.hw.configs import CoreParameters
 from openkpu.schedule.cycles import Block, blocks
 from openkpu.schedule.plan import RIGHT_PIXEL_POOL, Plan, plan
 
-FEATURE_FIELDS = ("channel", "slots", "y", "lines", "step", "word", "x", "span")
+FEATURE_FIELDS = ("channel", "slots", "y", "lines", "step", "word", "words", "x", "span")
 ISSUE_FIELDS = ("lines", "groups", "x", "first", "last", "high", "load", "free")
 
 
@@ -50,7 +50,8 @@ def column_groups(p: Plan, b: Block) -> int:
 def block_command(p: Plan, b: Block) -> dict[str, int]:
     """The fields of a block's command, named as the ports of kpu_seq without ``block_``."""
     return {"channel": b.channel, "outs": b.outs, "oy": b.row, "rows": b.rows, "ox": b.column, "cols": b.columns,
-            "groups": column_groups(p, b), "params": int(not p.dwfast or b.column == 0)}
+            "groups": column_groups(p, b), "params": int(not p.dwfast or b.column == 0),
+            "final": int(b.last_strip and (p.dwfast or b.last_tile))}
 
 
 def passes(p: Plan, core: CoreParameters) -> Iterator[Pass]:
@@ -71,7 +72,7 @@ def one_pass(p: Plan, b: Block, number: int, lanes: int) -> Pass:
     right = int(d.pool_type == RIGHT_PIXEL_POOL and not d.first_stride)
     groups = column_groups(p, b)
     if p.dwfast:
-        x, span, y, count, step = 0, 63, 0, d.o_col_high, 1
+        x, span, y, count, step = 0, b.columns - 1 & 127, 0, d.o_col_high, 1
         slot = b.channel % (1 << p.lgi) << 6 - p.lgi
         takes = [slot + lanes * k for k in range(-(-b.columns // lanes))]
     else:
@@ -85,7 +86,8 @@ def one_pass(p: Plan, b: Block, number: int, lanes: int) -> Pass:
     last_block = b.channel + b.outs == d.o_ch_num
     command = {
         "channel": channel, "slots": 1 if p.single or p.k3 else min(9, d.i_ch_num - channel),
-        "y": y, "lines": count, "step": step, "word": first_x // per_word, "x": x, "groups": groups, "span": span,
+        "y": y, "lines": count, "step": step, "word": first_x // per_word,
+        "words": -(-b.columns // 64) if p.dwfast else 1, "x": x, "groups": groups, "span": span,
         "first": number == 0, "last": last, "high": p.wide and number % 2,
         "load": not p.dwfast or b.column == 0, "free": not p.dwfast or b.last_strip,
         "outs": b.outs, "g": number - piece, "gs": min(p.piece, p.passes - piece),

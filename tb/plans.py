@@ -1,35 +1,16 @@
-"""Plans as the bus of bits that kpu_decode gives to the units of the data path (rtl/include/kpu_plan.vh)."""
+"""Plans as the bus of bits that kpu_decode gives to the units of the data path."""
 
 from __future__ import annotations
 
-import re
-
-from openkpu.hw.sources import INCLUDE
+from openkpu.hw.signals import PLAN
 from openkpu.schedule.plan import Plan
 
-# field: (most significant bit, least significant bit)
-BITS = {name: (int(high), int(low)) for name, high, low in
-        re.findall(r"`define PL_(\w+)\s+(\d+):(\d+)", (INCLUDE / "kpu_plan.vh").read_text())}
-PLAN_BITS = 1 + max(high for high, _ in BITS.values())
-
-
-def unpack(bits: int) -> dict[str, int]:
-    """All fields of a plan bus."""
-    return {name: bits >> low & (1 << high - low + 1) - 1 for name, (high, low) in BITS.items()}
-
-
-def pack(values: dict[str, int]) -> int:
-    """A plan bus; fields that are not given are 0."""
-    bits = 0
-    for name, value in values.items():
-        high, low = BITS[name]
-        assert 0 <= value < 1 << high - low + 1, f"{name} = {value}"
-        bits |= value << low
-    return bits
+PLAN_BITS = PLAN.width
+unpack, pack = PLAN.unpack, PLAN.pack
 
 
 def fields(p: Plan) -> dict[str, int]:
-    """The fields of a plan as kpu_plan.vh names them."""
+    """The fields of a plan as its bus names them."""
     d = p.descriptor
     result = {
         "DWFAST": p.dwfast, "SINGLE": p.single, "K3": p.k3, "BYPASS": d.bypass_conv, "WIDE": p.wide, "W": p.width,

@@ -17,7 +17,8 @@ def shared() -> Path:
 
 KINDS = {"real_model": "real models on the functional back end", "rtl_model": "real models in the RTL",
          "small_network": "small networks on the functional back end", "rtl_networks": "small networks in the RTL",
-         "raw_layers": "raw layers in the RTL"}
+         "raw_layers": "raw layers in the RTL", "stored_network": "stored networks and functions of nncase 1.9",
+         "fresh_network": "fresh random networks against nncase 1.9"}
 
 
 def pytest_terminal_summary(terminalreporter):

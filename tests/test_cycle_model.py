@@ -30,14 +30,16 @@ def close(predicted: int, counted: int) -> bool:
 
 # (input shape, output channels, descriptor fields) -> plan of the full configuration, worked out by hand.
 PLANS = {
-    # 64 input columns are 32 windows; with P = 4 that is 8 column groups of 4 pixels: 32 sums, so 128 / 32 = 4 rows.
+    # P = 4 and 8 cost the same, and the larger one wins. 64 input columns are 32 windows; with P = 8 that is 4 column
+    # groups of 4 pixels: 16 sums, so 128 / 16 = 8 rows.
     "first layer of a detector": (
         ((3, 240, 320), 16, {"kernel_type": 1, "pool_type": 1}),
-        {"lgp": 2, "lgsw": 6, "rows": 4, "last_rows": 4, "passes": 3, "block": 16, "keep": True, "repetitions": 150}),
-    # P = 1, 2 and 4 cost 4 * 20, 8 * 10 and 16 * 5: the first one wins. 128 // 20 = 6 rows, 3 tiles, 5 rows each.
+        {"lgp": 3, "lgsw": 6, "rows": 8, "last_rows": 8, "passes": 3, "block": 8, "keep": True, "repetitions": 75}),
+    # P = 1 and 2 cost 4 * 20 and 8 * 10 per pass; P = 4 would read 156 rows in 145 cycles. 128 // 10 = 12 rows,
+    # 2 tiles, 8 rows each.
     "wide 1x1 layer": (
         ((256, 15, 20), 256, {}),
-        {"lgp": 0, "rows": 5, "passes": 29, "block": 64, "piece": 32, "keep": True, "repetitions": 3}),
+        {"lgp": 1, "rows": 8, "passes": 29, "block": 32, "piece": 32, "keep": True, "repetitions": 2}),
     # The last strip is 16 of 64 columns wide: tiles of 8 instead of 2 rows.
     "last strip of its own height": (
         ((32, 60, 80), 64, {}),
@@ -45,11 +47,11 @@ PLANS = {
     # 512 * 57 entries do not fit; a single tile needs no second fetch.
     "weights fetched once": (
         ((512, 7, 10), 512, {"o_ch_num_coef": 60}),
-        {"lgp": 0, "rows": 7, "passes": 57, "keep": False, "repetitions": 1}),
+        {"lgp": 1, "rows": 7, "passes": 57, "keep": False, "repetitions": 1}),
     # 2 tiles, 256 * 128 entries: fetched again for each tile.
     "weights fetched for every tile": (
-        ((128, 16, 16), 256, {"kernel_type": 1, "o_ch_num_coef": 26}),
-        {"lgp": 0, "rows": 8, "passes": 128, "keep": False, "repetitions": 2}),
+        ((128, 64, 32), 256, {"kernel_type": 1, "o_ch_num_coef": 26}),
+        {"lgp": 3, "rows": 32, "passes": 128, "keep": False, "repetitions": 2}),
     # Overlapping windows: P = 1, strips of 32 columns and one more, and 128 // 33 - 1 = 2 rows; 6 columns: 21 - 1 rows.
     "overlapping pool": (
         ((8, 40, 70), 4, {"pool_type": 9}),
@@ -57,16 +59,16 @@ PLANS = {
     "depthwise": (
         ((20, 30, 100), 20, {"kernel_type": 1, "depth_wise_layer": 1}),
         {"dwfast": True, "single": True, "passes": 1, "block": 1, "repetitions": 1, "keep": False}),
-    "narrow depthwise, two channels at once": (
-        ((20, 9, 16), 20, {"kernel_type": 1, "depth_wise_layer": 1}), {"dwfast": True, "block": 2}),
+    "narrow depthwise, four channels at once": (
+        ((20, 9, 16), 20, {"kernel_type": 1, "depth_wise_layer": 1}), {"dwfast": True, "block": 4}),
     # The streaming path cannot pool: one channel per block on the array.
     "pooled depthwise": (
         ((20, 8, 32), 20, {"kernel_type": 1, "depth_wise_layer": 1, "pool_type": 2}),
         {"dwfast": False, "single": True, "passes": 1, "block": 1}),
-    # Every second column: strips of 32 input columns.
+    # Every second column: strips of 32 input columns, 8 groups of P = 4.
     "first_stride": (
         ((3, 224, 224), 64, {"kernel_type": 1, "first_stride": 1}),
-        {"lgp": 0, "lgsw": 5, "width": 112, "height": 112, "rows": 4, "last_rows": 8, "passes": 3, "keep": True}),
+        {"lgp": 2, "lgsw": 5, "width": 112, "height": 112, "rows": 16, "last_rows": 28, "passes": 3, "keep": True}),
 }
 
 
@@ -115,7 +117,7 @@ def test_blocks_cover_every_output_pixel_once():
 
 def test_feature_rows_of_a_pass():
     # 3x3, 100 columns wide, second tile: the line above, at and below, each in two words; then one line more per line.
-    p = plan(make_descriptor((1, 12, 100), 64, kernel_type=1), FULL)
+    p = plan(make_descriptor((1, 12, 100), 64, kernel_type=1), FULL, lgp=0)
     first, second = [b for b in blocks(p) if b.column == 0][:2]
     assert line_rows(p, first, 0)[:2] == [4, 2]
     assert line_rows(p, second, 0)[:2] == [6, 2]
@@ -143,7 +145,7 @@ def test_limit_names_what_costs_most():
     names = {name: run([plan(d, FULL)], FULL)[0].limit for name, d in {
         "array": make_descriptor((64, 60, 64), 64, kernel_type=1),
         "parameters": make_descriptor((512, 4, 4), 128, o_ch_num_coef=60),
-        "write-back": make_descriptor((8, 128, 160), 8)}.items()}
+        "write-back": make_descriptor((8, 64, 64), 8, pool_type=9)}.items()}
     assert names == {name: name for name in names}
 
 

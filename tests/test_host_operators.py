@@ -309,6 +309,13 @@ def test_float_function_keeps_the_shape_and_broadcasts():
     assert libm.powf(x, np.float32(2)).tolist() == np.square(x).tolist()
 
 
+def test_smallest_and_largest_pass_over_nans_and_start_finite():
+    x = np.array([[np.nan, 2, np.nan], [np.nan] * 3, [np.inf] * 3, [-np.inf] * 3], np.float32)
+    limit = np.finfo(np.float32).max
+    assert reduce.reduce_axes(x, "min", (1,))[:, 0].tolist() == [2, limit, limit, -np.inf]
+    assert reduce.reduce_axes(x, "max", (1,))[:, 0].tolist() == [2, -limit, np.inf, -limit]
+
+
 def test_fused_multiply_add_rounds_once():
     one = np.float32(1)
     tiny = np.float32(2.0 ** -23)

@@ -385,6 +385,14 @@ def test_call_of_a_k210_function_is_expanded():
     assert model.outputs[0].map_shape == (4, 6, 8) and model.size == len(data) == model_size(data)
 
 
+def test_layer_that_reads_more_than_was_written_is_warned_of():
+    code = (k210_upload(range5(IN, "u1", 0, 144), range5(KPU5, "u1", 64 * 64, 384), (1, 3, 6, 8))
+            + K210_CODE[44:])  # the layer reads from the beginning of the AI RAM
+    warnings = load(k210_file(code)).warnings
+    assert len(warnings) == 1 and "miscompiled: layer 1 reads maps (1, 3, 6, 8)" in warnings[0]
+    assert load(k210_file()).warnings == ()
+
+
 def test_conv_with_main_memory_output():
     conv = load(k210_file(k210_conv(K210_RANGES, range5(OUT, "u1", 0, 192), D))).layers[0]
     assert conv.main_out.pool == "output0" and conv.main_out.shape == OUT_SHAPE

@@ -60,8 +60,9 @@ def check(kmodel, device):
 
 
 @pytest.mark.parametrize("kmodel", STORED, ids=[k.stem for k in STORED])
-def test_stored_network_gives_nncases_bytes(kmodel, functional):
+def test_stored_network_gives_nncases_bytes(kmodel, functional, record_property):
     check(kmodel, functional)
+    record_property("stored_network", 1)
 
 
 @pytest.mark.parametrize("name", EXACT_CASES)
@@ -104,10 +105,11 @@ def test_every_stored_network_gives_nncases_bytes_in_the_rtl(rtl):
 
 @pytest.mark.skipif(campaign.nncase_python() is None, reason=campaign.NO_NNCASE)
 @pytest.mark.parametrize("chunk", range(CHUNKS))
-def test_fresh_random_networks_give_nncases_bytes(chunk, tmp_path, functional):
+def test_fresh_random_networks_give_nncases_bytes(chunk, tmp_path, functional, record_property):
     seed = SEED or int.from_bytes(os.urandom(3))
     print(f"seed {seed}: python -m tools.nncase_campaign --count {CHUNK} --seed {seed} shows it again")
     said: list[str] = []
     result = campaign.run_campaign(seed, CHUNK, tmp_path, functional, said.append)
     assert not said, f"seed {seed}: {said}"
     assert result["equal"] >= CHUNK // 2 and result["refused by nncase"] <= CHUNK // 2
+    record_property("fresh_network", result["equal"])

@@ -25,7 +25,7 @@ TIMING = {
     "kpu_decode": "one plan at a time, hidden behind the layer before",
     "kpu_descriptor": "fields combinational, products 2 cycles",
     "kpu_check": "4 cycles",
-    "kpu_planner": "100 to 190 cycles",
+    "kpu_planner": "100 to 220 cycles",
     "kpu_divide": "WIDTH cycles",
     "kpu_seq": "a pass every 2 cycles; commands registered, ready to ready combinational",
     "kpu_fetch": "a burst per cycle; address channel registered",

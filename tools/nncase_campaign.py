@@ -23,6 +23,7 @@ import numpy as np
 from openkpu.devices.backends import BACKENDS, open_device
 from openkpu.errors import OpenKPUError
 from openkpu.hw.device import Device
+from openkpu.hw.fields import AIRAM_BASE, AIRAM_BYTES
 from openkpu.kmodel import Model, load
 from openkpu.runtime import Session
 
@@ -65,6 +66,8 @@ def differences(kmodel: Path, device: Device) -> list[str]:
         model = load(kmodel)
         with np.load(kmodel.with_suffix(".npz")) as case:
             wanted = [case[f"y{i}"] for i in range(len(model.outputs))]
+            # As nncase's simulator starts: a miscompiled file may read what nothing has written.
+            device.write_memory(AIRAM_BASE, bytes(AIRAM_BYTES))
             found = Session(model, device).run([case[f"x{i}"] for i in range(len(model.inputs))])
     except OpenKPUError as error:
         return [f"{type(error).__name__}: {error}"]

@@ -15,17 +15,19 @@ _FOLD = {"mean": BINARY["add"], "sum": BINARY["add"], "min": BINARY["min"], "max
 
 def reduce_axes(x: np.ndarray, op: str, axes: tuple[int, ...], init: float | None = None,
                 reciprocal: bool = False) -> np.ndarray:
-    """Fold ``axes`` (kept with length 1) from ``init`` (None: no start value).
+    """Fold ``axes`` (kept with length 1) from ``init`` (None: 0, for min and max the type's farthest finite value).
 
-    Sums run in row-major order, as in the vendor's kernels. Mean divides the sum by the count (v5), or multiplies it by
-    1/count in float32 (``reciprocal``; v4).
+    Sums run in row-major order, as in the vendor's kernels; min and max pass over NaNs, as C++'s do. Mean divides the
+    sum by the count (v5), or multiplies it by 1/count in float32 (``reciprocal``; v4).
     """
     rest = tuple(i for i in range(x.ndim) if i not in axes)
     flat = x.transpose(*rest, *axes).reshape(*(x.shape[i] for i in rest), -1)
     count = flat.shape[-1]
-    if init is not None:
-        flat = np.concatenate([np.full((*flat.shape[:-1], 1), init, x.dtype), flat], axis=-1)
-    fold = {"mean": ordered_sum, "sum": ordered_sum, "min": np.min, "max": np.max}[op]
+    if init is None:
+        limits = np.finfo(x.dtype) if x.dtype.kind == "f" else np.iinfo(x.dtype)
+        init = {"min": limits.max, "max": limits.min}.get(op, 0)
+    flat = np.concatenate([np.full((*flat.shape[:-1], 1), init, x.dtype), flat], axis=-1)
+    fold = {"mean": ordered_sum, "sum": ordered_sum, "min": np.fmin.reduce, "max": np.fmax.reduce}[op]
     result = fold(flat, axis=-1)
     if op == "mean":
         result = (result * F32(1 / count) if reciprocal else result / x.dtype.type(count)).astype(x.dtype)

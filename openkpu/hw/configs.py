@@ -49,7 +49,7 @@ class CoreParameters:
 
 
 CORES: dict[str, CoreParameters] = {
-    "full": CoreParameters(SEGS=8, SEGLEN=8, LPS=4, DEPTH=128, AIRAM_ROWS=32768, WEIGHT_ENTRIES=8192),
+    "full": CoreParameters(SEGS=8, SEGLEN=8, LPS=8, DEPTH=128, AIRAM_ROWS=32768, WEIGHT_ENTRIES=8192),
     "fpga": CoreParameters(SEGS=4, SEGLEN=4, LPS=2, DEPTH=128, AIRAM_ROWS=4096, WEIGHT_ENTRIES=2048),
     "tiny": CoreParameters(SEGS=2, SEGLEN=2, LPS=1, DEPTH=64, AIRAM_ROWS=4096, WEIGHT_ENTRIES=512),
 }

@@ -1,6 +1,6 @@
-"""Writes what other languages need to know of ``openkpu.hw.fields``: ``python -m openkpu.hw.generate [--check]``.
+"""Writes what other languages need to know of ``fields`` and ``signals``: ``python -m openkpu.hw.generate [--check]``.
 
-Produces the Verilog include, the C header and the register reference. ``--check`` writes nothing and fails when a file
+Produces the Verilog includes, the C header and the register reference. ``--check`` writes nothing and fails when a file
 is not what would be written.
 """
 
@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from . import fields
-from .fields import BLOCKS, DESCRIPTORS, Block, Field, Register
+from .fields import BLOCKS, DESCRIPTOR, DESCRIPTORS, Block, Field, Register
+from .signals import BUSES, Bus
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTE = "Generated from openkpu/hw/fields.py by `python -m openkpu.hw.generate`; do not edit."
@@ -66,6 +68,35 @@ def _common(registers: tuple[Register, ...]) -> str:
     names = [r.name for r in registers]
     shared = next(i for i in range(len(names[0])) if len({n[: i + 1] for n in names}) > 1)
     return names[0][:shared].rstrip("_").upper()
+
+
+def descriptor_wires() -> str:
+    """The include of ``kpu_descriptor``: one wire ``d_<field>`` per field of ``words``, "minus one" undone."""
+    lines = [f"// {NOTE}",
+             "// The fields of a layer descriptor, with their true values. Include it in a module with `words`.",
+             "/* verilator lint_save */",
+             "/* verilator lint_off UNUSEDSIGNAL */"]
+    for arg in DESCRIPTOR:
+        f = arg.field
+        bits = f"words[{64 * arg.word + f.lsb} +: {f.width}]"
+        if f.enc == "m1":
+            wire, value = f"wire [{f.width}:0]", f"{{1'b0, {bits}}} + {f.width + 1}'d1"
+        else:
+            sign = " signed" if f.enc == "s" else ""
+            wire, value = f"wire{sign} [{f.width - 1}:0]" if f.width > 1 else "wire", bits
+        lines.append(f"{wire} d_{f.name} = {value};  // {f.doc}".removesuffix("  // "))
+    return "\n".join([*lines, "/* verilator lint_restore */", ""])
+
+
+def bus(table: Bus) -> str:
+    """The include of a bus: ``<PREFIX>_<FIELD>`` is the bits of a field, ``<NAME>_W`` the width."""
+    guard = f"KPU_{table.name.upper()}_VH"
+    note = NOTE.replace("fields.py", "signals.py")
+    lines = [f"// {note}", f"// {table.title}", f"`ifndef {guard}", f"`define {guard}", ""]
+    for signal, low in table.ranges():
+        macro = f"`define {table.prefix}_{signal.name}"
+        lines.append(f"{macro:24} {f'{low + signal.width - 1}:{low}':9} // {signal.doc}".rstrip(" /"))
+    return "\n".join([*lines, "", f"`define {table.name.upper()}_W {table.width}", "", "`endif", ""])
 
 
 def header() -> str:
@@ -138,6 +169,8 @@ def _bits(field: Field) -> str:
 
 FILES = {
     "rtl/include/kpu_fields.vh": verilog,
+    "rtl/include/kpu_descriptor.vh": descriptor_wires,
+    **{f"rtl/include/kpu_{table.name}.vh": partial(bus, table) for table in BUSES},
     "sim/include/openkpu_regs.h": header,
     "docs/registers.md": markdown,
 }

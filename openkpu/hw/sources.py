@@ -18,7 +18,7 @@ INCLUDE = RTL / "include"
 
 FOLDERS: dict[str, tuple[str, ...]] = {
     "": ("kpu_core",),
-    "control": ("kpu_regs", "kpu_decode", "kpu_divide", "kpu_seq"),
+    "control": ("kpu_regs", "kpu_decode", "kpu_descriptor", "kpu_check", "kpu_planner", "kpu_divide", "kpu_seq"),
     "params": ("kpu_fetch", "kpu_unpack", "kpu_weights", "kpu_params"),
     "conv": ("kpu_feature_fetch", "kpu_window", "kpu_issue", "kpu_array", "kpu_segment", "kpu_pe"),
     "post": ("kpu_drain", "kpu_post", "kpu_lane"),

@@ -18,7 +18,7 @@ from itertools import pairwise
 
 from ..hw.configs import CoreParameters
 from ..hw.fields import ACT_TABLE_BYTES
-from .plan import RIGHT_PIXEL_POOL, Plan, plan
+from .plan import RIGHT_PIXEL_POOL, Plan, legal_columns, plan
 
 __all__ = ["WAITS", "LayerCycles", "Plan", "plan", "run"]
 
@@ -27,8 +27,11 @@ WAITS = ("parameters", "features", "write-back")
 
 MEMORY_LATENCY = 20  # from a burst's address to its first word
 OUTSTANDING = 8      # bursts that the memory accepts before it answers the first
-DECODE = 109         # from a layer's start to the next one's plan: 12 words, checks, search, four divisions
+WORDS = 17           # of a descriptor, and the checks
+TRY = 22             # the planner's cycles for one number of pixel columns
+DIVIDE = 14
 FETCH = 2            # from the plan to the first burst's address
+STREAM_LATENCY = 8   # from the last read of the output stream to the layer's end
 LANE_STAGES = 12     # from a partial sum's read to the byte in the write-back
 QUEUE = 4            # commands that the sequencer can be ahead of a unit
 LONG_AGO = -10**9
@@ -109,7 +112,7 @@ def line_rows(p: Plan, b: Block, first: int) -> list[int]:
     start = b.column << p.lgs
     x = 0 if p.dwfast else start % per_word
     if p.dwfast:
-        span, lines, step = 63, d.o_col_high, 1
+        span, lines, step = 0, d.o_col_high, 1
     else:
         wider = b.columns + (p.overlap and not b.last_strip)
         span = wider - 1 if p.overlap else \
@@ -117,14 +120,17 @@ def line_rows(p: Plan, b: Block, first: int) -> list[int]:
         lines = b.rows + (p.overlap and not b.last_tile) if p.overlap else b.rows << p.lgc
         step = 1 if p.lgc else 1 << p.lgs
     word_start = start - start % per_word
-    right = x + span + p.k3 >= per_word and p.width - word_start > per_word
+    if p.dwfast:
+        words = -(-b.columns // 64)
+        right = p.k3 and not b.last_strip
+    else:
+        words, right = 1, x + span + p.k3 >= per_word and p.width - word_start > per_word
     if not (p.k3 or p.dwfast):
         group = 1 << p.lgi
         channel = b.channel if p.single else 9 * (first >> p.wide)
         slots = 1 if p.single else min(9, d.i_ch_num - channel)
         return [-(-(channel % group + slots) // group) * (1 + right)] * lines
-    # The depthwise path has the neighbour on the left from the strip before.
-    inside = 1 + right + (p.k3 and not p.dwfast and word_start > 0 and x == 0)
+    inside = words + right + (p.k3 and word_start > 0 and x == 0)
     y = b.row << p.lgs
     needs = []
     for line in range(lines):
@@ -328,33 +334,59 @@ def run(plans: Iterable[Plan], core: CoreParameters, prefetched: bool = False) -
     prefetched : the first layer's parameters have been fetched before it starts, too.
     """
     parameters = Parameters(core)
+    plans = list(plans)
     results = []
-    begin = 0.0
+    begin = started = 0.0
     planned = LONG_AGO if prefetched else 0
     for p in plans:
-        begin = max(begin, planned)
-        tables = parameters.tables(p, planned)
+        # One plan waits for its layer's start, while parameters come; the next one is made meanwhile.
+        fetched = max(planned, LONG_AGO if p is plans[0] else started + 1)
+        begin = started = max(begin, fetched)
+        tables = parameters.tables(p, fetched)
+        planned = max(fetched, 0) + decode_cycles(p, core)
         walk = _depthwise if p.dwfast else _convolution
-        result, end = walk(p, core, parameters, begin, tables)
+        result, end, finished, free = walk(p, core, parameters, begin, tables)
         if p.descriptor.send_data_out:
-            end += stream_cycles(p)
+            end = max(end, stream_end(p, finished, free, end))
         result.total = round(end - begin)
         result.wait = {reason: round(waited) for reason, waited in result.wait.items()}
         result.tail = result.total - result.busy - sum(result.wait.values())
         results.append(result)
-        planned = max(begin, planned) + DECODE
         begin = end + 1
     return results
 
 
-def stream_cycles(p: Plan) -> int:
-    """Cycles of ``kpu_stream_out`` with a consumer that takes a word per cycle."""
+def decode_cycles(p: Plan, core: CoreParameters) -> int:
+    """Cycles of ``kpu_decode`` and ``kpu_planner`` for a layer whose words are there."""
     d = p.descriptor
-    return -(-d.o_row_wid // 8) * d.o_col_high * d.o_ch_num + 7
+    tries = len(legal_columns(d, core))
+    rows = 0 if p.k3 else 4 if p.single else 4 + DIVIDE
+    strips = 1 if d.o_row_wid <= (1 << p.lgsw) >> p.lgs else 2
+    return WORDS + TRY * tries + rows + 3 * DIVIDE * strips + 8
+
+
+def stream_end(p: Plan, finished: Sequence[tuple[float, int]], free: float, end: float) -> float:
+    """Cycle in which ``kpu_stream_out`` is done, with a consumer that takes a word per cycle.
+
+    Parameters
+    ----------
+    finished : (cycle, channels) as channels become complete in the AI RAM.
+    free : share of the cycles up to ``end`` in which the feature fetch reads no row.
+    """
+    d = p.descriptor
+    each = -(-d.o_row_wid // 8) * d.o_col_high
+    now = 0.0
+    for cycle, channels in finished:
+        now = max(now, cycle)
+        work = channels * each
+        beside = min(work, max(0.0, end - now) * free)
+        now += (beside / free if beside else 0.0) + work - beside
+    return now + STREAM_LATENCY
 
 
 def _convolution(p: Plan, core: CoreParameters, parameters: Parameters, start: float,
-                 tables: float) -> tuple[LayerCycles, float]:
+                 tables: float) -> tuple[LayerCycles, float, list[tuple[float, int]], float]:
+    """What a layer takes, the cycle of its end, and what :func:`stream_end` needs to know."""
     result = LayerCycles()
     load, features, drain = WeightLoad(start), Features(), Drain(core, p, tables)
     begun = deque([LONG_AGO] * QUEUE)
@@ -362,6 +394,8 @@ def _convolution(p: Plan, core: CoreParameters, parameters: Parameters, start: f
     command = now = start + 2
     single_cycle = False
     rows: dict[tuple, list[int]] = {}
+    finished: list[tuple[float, int]] = []
+    reads = 0
     for b in blocks(p):
         take = take_cycles(p, b, core.SEGS * core.LPS)
         first_tile = b.row == 0 and b.column == 0
@@ -386,22 +420,28 @@ def _convolution(p: Plan, core: CoreParameters, parameters: Parameters, start: f
                 now, waited = features.use(rows[key], take, command, begin)
                 result.wait["features"] += waited
                 result.busy += take * len(rows[key])
+                reads += sum(rows[key])
                 single_cycle = take == 1 and len(rows[key]) == 1
                 load.freed.append(now + 1)
             if not bypass and (not p.keep or last_tile):
                 parameters.free(load.last + 1)
         banks.append(drain.block(b, begin, now) + 1)
-    return result, drain.out.written[1] + 4
+        if last_tile:
+            finished.append((drain.out.written[1] + 3, b.outs))
+    end = drain.out.written[1] + 4
+    return result, end, finished, max(0.05, 1 - reads / (end - start))
 
 
 def _depthwise(p: Plan, core: CoreParameters, parameters: Parameters, start: float,
-               tables: float) -> tuple[LayerCycles, float]:
+               tables: float) -> tuple[LayerCycles, float, list[tuple[float, int]], float]:
     """The streaming path: pixels go through one multiplier row each, straight to the lanes."""
     result = LayerCycles()
     load, features, lanes = WeightLoad(start), Features(), LaneParameters(tables)
     begun = deque([LONG_AGO] * QUEUE)
     command = now = start + 2
     rows: dict[int, list[int]] = {}
+    finished: list[tuple[float, int]] = []
+    reads = 0
     for b in blocks(p):
         take = take_cycles(p, b, core.SEGS * core.LPS)
         if b.column not in rows:
@@ -421,7 +461,10 @@ def _depthwise(p: Plan, core: CoreParameters, parameters: Parameters, start: flo
         now, waited = features.use(rows[b.column], take, command, begin)
         result.wait["features"] += waited
         result.busy += take * len(rows[b.column])
+        reads += sum(rows[b.column])
         if b.last_strip:
             load.freed.append(now + 2)
             lanes.freed.append(now + 5)
-    return result, now + LANE_STAGES + 6
+            finished.append((now + LANE_STAGES + 5, b.outs))
+    end = now + LANE_STAGES + 6
+    return result, end, finished, max(0.05, 1 - reads / (end - start))

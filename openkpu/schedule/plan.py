@@ -15,6 +15,7 @@ from ..hw.descriptor import Descriptor
 # pool type -> (log2 of the stride between windows, log2 of the pixels computed per window side)
 _WINDOWS = {1: (1, 1), 2: (1, 1), 3: (2, 2), 4: (2, 2), 5: (1, 0), 6: (1, 0), 7: (2, 0)}
 _OVERLAPPING = (8, 9)
+DEPTHWISE_COLUMNS = 192  # of a strip on the depthwise path: three words of a line, which the window's registers hold
 RIGHT_PIXEL_POOL = 6  # takes the right-hand pixel of each pair
 
 
@@ -28,7 +29,7 @@ def _log2(n: int) -> int:
 
 @dataclass(frozen=True)
 class Plan:
-    """One legal layer's shape on the array. Names as in ``rtl/include/kpu_plan.vh``.
+    """One legal layer's shape on the array. Names as in :data:`openkpu.hw.signals.PLAN`.
 
     Attributes
     ----------
@@ -78,11 +79,16 @@ class Plan:
     @property
     def strip_columns(self) -> int:
         """Output columns of a strip."""
-        return 64 if self.dwfast else (1 << self.lgsw) >> self.lgs
+        return DEPTHWISE_COLUMNS if self.dwfast else (1 << self.lgsw) >> self.lgs
 
 
-def plan(d: Descriptor, core: CoreParameters, eight_bit: bool = True) -> Plan:
-    """Plan a legal layer (``openkpu.hw.check``) for a configuration of the core."""
+def plan(d: Descriptor, core: CoreParameters, eight_bit: bool = True, lgp: int | None = None) -> Plan:
+    """Plan a legal layer (``openkpu.hw.check``) for a configuration of the core.
+
+    Parameters
+    ----------
+    lgp : log2 of the pixel columns P, one of :func:`legal_columns`; by default the cheapest, as the RTL chooses.
+    """
     lgpes, lglanes = _log2(core.SEGS * core.SEGLEN), _log2(core.SEGS * core.LPS)
     bypass, decim = bool(d.bypass_conv), bool(d.first_stride)
     k3 = d.kernel == 3 and not bypass
@@ -95,7 +101,10 @@ def plan(d: Descriptor, core: CoreParameters, eight_bit: bool = True) -> Plan:
     dwfast = by_channel and pool == 0 and lgi == lgo and not decim and not wide
     ow, oh = d.o_row_wid, d.o_col_high
 
-    lgp, lgsw, entries = _columns(d, core, k3, by_channel, decim, overlap, lgi, lgs, lgc)
+    passes = (1 if by_channel else d.i_ch_num if k3 else _ceil(d.i_ch_num, 9)) << wide
+    shape = _Shape(passes, k3, by_channel, decim, overlap, wide, lgi, lgs, lgc)
+    tries = [_columns(d, core, shape, choice) for choice in (legal_columns(d, core) if lgp is None else (lgp,))]
+    _, lgp, lgsw, entries = min(tries, key=lambda t: (t[0], -t[1]))
     strip = (1 << lgsw) >> lgs
     strips = _ceil(ow, strip)
     last_columns = ow - (strips - 1) * strip
@@ -103,7 +112,6 @@ def plan(d: Descriptor, core: CoreParameters, eight_bit: bool = True) -> Plan:
     rows, tiles = _tiles(oh, core.DEPTH // entries, overlap)
     last_rows, last_tiles = (rows, tiles) if strips == 1 else _tiles(oh, core.DEPTH // last_entries, overlap)
     repetitions = (strips - 1) * tiles + last_tiles
-    passes = (1 if by_channel else d.i_ch_num if k3 else _ceil(d.i_ch_num, 9)) << wide
     keep = not dwfast and repetitions > 1 and d.o_ch_num * passes <= core.WEIGHT_ENTRIES
     if dwfast:
         block = 1 << max(lglanes + lgi - 6, 0)
@@ -114,7 +122,7 @@ def plan(d: Descriptor, core: CoreParameters, eight_bit: bool = True) -> Plan:
         descriptor=d, dwfast=dwfast, single=by_channel, k3=k3, wide=wide,
         width=_ceil(d.i_row_wid, 1 + decim), height=_ceil(d.i_col_high, 1 + decim),
         lgs=lgs, lgc=lgc, overlap=overlap, lgi=lgi, lgo=lgo, lgp=lgp, lgsw=lgsw, rows=rows, last_rows=last_rows,
-        passes=passes, piece=2 if by_channel else core.WEIGHT_ENTRIES >> 2 >> (lgpes - lgp), keep=keep,
+        passes=passes, piece=2 if by_channel else core.WEIGHT_ENTRIES >> 2 >> lgpes, keep=keep,
         repetitions=1 if dwfast else repetitions, block=block, channel_bytes=taps << wide)
 
 
@@ -140,23 +148,72 @@ def _tiles(height: int, most: int, overlap: bool) -> tuple[int, int]:
     return _ceil(height, tiles), tiles
 
 
-def _columns(d: Descriptor, core: CoreParameters, k3: bool, by_channel: bool, decim: bool, overlap: bool,
-             lgi: int, lgs: int, lgc: int) -> tuple[int, int, int]:
-    """The cheapest number of pixel columns: (log2 P, log2 strip width, partial sums of a row of windows)."""
-    pes = core.SEGS * core.SEGLEN
-    reads = 3 if k3 else (9, 5, 3)[lgi]  # rows that one line of a pass needs
-    best = None
-    for lgp in range(1 if overlap else min(_log2(core.SEGS), 3 - lgs) + 1):
-        lgsw = 5 if decim or (overlap and lgp == 0) else 6
-        while True:
-            columns = min((1 << lgsw) >> lgs, d.o_row_wid)
-            groups = columns + (d.o_row_wid > columns) if overlap else _ceil(columns, 1 << lgp)
-            entries = groups << 2 * lgc
-            if entries << overlap <= core.DEPTH:
-                break
-            lgsw -= 1
-        blocks = 1 if by_channel else _ceil(d.o_ch_num, pes >> lgp)
-        cost = blocks * max(groups << lgc, reads)
-        if best is None or cost < best[0]:
-            best = cost, lgp, lgsw, entries
-    return best[1:]
+def legal_columns(d: Descriptor, core: CoreParameters) -> range:
+    """Log2 of the numbers of pixel columns that the array can be folded to for a layer."""
+    overlap = not d.first_stride and d.pool_type in _OVERLAPPING
+    return range(1 if overlap else _log2(core.SEGS) + 1)
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """What the cost of a number of pixel columns depends on; names as in :class:`Plan`."""
+
+    passes: int
+    k3: bool
+    single: bool
+    decim: bool
+    overlap: bool
+    wide: bool
+    lgi: int
+    lgs: int
+    lgc: int
+
+
+def _columns(d: Descriptor, core: CoreParameters, s: _Shape, lgp: int) -> tuple[int, int, int, int]:
+    """P = 2**lgp pixel columns: (cost, lgp, log2 strip width, partial sums of a row of windows).
+
+    The cost is in cycles, of all blocks and strips: the column groups that the array takes, or the AI-RAM rows to
+    read if they are more; for all passes and with the last block's write-back (1x1), or for one pass (3x3). Rows that
+    leave less than a sixteenth to spare make the array of a layer of several strips wait now and then.
+    """
+    lgsw = whole = 5 if s.decim else 6
+    if s.overlap:
+        lgsw = 5
+    while True:
+        columns = min((1 << lgsw) >> s.lgs, d.o_row_wid)
+        groups = columns + (d.o_row_wid > columns) if s.overlap else _ceil(columns, 1 << lgp)
+        entries = groups << 2 * s.lgc
+        if entries << s.overlap <= core.DEPTH:
+            break
+        lgsw -= 1
+    strips = _ceil(d.o_row_wid, columns)
+    last = d.o_row_wid - (strips - 1) * columns
+    last_groups = last if s.overlap else _ceil(last, 1 << lgp)
+    blocks = 1 if s.single else _ceil(d.o_ch_num, core.SEGS * core.SEGLEN >> lgp)
+    outs = 1 if s.single else min(core.SEGS * core.SEGLEN >> lgp, d.o_ch_num)
+    work = [_work(d, core, s, groups << 2 * s.lgc, outs, lgsw == whole) for groups in (groups, last_groups)]
+    full, rest = (max(takes, rows + (rows >> 4) if strips > 1 else rows) for takes, rows in work)
+    tail = 0 if s.k3 else outs
+    return blocks * ((strips - 1) * full + rest) + tail, lgp, lgsw, entries
+
+
+def _work(d: Descriptor, core: CoreParameters, s: _Shape, entries: int, outs: int,
+          whole_words: bool) -> tuple[int, int]:
+    """Of one block's passes over the lines of a strip: cycles of the array, and AI-RAM rows to read.
+
+    3x3: of one pass, since all are alike. ``entries`` are the partial sums of a row of windows. The weights of ``outs``
+    channels for the next pass come meanwhile, one per cycle and one cycle more.
+    """
+    lines = d.o_col_high
+    takes = lines * entries
+    tiles = _ceil(takes, core.DEPTH)
+    if tiles == 1:
+        takes = max(takes, outs + 1)
+    if s.k3:
+        # Windows apart from each other share no lines; others need two more for the first line of a tile. At the edge
+        # of a word the neighbouring one is needed, too.
+        rows = 3 * lines if s.lgs != s.lgc else (lines << s.lgc) + 2 * tiles - 1
+        return takes, rows * (2 if whole_words and d.i_row_wid > 64 else 1)
+    # 1x1: a pass may begin and end within a row.
+    groups = d.i_ch_num if s.lgi == 0 else (d.i_ch_num - 1 >> s.lgi) + (s.passes >> s.wide)
+    return s.passes * takes, (lines << s.lgc) * (s.passes if s.single else groups << s.wide)

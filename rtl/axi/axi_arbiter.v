@@ -13,6 +13,12 @@ module axi_arbiter #(
     output wire [N-1:0] grant,
     input  wire         take
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (N < 2) begin : rule0
+            axi_arbiter_N_must_be_at_least_2 refused ();
+        end
+    endgenerate
 
     localparam [N-1:0] ONE = 1;
 

@@ -33,7 +33,7 @@ module axi_decode #(
 
     assign target = {hit == {SLAVES{1'b0}}, hit};
 
-    wire unused = &{1'b0, addr};
+    wire _unused = &{1'b0, addr};
 
 endmodule
 

@@ -10,7 +10,7 @@
 module axi_interconnect #(
     parameter MASTERS = 2,  // at least 2
     parameter SLAVES = 2,
-    parameter ID_BITS = 4,
+    parameter ID_W = 4,
     parameter [SLAVES*32-1:0] BASES = 0,
     parameter [SLAVES*32-1:0] SIZES = 0,
     parameter [SLAVES-1:0] WRITABLE = {SLAVES{1'b1}}
@@ -20,20 +20,20 @@ module axi_interconnect #(
 
     input  wire [MASTERS-1:0]         s_axi_arvalid,
     output wire [MASTERS-1:0]         s_axi_arready,
-    input  wire [MASTERS*ID_BITS-1:0] s_axi_arid,
+    input  wire [MASTERS*ID_W-1:0] s_axi_arid,
     input  wire [MASTERS*32-1:0]      s_axi_araddr,
     input  wire [MASTERS*8-1:0]       s_axi_arlen,
     input  wire [MASTERS*3-1:0]       s_axi_arsize,
     input  wire [MASTERS*2-1:0]       s_axi_arburst,
     output wire [MASTERS-1:0]         s_axi_rvalid,
     input  wire [MASTERS-1:0]         s_axi_rready,
-    output wire [MASTERS*ID_BITS-1:0] s_axi_rid,
+    output wire [MASTERS*ID_W-1:0] s_axi_rid,
     output wire [MASTERS*64-1:0]      s_axi_rdata,
     output wire [MASTERS*2-1:0]       s_axi_rresp,
     output wire [MASTERS-1:0]         s_axi_rlast,
     input  wire [MASTERS-1:0]         s_axi_awvalid,
     output wire [MASTERS-1:0]         s_axi_awready,
-    input  wire [MASTERS*ID_BITS-1:0] s_axi_awid,
+    input  wire [MASTERS*ID_W-1:0] s_axi_awid,
     input  wire [MASTERS*32-1:0]      s_axi_awaddr,
     input  wire [MASTERS*8-1:0]       s_axi_awlen,
     input  wire [MASTERS*3-1:0]       s_axi_awsize,
@@ -45,7 +45,7 @@ module axi_interconnect #(
     input  wire [MASTERS-1:0]         s_axi_wlast,
     output wire [MASTERS-1:0]         s_axi_bvalid,
     input  wire [MASTERS-1:0]         s_axi_bready,
-    output wire [MASTERS*ID_BITS-1:0] s_axi_bid,
+    output wire [MASTERS*ID_W-1:0] s_axi_bid,
     output wire [MASTERS*2-1:0]       s_axi_bresp,
 
     output wire [SLAVES-1:0]          m_axi_arvalid,
@@ -74,6 +74,18 @@ module axi_interconnect #(
     output wire [SLAVES-1:0]          m_axi_bready,
     input  wire [SLAVES*2-1:0]        m_axi_bresp
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (MASTERS < 2) begin : rule0
+            axi_interconnect_MASTERS_must_be_at_least_2 refused ();
+        end
+        if (SLAVES < 1) begin : rule1
+            axi_interconnect_SLAVES_must_be_at_least_1 refused ();
+        end
+        if (ID_W < 1) begin : rule2
+            axi_interconnect_ID_W_must_be_at_least_1 refused ();
+        end
+    endgenerate
 
     function [SLAVES*32-1:0] writable_sizes;
         input [SLAVES*32-1:0] sizes;
@@ -93,7 +105,7 @@ module axi_interconnect #(
     axi_xbar_read #(
         .MASTERS(MASTERS),
         .SLAVES(SLAVES + 1),
-        .ID_BITS(ID_BITS),
+        .ID_W(ID_W),
         .BASES(BASES),
         .SIZES(SIZES)
     ) read (
@@ -128,7 +140,7 @@ module axi_interconnect #(
     axi_xbar_write #(
         .MASTERS(MASTERS),
         .SLAVES(SLAVES + 1),
-        .ID_BITS(ID_BITS),
+        .ID_W(ID_W),
         .BASES(BASES),
         .SIZES(writable_sizes(SIZES))
     ) write (
@@ -187,7 +199,7 @@ module axi_interconnect #(
         .s_axi_bresp(none_bresp)
     );
 
-    wire unused = &{1'b0, none_araddr, none_arsize, none_arburst, none_awaddr, none_awlen, none_awsize, none_awburst,
+    wire _unused = &{1'b0, none_araddr, none_arsize, none_arburst, none_awaddr, none_awlen, none_awsize, none_awburst,
                     none_wdata, none_wstrb};
 
 endmodule

@@ -11,7 +11,7 @@
 
 module axi_read_buffer #(
     parameter WORDS = 512,  // a power of two, at least the longest burst (256)
-    parameter ID_BITS = 4
+    parameter ID_W = 4
 ) (
     input  wire               clk,
     input  wire               rst,
@@ -21,7 +21,7 @@ module axi_read_buffer #(
     input  wire [7:0]         s_axi_arlen,
     output wire               s_axi_rvalid,
     input  wire               s_axi_rready,
-    output wire [ID_BITS-1:0] s_axi_rid,
+    output wire [ID_W-1:0] s_axi_rid,
     output wire [63:0]        s_axi_rdata,
     output wire [1:0]         s_axi_rresp,
     output wire               s_axi_rlast,
@@ -31,11 +31,20 @@ module axi_read_buffer #(
     input  wire               m_axi_arready,
     input  wire               m_axi_rvalid,
     output wire               m_axi_rready,
-    input  wire [ID_BITS-1:0] m_axi_rid,
+    input  wire [ID_W-1:0] m_axi_rid,
     input  wire [63:0]        m_axi_rdata,
     input  wire [1:0]         m_axi_rresp,
     input  wire               m_axi_rlast
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (WORDS < 256 || (WORDS & (WORDS - 1)) != 0) begin : rule0
+            axi_read_buffer_WORDS_must_be_a_power_of_two_from_256 refused ();
+        end
+        if (ID_W < 1) begin : rule1
+            axi_read_buffer_ID_W_must_be_at_least_1 refused ();
+        end
+    endgenerate
 
     localparam LEVEL_BITS = $clog2(WORDS) + 1;
     localparam [LEVEL_BITS-1:0] ALL = WORDS;
@@ -50,7 +59,7 @@ module axi_read_buffer #(
     assign m_axi_arvalid = s_axi_arvalid && enough;
     assign s_axi_arready = m_axi_arready && enough;
 
-    ram_fifo #(.WIDTH(ID_BITS + 67), .DEPTH(WORDS)) fifo (
+    ram_fifo #(.WIDTH(ID_W + 67), .DEPTH(WORDS)) fifo (
         .clk(clk),
         .rst(rst),
         .flush(1'b0),
@@ -68,7 +77,7 @@ module axi_read_buffer #(
         if (rst) free <= ALL;
     end
 
-    wire unused = &{1'b0, level};
+    wire _unused = &{1'b0, level};
 
 endmodule
 

@@ -43,6 +43,12 @@ module axi_sram #(
     input  wire                 s_axi_bready,
     output wire [1:0]           s_axi_bresp
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (BYTES < 65536 || BYTES % 4096 != 0) begin : rule0
+            axi_sram_BYTES_must_be_a_multiple_of_4096_from_65536 refused ();
+        end
+    endgenerate
 
     // ---- read
     reg                  reading;

@@ -60,6 +60,12 @@ module axi_to_axil #(
     input  wire [BLOCKS*64-1:0] m_axil_rdata,
     input  wire [BLOCKS*2-1:0]  m_axil_rresp
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (BLOCKS < 1 || BLOCKS > 8) begin : rule0
+            axi_to_axil_BLOCKS_must_be_1_to_8 refused ();
+        end
+    endgenerate
 
     localparam [1:0] DECERR = 2'b11;
 

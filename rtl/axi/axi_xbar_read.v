@@ -13,7 +13,7 @@
 module axi_xbar_read #(
     parameter MASTERS = 2,
     parameter SLAVES = 2,   // with the one for unowned addresses
-    parameter ID_BITS = 4,
+    parameter ID_W = 4,
     parameter LGORDER = 3,  // log2 of the reads outstanding per master and per slave
     parameter [(SLAVES-1)*32-1:0] BASES = 0,
     parameter [(SLAVES-1)*32-1:0] SIZES = 0
@@ -23,14 +23,14 @@ module axi_xbar_read #(
 
     input  wire [MASTERS-1:0]         s_arvalid,
     output wire [MASTERS-1:0]         s_arready,
-    input  wire [MASTERS*ID_BITS-1:0] s_arid,
+    input  wire [MASTERS*ID_W-1:0] s_arid,
     input  wire [MASTERS*32-1:0]      s_araddr,
     input  wire [MASTERS*8-1:0]       s_arlen,
     input  wire [MASTERS*3-1:0]       s_arsize,
     input  wire [MASTERS*2-1:0]       s_arburst,
     output wire [MASTERS-1:0]         s_rvalid,
     input  wire [MASTERS-1:0]         s_rready,
-    output wire [MASTERS*ID_BITS-1:0] s_rid,
+    output wire [MASTERS*ID_W-1:0] s_rid,
     output wire [MASTERS*64-1:0]      s_rdata,
     output wire [MASTERS*2-1:0]       s_rresp,
     output wire [MASTERS-1:0]         s_rlast,
@@ -47,9 +47,24 @@ module axi_xbar_read #(
     input  wire [SLAVES*2-1:0]        m_rresp,
     input  wire [SLAVES-1:0]          m_rlast
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (MASTERS < 2) begin : rule0
+            axi_xbar_read_MASTERS_must_be_at_least_2 refused ();
+        end
+        if (SLAVES < 1) begin : rule1
+            axi_xbar_read_SLAVES_must_be_at_least_1 refused ();
+        end
+        if (ID_W < 1) begin : rule2
+            axi_xbar_read_ID_W_must_be_at_least_1 refused ();
+        end
+        if (LGORDER < 1 || LGORDER > 8) begin : rule3
+            axi_xbar_read_LGORDER_must_be_1_to_8 refused ();
+        end
+    endgenerate
 
-    localparam REQUEST_BITS = ID_BITS + 45;
-    localparam ANSWER_BITS = ID_BITS + 67;
+    localparam REQUEST_BITS = ID_W + 45;
+    localparam ANSWER_BITS = ID_W + 67;
 
     wire [MASTERS*SLAVES-1:0] request;   // [j*MASTERS+i]: master i wants slave j
     wire [MASTERS*SLAVES-1:0] grant;
@@ -90,7 +105,7 @@ module axi_xbar_read #(
                     if (answering[k]) chosen = chosen | answer_data[k*ANSWER_BITS+:ANSWER_BITS];
             end
             assign s_rvalid[i] = |answering;
-            assign {s_rid[ID_BITS*i+:ID_BITS], s_rdata[64*i+:64], s_rresp[2*i+:2], s_rlast[i]} = chosen;
+            assign {s_rid[ID_W*i+:ID_W], s_rdata[64*i+:64], s_rresp[2*i+:2], s_rlast[i]} = chosen;
 
             always @(posedge clk) begin
                 outstanding <= outstanding + {{LGORDER{1'b0}}, sent} - {{LGORDER{1'b0}}, ended};
@@ -105,7 +120,7 @@ module axi_xbar_read #(
             reg  [REQUEST_BITS-1:0]  chosen;
             wire [MASTERS-1:0]       grants;
             wire [MASTERS-1:0]       owner;
-            wire [ID_BITS-1:0]       owner_id;
+            wire [ID_W-1:0]       owner_id;
             wire                     order_ready;
             wire                     order_valid;
 
@@ -127,16 +142,16 @@ module axi_xbar_read #(
                 chosen = {REQUEST_BITS{1'b0}};
                 for (k = 0; k < MASTERS; k = k + 1)
                     if (grants[k])
-                        chosen = chosen | {s_arid[ID_BITS*k+:ID_BITS], s_araddr[32*k+:32], s_arlen[8*k+:8],
+                        chosen = chosen | {s_arid[ID_W*k+:ID_W], s_araddr[32*k+:32], s_arlen[8*k+:8],
                                            s_arsize[3*k+:3], s_arburst[2*k+:2]};
             end
 
-            kpu_queue #(.WIDTH(MASTERS + ID_BITS), .LGDEPTH(LGORDER)) order (
+            kpu_queue #(.WIDTH(MASTERS + ID_W), .LGDEPTH(LGORDER)) order (
                 .clk(clk),
                 .rst(rst),
                 .s_valid(take),
                 .s_ready(order_ready),
-                .s_data({grants, chosen[REQUEST_BITS-1-:ID_BITS]}),
+                .s_data({grants, chosen[REQUEST_BITS-1-:ID_W]}),
                 .m_valid(order_valid),
                 .m_ready(ended),
                 .m_data({owner, owner_id})

@@ -11,7 +11,7 @@
 module axi_xbar_write #(
     parameter MASTERS = 2,
     parameter SLAVES = 2,  // with the one for unowned addresses
-    parameter ID_BITS = 4,
+    parameter ID_W = 4,
     parameter [(SLAVES-1)*32-1:0] BASES = 0,
     parameter [(SLAVES-1)*32-1:0] SIZES = 0
 ) (
@@ -20,7 +20,7 @@ module axi_xbar_write #(
 
     input  wire [MASTERS-1:0]         s_awvalid,
     output wire [MASTERS-1:0]         s_awready,
-    input  wire [MASTERS*ID_BITS-1:0] s_awid,
+    input  wire [MASTERS*ID_W-1:0] s_awid,
     input  wire [MASTERS*32-1:0]      s_awaddr,
     input  wire [MASTERS*8-1:0]       s_awlen,
     input  wire [MASTERS*3-1:0]       s_awsize,
@@ -32,7 +32,7 @@ module axi_xbar_write #(
     input  wire [MASTERS-1:0]         s_wlast,
     output wire [MASTERS-1:0]         s_bvalid,
     input  wire [MASTERS-1:0]         s_bready,
-    output wire [MASTERS*ID_BITS-1:0] s_bid,
+    output wire [MASTERS*ID_W-1:0] s_bid,
     output wire [MASTERS*2-1:0]       s_bresp,
 
     output wire [SLAVES-1:0]          m_awvalid,
@@ -50,6 +50,18 @@ module axi_xbar_write #(
     output wire [SLAVES-1:0]          m_bready,
     input  wire [SLAVES*2-1:0]        m_bresp
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (MASTERS < 2) begin : rule0
+            axi_xbar_write_MASTERS_must_be_at_least_2 refused ();
+        end
+        if (SLAVES < 1) begin : rule1
+            axi_xbar_write_SLAVES_must_be_at_least_1 refused ();
+        end
+        if (ID_W < 1) begin : rule2
+            axi_xbar_write_ID_W_must_be_at_least_1 refused ();
+        end
+    endgenerate
 
     wire [MASTERS*SLAVES-1:0] request;  // [j*MASTERS+i]: master i wants slave j
     wire [MASTERS*SLAVES-1:0] grant;
@@ -64,7 +76,7 @@ module axi_xbar_write #(
             wire [SLAVES-1:0]  taking;
             wire [SLAVES-1:0]  answering;
             reg                busy;
-            reg  [ID_BITS-1:0] id;
+            reg  [ID_W-1:0] id;
             reg  [1:0]         resp;
 
             axi_decode #(.SLAVES(SLAVES - 1), .BASES(BASES), .SIZES(SIZES)) decode (
@@ -89,14 +101,14 @@ module axi_xbar_write #(
             assign s_awready[i] = |granted;
             assign s_wready[i] = |taking;
             assign s_bvalid[i] = |answering;
-            assign s_bid[ID_BITS*i+:ID_BITS] = id;
+            assign s_bid[ID_W*i+:ID_W] = id;
             assign s_bresp[2*i+:2] = resp;
 
             always @(posedge clk) begin
                 if (s_bvalid[i] && s_bready[i]) busy <= 1'b0;
                 if (s_awvalid[i] && s_awready[i]) begin
                     busy <= 1'b1;
-                    id <= s_awid[ID_BITS*i+:ID_BITS];
+                    id <= s_awid[ID_W*i+:ID_W];
                 end
                 if (rst) busy <= 1'b0;
             end

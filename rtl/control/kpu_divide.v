@@ -17,6 +17,13 @@ module kpu_divide #(
     output reg  [WIDTH-1:0] quotient,
     output wire             busy
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (WIDTH < 2 || WIDTH > 32) begin : rule0
+            kpu_divide_WIDTH_must_be_2_to_32 refused ();
+        end
+    endgenerate
+
     reg [5:0] left;
     reg [WIDTH-1:0] rem, den;
     wire [WIDTH:0] trial = {rem, quotient[WIDTH-1]};

@@ -51,7 +51,7 @@ module kpu_regs #(
     output reg         desc_valid,
     input  wire        desc_ready,
     output wire [63:0] desc_data,
-    output wire        eight_bit,
+    output reg         eight_bit,     // with them: eight_bit_mode when the layer was written
 
     output wire        may_start,     // the oldest layer may start (stepping, see ext_control)
     input  wire        layer_start,   // the oldest layer leaves the queue
@@ -71,6 +71,12 @@ module kpu_regs #(
     input  wire [15:0] out_level,
     output wire        flush_out
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (LAYERS < 2 || LAYERS > 16 || (LAYERS & (LAYERS - 1)) != 0) begin : rule0
+            kpu_regs_LAYERS_must_be_a_power_of_two_from_2_to_16 refused ();
+        end
+    endgenerate
 
 `include "kpu_fields.vh"
 
@@ -151,7 +157,6 @@ module kpu_regs #(
         end
     end
 
-    assign eight_bit = eight_bit_q;
     assign flush_out = !flush_n[KPU_R_FIFO_CTRL_DMA_FIFO_FLUSH_N_LSB];
 
     wire flush_queue = !flush_n[KPU_R_FIFO_CTRL_CFG_FIFO_FLUSH_N_LSB];
@@ -164,6 +169,7 @@ module kpu_regs #(
     reg [COUNT_BITS-1:0] rd_layer;
     reg [3:0]            rd_word;
     reg [COUNT_BITS-1:0] run_layer;
+    reg [LAYERS-1:0]     eight_bits;  // of the queued layers: software may change the mode behind them
 
     wire [COUNT_BITS-1:0] queued = wr_layer - run_layer;
     wire push = wr && to_queue && !flush_queue;
@@ -185,7 +191,11 @@ module kpu_regs #(
 
     always @(posedge clk) begin
         if (push) wr_word <= push_layer ? 4'd0 : wr_word + 4'd1;
-        if (push_layer) wr_layer <= wr_layer + 1'b1;
+        if (push_layer) begin
+            wr_layer <= wr_layer + 1'b1;
+            eight_bits[wr_layer[SLOT_BITS-1:0]] <= eight_bit_q;
+        end
+        if (fetch) eight_bit <= eight_bits[rd_layer[SLOT_BITS-1:0]];
         if (fetch) rd_word <= rd_word == LAST_WORD ? 4'd0 : rd_word + 4'd1;
         if (fetch && rd_word == LAST_WORD) rd_layer <= rd_layer + 1'b1;
         if (layer_start) run_layer <= run_layer + 1'b1;
@@ -256,15 +266,15 @@ module kpu_regs #(
     reg  [4:0]           error;
     reg  [15:0]          error_layer;
 
-    integer i;
+    integer of_layer, of_all;
 
     always @*
-        for (i = 0; i < EVENTS; i = i + 1)
-            layer_figures[32*i+:32] = layer_count[32*i+:32] + {31'd0, events[i]};
+        for (of_layer = 0; of_layer < EVENTS; of_layer = of_layer + 1)
+            layer_figures[32*of_layer+:32] = layer_count[32*of_layer+:32] + {31'd0, events[of_layer]};
 
     always @(posedge clk) begin
-        for (i = 0; i < EVENTS; i = i + 1)
-            total[64*i+:64] <= total[64*i+:64] + {63'd0, events[i]};
+        for (of_all = 0; of_all < EVENTS; of_all = of_all + 1)
+            total[64*of_all+:64] <= total[64*of_all+:64] + {63'd0, events[of_all]};
         layer_count <= layer_done ? {32 * EVENTS{1'b0}} : layer_figures;
         if (layer_done) layers <= layers + 32'd1;
         if (failed) begin
@@ -327,7 +337,7 @@ module kpu_regs #(
             default:                  rd_data = 64'd0;
         endcase
 
-    wire unused = &{1'b0, s_axil_awaddr[2:0], s_axil_araddr[2:0]};
+    wire _unused = &{1'b0, s_axil_awaddr[2:0], s_axil_araddr[2:0]};
 
 endmodule
 

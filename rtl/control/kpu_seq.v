@@ -26,7 +26,7 @@ module kpu_seq #(
     output reg                layer_start,  // pulse
     output reg                layer_done,   // pulse
     input  wire               drained,      // everything commanded has been written back
-    output reg                stream_start,
+    output reg                stream_start, // pulse, with the layer's first commands
     input  wire               stream_done,
     // pass command for feature fetch, weight load and issue (taken by all three at once)
     output reg                pass_valid,
@@ -37,8 +37,9 @@ module kpu_seq #(
     output reg  [9:0]         pass_lines,    // lines to compute
     output reg  [2:0]         pass_step,     // lines from one to the next
     output reg  [4:0]         pass_word,     // 64-byte word of the line
+    output reg  [1:0]         pass_words,    // words of a line (depthwise: up to 3)
     output reg  [5:0]         pass_x,        // first column within the word
-    output reg  [6:0]         pass_groups,   // column groups of a line (depthwise: columns)
+    output reg  [7:0]         pass_groups,   // column groups of a line (depthwise: columns)
     output reg  [6:0]         pass_span,     // columns touched behind pass_x
     output reg                pass_first,    // first pass of a block
     output reg                pass_last,     // last pass of a block
@@ -58,13 +59,25 @@ module kpu_seq #(
     output reg  [9:0]         block_oy,       // first output line
     output reg  [9:0]         block_rows,     // output lines
     output reg  [10:0]        block_ox,       // first output column
-    output reg  [6:0]         block_cols,     // output columns
+    output reg  [7:0]         block_cols,     // output columns
     output reg  [6:0]         block_groups,   // column groups of a computed line
-    output reg                block_params    // the lanes need new parameters
+    output reg                block_params,   // the lanes need new parameters
+    output reg                block_final     // its channels are complete with it
 );
-    localparam [2:0] S_IDLE = 3'd0, S_SETUP = 3'd1, S_RUN = 3'd2, S_WAIT = 3'd3, S_STREAM = 3'd4, S_END = 3'd5,
-        S_SIZE = 3'd6;
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (LGPES < 2 || LGPES > 6) begin : rule0
+            kpu_seq_LGPES_must_be_2_to_6 refused ();
+        end
+        if (LGLANES < 1 || LGLANES > 6) begin : rule1
+            kpu_seq_LGLANES_must_be_1_to_6 refused ();
+        end
+    endgenerate
+
+    localparam [2:0] S_IDLE = 3'd0, S_SETUP = 3'd1, S_RUN = 3'd2, S_WAIT = 3'd3, S_END = 3'd4, S_SIZE = 3'd5;
+    localparam [10:0] DW_COLUMNS = 11'd192;  // three words
     reg [2:0] state;
+    reg streaming;
 
     wire dwfast = layer[`PL_DWFAST];
     wire single = layer[`PL_SINGLE];
@@ -89,14 +102,16 @@ module kpu_seq #(
 
     // The sizes of the pass, registered in a cycle before the one that uses them.
     reg last_strip, last_tile, last_block, last_g;
-    reg [6:0] cols, outs;
+    reg [7:0] cols;
+    reg [6:0] outs;
     reg [9:0] rows;
     reg [11:0] piece_gs;
     wire strip_ends = left_cols <= strip_cols;
     wire [9:0] tile_rows = strip_ends ? layer[`PL_TR_LAST] : layer[`PL_TR];
     wire tile_ends = left_rows <= tile_rows;
     // Output channels of a block; the depthwise path takes as many neighbours as the lanes cover at once.
-    wire [2:0] lgdw = LGLANES[2:0] + {1'b0, lgi} > 3'd6 ? LGLANES[2:0] + {1'b0, lgi} - 3'd6 : 3'd0;
+    wire [3:0] lg_bytes = LGLANES[3:0] + {2'd0, lgi};
+    wire [3:0] lgdw = lg_bytes > 4'd6 ? lg_bytes - 4'd6 : 4'd0;
     wire [10:0] block = dwfast ? 11'd1 << lgdw : single ? 11'd1 : 11'd1 << (LGPES[3:0] - {2'd0, lgp});
     wire [10:0] left_o = layer[`PL_OC] - o;
     wire block_ends = left_o <= block;
@@ -105,8 +120,8 @@ module kpu_seq #(
     wire [10:0] in_x = ox << lgs;
     wire [10:0] left_ic = layer[`PL_IC] - channel;
     wire high = wide && g[0];
-    wire [6:0] wider = last_strip ? cols : cols + 7'd1;
-    wire [6:0] groups = dwfast ? cols : overlap ? wider : (cols + (7'd1 << lgp) - 7'd1) >> lgp;
+    wire [7:0] wider = last_strip ? cols : cols + 8'd1;
+    wire [7:0] groups = dwfast ? cols : overlap ? wider : (cols + (8'd1 << lgp) - 8'd1) >> lgp;
 
     wire can_go = (!pass_valid || pass_ready) && (!block_valid || block_ready);
     assign plan_ready = state == S_IDLE;
@@ -117,6 +132,7 @@ module kpu_seq #(
         stream_start <= 1'b0;
         if (pass_ready) pass_valid <= 1'b0;
         if (block_ready) block_valid <= 1'b0;
+        if (stream_done) streaming <= 1'b0;
         case (state)
             S_IDLE: begin
                 ox <= 11'd0;
@@ -134,17 +150,19 @@ module kpu_seq #(
                 end
             end
             S_SETUP: begin
-                strip_cols <= dwfast ? 11'd64 : (11'd1 << layer[`PL_LGSW]) >> lgs;
+                strip_cols <= dwfast ? DW_COLUMNS : (11'd1 << layer[`PL_LGSW]) >> lgs;
                 left_cols <= layer[`PL_OW];
                 left_rows <= layer[`PL_OH];
-                state <= layer[`PL_ERR] != 5'd0 ? S_WAIT : S_SIZE;
+                state <= layer[`PL_ERR] != 4'd0 ? S_WAIT : S_SIZE;
+                stream_start <= layer[`PL_SEND];
+                streaming <= layer[`PL_SEND];
             end
             S_SIZE: begin
                 last_strip <= strip_ends;
                 last_tile <= tile_ends;
                 last_block <= block_ends;
                 last_g <= g + 12'd1 == layer[`PL_NG];
-                cols <= strip_ends ? left_cols[6:0] : strip_cols[6:0];
+                cols <= strip_ends ? left_cols[7:0] : strip_cols[7:0];
                 rows <= tile_ends ? left_rows : tile_rows;
                 outs <= block_ends ? left_o[6:0] : block[6:0];
                 piece_gs <= left_g < layer[`PL_GP] ? left_g : layer[`PL_GP];
@@ -160,10 +178,11 @@ module kpu_seq #(
                     pass_lines <= dwfast ? layer[`PL_OH] : overlap ? (last_tile ? rows : rows + 10'd1) : rows << lgc;
                     pass_step <= lgc != 2'd0 ? 3'd1 : 3'd1 << lgs;
                     pass_word <= dwfast ? word : layer[`PL_DECIM] ? in_x[9:5] : {1'b0, in_x[9:6]};
+                    pass_words <= dwfast && cols > 8'd128 ? 2'd3 : dwfast && cols > 8'd64 ? 2'd2 : 2'd1;
                     pass_x <= dwfast ? 6'd0 : layer[`PL_DECIM] ? {1'b0, in_x[4:0]} : in_x[5:0];
                     pass_groups <= groups;
-                    pass_span <= dwfast ? 7'd63 : overlap ? wider - 7'd1
-                        : ((cols - 7'd1) << lgs) + (7'd1 << lgc) - 7'd1 + {6'd0, layer[`PL_POOL] == 4'd6};
+                    pass_span <= overlap ? wider[6:0] - 7'd1
+                        : ((cols[6:0] - 7'd1) << lgs) + (7'd1 << lgc) - 7'd1 + {6'd0, layer[`PL_POOL] == 4'd6};
                     pass_first <= g == 12'd0;
                     pass_last <= last_g;
                     pass_high <= high;
@@ -181,8 +200,9 @@ module kpu_seq #(
                     block_rows <= dwfast ? layer[`PL_OH] : rows;
                     block_ox <= ox;
                     block_cols <= cols;
-                    block_groups <= groups;
+                    block_groups <= groups[6:0];
                     block_params <= !dwfast || word == 5'd0;
+                    block_final <= last_strip && (dwfast || last_tile);
                     // Next position.
                     g <= g + 12'd1;
                     if (piece_ends) piece <= piece + piece_gs;
@@ -192,9 +212,9 @@ module kpu_seq #(
                         piece <= 12'd0;
                         channel <= 11'd0;
                         if (dwfast) begin
-                            word <= word + 5'd1;
-                            ox <= ox + 11'd64;
-                            left_cols <= left_cols - 11'd64;
+                            word <= word + 5'd3;
+                            ox <= ox + DW_COLUMNS;
+                            left_cols <= left_cols - DW_COLUMNS;
                             if (last_strip) begin
                                 word <= 5'd0;
                                 ox <= 11'd0;
@@ -221,12 +241,8 @@ module kpu_seq #(
                 end
             end
             S_WAIT: begin
-                if (!pass_valid && !block_valid && drained) begin
-                    stream_start <= layer[`PL_SEND];
-                    state <= layer[`PL_SEND] ? S_STREAM : S_END;
-                end
+                if (!pass_valid && !block_valid && drained && !streaming) state <= S_END;
             end
-            S_STREAM: if (stream_done) state <= S_END;
             default: begin
                 layer_done <= 1'b1;
                 active <= 1'b0;
@@ -241,10 +257,11 @@ module kpu_seq #(
             layer_start <= 1'b0;
             layer_done <= 1'b0;
             stream_start <= 1'b0;
+            streaming <= 1'b0;
         end
     end
 
-    wire _unused = &{1'b0, layer, in_x[10], left_ic[10:4], left_o[10:7], block[10:7], strip_cols[10:7]};
+    wire _unused = &{1'b0, layer, in_x[10], left_ic[10:4], left_o[10:7], block[10:7], strip_cols[10:8]};
 endmodule
 
 `resetall

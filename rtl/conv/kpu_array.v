@@ -43,6 +43,22 @@ module kpu_array #(
     output wire [SEGS*LPS*36-1:0] d_sums,
     output wire [SEGS*LPS*22-1:0] d_xsums
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (SEGS < 2 || SEGS > 8 || (SEGS & (SEGS - 1)) != 0) begin : rule0
+            kpu_array_SEGS_must_be_2_4_or_8 refused ();
+        end
+        if (SEGLEN < 2 || SEGLEN > 8 || (SEGLEN & (SEGLEN - 1)) != 0) begin : rule1
+            kpu_array_SEGLEN_must_be_2_4_or_8 refused ();
+        end
+        if (LPS < 1 || LPS > SEGLEN || (LPS & (LPS - 1)) != 0) begin : rule2
+            kpu_array_LPS_must_be_a_power_of_two_up_to_SEGLEN refused ();
+        end
+        if (DEPTH < 64 || DEPTH > 512 || (DEPTH & (DEPTH - 1)) != 0) begin : rule3
+            kpu_array_DEPTH_must_be_a_power_of_two_from_64_to_512 refused ();
+        end
+    endgenerate
+
     localparam CTL_W = ADDR_W + 6;
     wire [CTL_W-1:0] head_ctl = {w_loaded && !dw, a_valid, a_bank, a_ends, a_first, a_high, a_addr};
     // Segments per column, and which column of the window former heads segment s.

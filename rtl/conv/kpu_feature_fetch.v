@@ -1,14 +1,16 @@
 // Feature fetch: reads the AI-RAM rows of a pass and tells kpu_window where their bytes belong.
 //
 // Every line of a pass needs one "set" of rows: the rows of up to nine input channels (1x1), or the lines above, at
-// and below (3x3), of which only the lowest is read when the lines follow each other. A set is described by tokens,
-// one per row read (or per line of padding), in order. One row per cycle; runs ahead by CREDITS rows.
+// and below (3x3), of which only the lowest is read when the lines follow each other. On the depthwise path a line has up
+// to three words in the set; elsewhere it has one, and its neighbours where the window needs them. A set is described
+// by tokens, one per row read (or per line of padding), in order. One row per cycle; runs ahead by CREDITS rows.
 //
 // Addresses need two products per pass; the next pass's are formed while the current one runs.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
 `include "kpu_plan.vh"
+`include "kpu_token.vh"
 
 module kpu_feature_fetch #(
     parameter LGCREDITS = 3  // log2 of the rows in flight
@@ -25,6 +27,7 @@ module kpu_feature_fetch #(
     input  wire [9:0]         s_lines,
     input  wire [2:0]         s_step,
     input  wire [4:0]         s_word,
+    input  wire [1:0]         s_words,
     input  wire [5:0]         s_x,
     input  wire [6:0]         s_span,
     // AI RAM
@@ -34,9 +37,16 @@ module kpu_feature_fetch #(
     // tokens
     output wire               token_valid,
     input  wire               token_ready,
-    output wire [41:0]        token,
+    output wire [`TOKEN_W-1:0] token,
     input  wire               row_taken   // pulse: kpu_window has used one row
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (LGCREDITS < 1 || LGCREDITS > 8) begin : rule0
+            kpu_feature_fetch_LGCREDITS_must_be_1_to_8 refused ();
+        end
+    endgenerate
+
     wire dwfast = layer[`PL_DWFAST];
     wire k3 = layer[`PL_K3] || dwfast;  // the depthwise path always works on three lines
     wire decim = layer[`PL_DECIM];
@@ -53,14 +63,16 @@ module kpu_feature_fetch #(
     reg [3:0] p_slots;
     reg [9:0] p_y, p_lines;
     reg [2:0] p_step;
-    reg p_left, p_right, p_edge, p_lone;
+    reg p_left, p_right, p_lone;
     reg [4:0] p_word;
-    reg [6:0] p_width;       // pixels of the line in this word
+    reg [1:0] p_words;       // words of a line
+    reg [6:0] p_width;       // pixels of the line in the last of them
     wire [10:0] s_group = s_channel >> lgi;
     wire [10:0] s_line = decim ? {s_y, 1'b0} : {1'b0, s_y};
     wire [10:0] word_x = decim ? {1'b0, s_word, 5'd0} : {s_word, 6'd0};
     wire [6:0] per_word = decim ? 7'd32 : 7'd64;
-    wire [10:0] width_left = layer[`PL_W] - word_x;
+    wire [10:0] words_before = {3'd0, s_words - 2'd1, 6'd0};
+    wire [10:0] width_left = layer[`PL_W] - word_x - words_before;
     wire [7:0] reach = {2'd0, s_x} + {1'b0, s_span} + {7'd0, layer[`PL_K3]};
     wire [14:0] group_rows = s_group * chsw;
     wire [14:0] line_rows = s_line * rowsw;
@@ -74,30 +86,34 @@ module kpu_feature_fetch #(
     reg [2:0] step;
     reg left, right;
     reg lone;             // the word on the right has one pixel only
-    reg edge_known;       // kpu_window still has the neighbour on the left from the strip before
+    reg [1:0] words, word;
     reg [6:0] width;
     reg fresh;            // the next set starts anew (no lines to reuse)
     reg [1:0] r;          // 3x3: line above, at, below
-    reg [1:0] kind;       // 0 centre, 1 left neighbour, 2 right neighbour
+    reg [1:0] place;      // 0 word itself, 1 left neighbour, 2 right neighbour
 
     wire [14:0] row_step = decim ? {10'd0, rowsw, 1'b0} : {11'd0, rowsw};
     wire above_out = y == 10'd0;
     wire below_out = y + 10'd1 == layer[`PL_H];
     wire out = k3 && (r == 2'd0 ? above_out : r == 2'd2 && below_out);
     wire [14:0] line_off = !k3 || r == 2'd1 ? 15'd0 : r == 2'd0 ? 15'd0 - row_step : row_step;
-    wire [14:0] kind_off = kind == 2'd0 ? 15'd0 : kind == 2'd1 ? 15'h7FFF : 15'd1;
-    assign rd_row = grp + line + line_off + kind_off;
+    wire [14:0] place_off = place == 2'd0 ? {13'd0, word} : place == 2'd1 ? 15'h7FFF : {13'd0, words};
+    assign rd_row = grp + line + line_off + place_off;
 
     wire [3:0] n_group = {1'b0, group} - {2'd0, sub};
     wire [3:0] n_left = slots - slot;
     wire [3:0] n = n_group < n_left ? n_group : n_left;
 
     // The last token of a row, of a set, of the pass.
-    wire row_ends = out || (kind == 2'd0 ? !left && !right : kind == 2'd1 ? !right : 1'b1);
+    wire last_word = word + 2'd1 == words;
+    wire row_ends = out || (place == 2'd0 ? last_word && !left && !right : place == 2'd1 ? !right : 1'b1);
     wire set_ends = row_ends && (k3 ? r == 2'd2 : slot + n == slots);
     wire pass_ends = set_ends && lines == 10'd1;
-    wire shift = k3 && !fresh && r == 2'd2 && kind == 2'd0;
-    wire fill_above = k3 && fresh && r == 2'd1 && kind == 2'd0 && above_out;
+    wire first_token = place == 2'd0 && word == 2'd0;
+    wire shift = k3 && !fresh && r == 2'd2 && first_token;
+    wire fill_above = k3 && fresh && r == 2'd1 && first_token && above_out;
+    wire [1:0] token_word = place == 2'd0 ? word : place == 2'd1 ? 2'd0 : words - 2'd1;
+    wire [3:0] line_3x3 = {2'd0, r} + {2'd0, token_word} + {1'b0, token_word, 1'b0};
 
     reg [LGCREDITS:0] flying;
     reg taken;
@@ -107,11 +123,17 @@ module kpu_feature_fetch #(
     assign token_valid = want && (out || rd_ready);
     wire fire = token_valid && token_ready;
     wire read = rd_valid && rd_ready;
-    wire [9:0] line_read = r == 2'd0 ? y - 10'd1 : r == 2'd1 ? y : y + 10'd1;
-    assign token = {
-        line_read[8:0], edge_known && kind == 2'd0, 5'd0, set_ends, shift, out, fill_above, kind,
-        k3 ? {2'd0, r} : slot, k3 ? 4'd1 : n, dwfast ? 2'd0 : sub,
-        k3 ? 4'd0 : slots, kind == 2'd2 && lone ? 7'd1 : width};
+    assign token[`TOKEN_WIDTH] = place == 2'd2 && lone ? 7'd1 : width;
+    assign token[`TOKEN_SLOTS] = k3 ? 4'd0 : slots;
+    assign token[`TOKEN_SUB] = dwfast ? 2'd0 : sub;
+    assign token[`TOKEN_COUNT] = k3 ? 4'd1 : n;
+    assign token[`TOKEN_LINE] = k3 ? line_3x3 : slot;
+    assign token[`TOKEN_PLACE] = place;
+    assign token[`TOKEN_ABOVE] = fill_above;
+    assign token[`TOKEN_OUT] = out;
+    assign token[`TOKEN_SHIFT] = shift;
+    assign token[`TOKEN_LAST] = set_ends;
+    assign token[`TOKEN_WORD] = token_word;
 
     wire load = prep == 2'd2 && (!run || (fire && pass_ends));
     assign s_ready = prep == 2'd0;
@@ -127,9 +149,9 @@ module kpu_feature_fetch #(
                 p_y <= s_y;
                 p_lines <= s_lines;
                 p_step <= s_step;
-                p_left <= layer[`PL_K3] && !dwfast && s_word != 5'd0 && s_x == 6'd0;
-                p_edge <= layer[`PL_K3] && dwfast && s_word != 5'd0;
-                p_right <= (reach >= {1'b0, per_word}) && width_left > {4'd0, per_word};
+                p_words <= s_words;
+                p_left <= layer[`PL_K3] && s_word != 5'd0 && s_x == 6'd0;
+                p_right <= (dwfast ? layer[`PL_K3] : reach >= {1'b0, per_word}) && width_left > {4'd0, per_word};
                 p_lone <= width_left == {4'd0, per_word} + 11'd1;
                 p_width <= width_left > {4'd0, per_word} ? per_word : width_left[6:0];
                 prep <= 2'd1;
@@ -142,9 +164,11 @@ module kpu_feature_fetch #(
         end
 
         if (fire) begin
-            kind <= 2'd0;
+            place <= 2'd0;
+            word <= 2'd0;
             if (!row_ends) begin
-                kind <= kind == 2'd0 && left ? 2'd1 : 2'd2;
+                if (place == 2'd0 && !last_word) word <= word + 2'd1;
+                else place <= place == 2'd0 && left ? 2'd1 : 2'd2;
             end else if (!set_ends) begin
                 if (k3) begin
                     r <= r + 2'd1;
@@ -181,11 +205,12 @@ module kpu_feature_fetch #(
             left <= p_left;
             right <= p_right;
             lone <= p_lone;
-            edge_known <= p_edge;
+            words <= p_words;
+            word <= 2'd0;
             width <= p_width;
             fresh <= 1'b1;
             r <= p_y == 10'd0 ? 2'd1 : 2'd0;
-            kind <= 2'd0;
+            place <= 2'd0;
         end
         taken <= row_taken;
         flying <= flying + {{LGCREDITS{1'b0}}, read} - {{LGCREDITS{1'b0}}, taken};
@@ -197,7 +222,7 @@ module kpu_feature_fetch #(
         end
     end
 
-    wire _unused = &{1'b0, layer, s_group, reach, line_read[9]};
+    wire _unused = &{1'b0, layer, s_group, reach};
 endmodule
 
 `resetall

@@ -19,7 +19,7 @@ module kpu_issue #(
     input  wire               s_valid,
     output wire               s_ready,
     input  wire [9:0]         s_lines,
-    input  wire [6:0]         s_groups,
+    input  wire [7:0]         s_groups,     // column groups; depthwise: columns
     input  wire [5:0]         s_x,
     input  wire [1:0]         s_slot,     // depthwise: first channel's slot in the row
     input  wire               s_first,
@@ -39,7 +39,7 @@ module kpu_issue #(
     // window former
     input  wire               set_valid,
     output wire               take,
-    output wire [6:0]         q,
+    output wire [7:0]         q,
     output wire               set_done,
     // array, one cycle after take
     output reg                a_valid,
@@ -58,6 +58,16 @@ module kpu_issue #(
     output wire               wait_feature,
     output wire               wait_writeback
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (LGLANES < 1 || LGLANES > 6) begin : rule0
+            kpu_issue_LGLANES_must_be_1_to_6 refused ();
+        end
+        if (ADDR_W < 6 || ADDR_W > 9) begin : rule1
+            kpu_issue_ADDR_W_must_be_6_to_9 refused ();
+        end
+    endgenerate
+
     wire dwfast = layer[`PL_DWFAST];
     wire [1:0] lgs = layer[`PL_LGS];
     wire [1:0] lgc = layer[`PL_LGC];
@@ -66,7 +76,7 @@ module kpu_issue #(
     reg run;
     reg [9:0] lines;
     reg [6:0] groups, group;
-    reg [6:0] q0, q_group;
+    reg [7:0] q0, q_group;
     reg [1:0] dx;
     reg [ADDR_W-1:0] addr;
     reg first, last, high, frees;
@@ -75,8 +85,10 @@ module kpu_issue #(
     reg single;              // pass of one cycle: leave a gap, or the sums would be read before they are written
 
     // Depthwise: column groups of LANES; several narrow channels share one.
-    wire [6:0] dw_groups = (s_groups + (7'd1 << LGLANES) - 7'd1) >> LGLANES;
-    wire [6:0] dw_x = {5'd0, s_slot} << (3'd6 - {1'b0, layer[`PL_LGI]});
+    wire [7:0] dw_groups = (s_groups + (8'd1 << LGLANES) - 8'd1) >> LGLANES;
+    wire [7:0] dw_x = {6'd0, s_slot} << (3'd6 - {1'b0, layer[`PL_LGI]});
+    wire [6:0] now_groups = dwfast ? dw_groups[6:0] : s_groups[6:0];
+    wire [7:0] now_q = dwfast ? dw_x : {2'd0, s_x} + {7'd0, layer[`PL_POOL] == 4'd6};
 
     wire set_ok = !s_load || sets != 2'd0;
     wire bank_ok = dwfast ? !s_load || (params_valid && !params_take) : !s_first || banks != 2'd0;
@@ -88,7 +100,7 @@ module kpu_issue #(
     wire last_dx = next_dx == 2'd1 << lgc;
     wire line_end = last_dx && group == 7'd1;
     assign take = run && set_valid && (!dwfast || post_en);
-    assign q = q_group + {5'd0, dx};
+    assign q = q_group + {6'd0, dx};
     assign set_done = take && line_end;
     assign pass_end = set_done && lines == 10'd1;
 
@@ -107,7 +119,7 @@ module kpu_issue #(
             if (last_dx) begin
                 dx <= 2'd0;
                 group <= group - 7'd1;
-                q_group <= q_group + (dwfast ? 7'd1 << LGLANES : (7'd1 << lgp) << lgs);
+                q_group <= q_group + (dwfast ? 8'd1 << LGLANES : (8'd1 << lgp) << lgs);
                 if (group == 7'd1) begin
                     group <= groups;
                     q_group <= q0;
@@ -123,17 +135,17 @@ module kpu_issue #(
         if (begin_pass) begin
             run <= 1'b1;
             lines <= s_lines;
-            groups <= dwfast ? dw_groups : s_groups;
-            group <= dwfast ? dw_groups : s_groups;
-            q0 <= dwfast ? dw_x : {1'b0, s_x} + {6'd0, layer[`PL_POOL] == 4'd6};
-            q_group <= dwfast ? dw_x : {1'b0, s_x} + {6'd0, layer[`PL_POOL] == 4'd6};
+            groups <= now_groups;
+            group <= now_groups;
+            q0 <= now_q;
+            q_group <= now_q;
             dx <= 2'd0;
             addr <= {ADDR_W{1'b0}};
             first <= s_first;
             last <= s_last;
             high <= s_high;
             frees <= s_free;
-            single <= s_lines == 10'd1 && s_groups == 7'd1 && lgc == 2'd0;
+            single <= s_lines == 10'd1 && s_groups == 8'd1 && lgc == 2'd0;
             block_late <= s_last;
             if (s_first && !dwfast) begin
                 bank <= next_bank;
@@ -170,7 +182,7 @@ module kpu_issue #(
         end
     end
 
-    wire _unused = &{1'b0, layer};
+    wire _unused = &{1'b0, layer, dw_groups[7]};
 endmodule
 
 `resetall

@@ -37,6 +37,13 @@ module kpu_pe #(
     input  wire              d_bank_q,
     output wire [35:0]       d_sum
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (DEPTH < 64 || DEPTH > 512 || (DEPTH & (DEPTH - 1)) != 0) begin : rule0
+            kpu_pe_DEPTH_must_be_a_power_of_two_from_64_to_512 refused ();
+        end
+    endgenerate
+
     reg [71:0] next_w, w;
     wire [15:0] m0 = x[7:0] * w[7:0];
     wire [15:0] m1 = x[15:8] * w[15:8];

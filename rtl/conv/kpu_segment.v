@@ -58,6 +58,22 @@ module kpu_segment #(
     output wire [LPS*36-1:0]   d_sums,
     output wire [LPS*22-1:0]   d_xsums
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (SEGLEN < 2 || SEGLEN > 8 || (SEGLEN & (SEGLEN - 1)) != 0) begin : rule0
+            kpu_segment_SEGLEN_must_be_2_4_or_8 refused ();
+        end
+        if (LPS < 1 || LPS > SEGLEN || (LPS & (LPS - 1)) != 0) begin : rule1
+            kpu_segment_LPS_must_be_a_power_of_two_up_to_SEGLEN refused ();
+        end
+        if (DEPTH < 64 || DEPTH > 512 || (DEPTH & (DEPTH - 1)) != 0) begin : rule2
+            kpu_segment_DEPTH_must_be_a_power_of_two_from_64_to_512 refused ();
+        end
+        if (LGSEGS < 1 || LGSEGS > 3) begin : rule3
+            kpu_segment_LGSEGS_must_be_1_to_3 refused ();
+        end
+    endgenerate
+
     wire a_valid = ctl[ADDR_W+4];
     wire a_bank = ctl[ADDR_W+3];
     wire a_ends = ctl[ADDR_W+2];

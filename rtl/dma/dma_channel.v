@@ -61,6 +61,15 @@ module dma_channel #(
     output wire        m_axi_bready,
     input  wire [1:0]  m_axi_bresp
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (BURST < 2 || BURST > 32 || (BURST & (BURST - 1)) != 0) begin : rule0
+            dma_channel_BURST_must_be_a_power_of_two_from_2_to_32 refused ();
+        end
+        if (FIFO_WORDS < 2 * BURST + 4 || (FIFO_WORDS & (FIFO_WORDS - 1)) != 0) begin : rule1
+            dma_channel_FIFO_WORDS_must_be_a_power_of_two_and_hold_two_bursts_and_4 refused ();
+        end
+    endgenerate
 
     `include "kpu_fields.vh"
 
@@ -388,7 +397,7 @@ module dma_channel #(
         end
     end
 
-    wire unused = &{1'b0, reader_done, window0[63:62], window0[31:30], window1[63:62], window1[31:30],
+    wire _unused = &{1'b0, reader_done, window0[63:62], window0[31:30], window1[63:62], window1[31:30],
                     word0[31:9], word2[63:48], word2[31:24]};
 
 endmodule

@@ -65,6 +65,18 @@ module dma_engine #(
     output wire [CHANNELS-1:0]    m_axi_bready,
     input  wire [CHANNELS*2-1:0]  m_axi_bresp
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (CHANNELS < 1 || CHANNELS > 8) begin : rule0
+            dma_engine_CHANNELS_must_be_1_to_8 refused ();
+        end
+        if (BURST < 2 || BURST > 32 || (BURST & (BURST - 1)) != 0) begin : rule1
+            dma_engine_BURST_must_be_a_power_of_two_from_2_to_32 refused ();
+        end
+        if (FIFO_WORDS < 2 * BURST + 4 || (FIFO_WORDS & (FIFO_WORDS - 1)) != 0) begin : rule2
+            dma_engine_FIFO_WORDS_must_be_a_power_of_two_and_hold_two_bursts_and_4 refused ();
+        end
+    endgenerate
 
     `include "kpu_fields.vh"
 
@@ -233,7 +245,7 @@ module dma_engine #(
         end
     endgenerate
 
-    wire unused = &{1'b0, rd_en};
+    wire _unused = &{1'b0, rd_en};
 
 endmodule
 

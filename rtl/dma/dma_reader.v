@@ -44,6 +44,12 @@ module dma_reader #(
     input  wire [1:0]            m_axi_rresp,
     input  wire                  m_axi_rlast
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (BURST < 2 || BURST > 32 || (BURST & (BURST - 1)) != 0) begin : rule0
+            dma_reader_BURST_must_be_a_power_of_two_from_2_to_32 refused ();
+        end
+    endgenerate
 
     localparam BYTE_BITS = $clog2(BURST * 8) + 1;
     localparam [1:0] FIXED = 2'b00;
@@ -168,7 +174,7 @@ module dma_reader #(
         end
     end
 
-    wire unused = &{1'b0, doubled[63:0], filled[4]};
+    wire _unused = &{1'b0, doubled[63:0], filled[4]};
 
 endmodule
 

@@ -29,6 +29,12 @@ module dma_walker #(
     output wire [BYTE_BITS-4:0] burst_beats,
     input  wire                 step
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (BURST < 2 || BURST > 256 || (BURST & (BURST - 1)) != 0) begin : rule0
+            dma_walker_BURST_must_be_a_power_of_two_from_2_to_256 refused ();
+        end
+    endgenerate
 
     localparam [BYTE_BITS-1:0] MAX_BYTES = BURST * 8;
 
@@ -69,7 +75,7 @@ module dma_walker #(
         if (rst || cancel) burst_valid <= 1'b0;
     end
 
-    wire unused = &{1'b0, padded[2:0]};
+    wire _unused = &{1'b0, padded[2:0]};
 
 endmodule
 

@@ -54,6 +54,12 @@ module dma_writer #(
     output wire        m_axi_bready,
     input  wire [1:0]  m_axi_bresp
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (BURST < 2 || BURST > 32 || (BURST & (BURST - 1)) != 0) begin : rule0
+            dma_writer_BURST_must_be_a_power_of_two_from_2_to_32 refused ();
+        end
+    endgenerate
 
     localparam BYTE_BITS = $clog2(BURST * 8) + 1;
     localparam [1:0] FIXED = 2'b00;
@@ -208,7 +214,7 @@ module dma_writer #(
         end
     end
 
-    wire unused = &{1'b0, head_doubled[63:0], next_doubled[63:0], taken[4:3]};
+    wire _unused = &{1'b0, head_doubled[63:0], next_doubled[63:0], taken[4:3]};
 
 endmodule
 

@@ -44,6 +44,12 @@ module flash_window #(
     input  wire [7:0]  rx_data,
     output wire        rx_room
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (FIFO_WORDS < 8 || (FIFO_WORDS & (FIFO_WORDS - 1)) != 0) begin : rule0
+            flash_window_FIFO_WORDS_must_be_a_power_of_two_from_8 refused ();
+        end
+    endgenerate
 
     localparam LEVEL_BITS = $clog2(FIFO_WORDS) + 1;
     localparam [LEVEL_BITS-1:0] ROOM_LEVEL = FIFO_WORDS - 3;
@@ -148,7 +154,7 @@ module flash_window #(
         end
     end
 
-    wire unused = &{1'b0, s_axi_araddr[2:0], fifo_in_ready};
+    wire _unused = &{1'b0, s_axi_araddr[2:0], fifo_in_ready};
 
 endmodule
 

@@ -56,6 +56,12 @@ module spi_flash #(
     output wire [3:0]  spi_io_oe,
     input  wire [3:0]  spi_io_i
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (FIFO_WORDS < 8 || (FIFO_WORDS & (FIFO_WORDS - 1)) != 0) begin : rule0
+            spi_flash_FIFO_WORDS_must_be_a_power_of_two_from_8 refused ();
+        end
+    endgenerate
 
     localparam [24:0] MAX_BYTES = 25'h100_0000;
 
@@ -352,7 +358,7 @@ module spi_flash #(
         .spi_io_i(spi_io_i)
     );
 
-    wire unused = &{1'b0, rd_en};
+    wire _unused = &{1'b0, rd_en};
 
 endmodule
 

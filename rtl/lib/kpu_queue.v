@@ -19,6 +19,16 @@ module kpu_queue #(
     input  wire             m_ready,
     output wire [WIDTH-1:0] m_data
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (WIDTH < 1) begin : rule0
+            kpu_queue_WIDTH_must_be_at_least_1 refused ();
+        end
+        if (LGDEPTH < 1 || LGDEPTH > 8) begin : rule1
+            kpu_queue_LGDEPTH_must_be_1_to_8 refused ();
+        end
+    endgenerate
+
     (* ram_style = "distributed" *) reg [WIDTH-1:0] mem [0:(1<<LGDEPTH)-1];
     reg [LGDEPTH:0] wp, rp;
 

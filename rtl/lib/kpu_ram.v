@@ -31,6 +31,15 @@ module kpu_ram #(
     input  wire [ADDR_BITS-1:0] raddr,
     output wire [WIDTH-1:0]     rdata
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (WIDTH < 1 || (BYTE_ENABLES != 0 && WIDTH % 8 != 0)) begin : rule0
+            kpu_ram_WIDTH_must_be_whole_bytes_with_byte_enables refused ();
+        end
+        if (DEPTH < 2) begin : rule1
+            kpu_ram_DEPTH_must_be_at_least_2 refused ();
+        end
+    endgenerate
 
     localparam SLICE = BYTE_ENABLES != 0 ? 64 : WIDTH;
     localparam SLICES = (WIDTH + SLICE - 1) / SLICE;

@@ -27,6 +27,15 @@ module ram_fifo #(
 
     output reg  [LEVEL_BITS-1:0] level
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (WIDTH < 1) begin : rule0
+            ram_fifo_WIDTH_must_be_at_least_1 refused ();
+        end
+        if (DEPTH < 4 || (DEPTH & (DEPTH - 1)) != 0) begin : rule1
+            ram_fifo_DEPTH_must_be_a_power_of_two_from_4 refused ();
+        end
+    endgenerate
 
     localparam ADDR_BITS = LEVEL_BITS - 1;
 

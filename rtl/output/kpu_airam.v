@@ -16,7 +16,7 @@
 module kpu_airam #(
     parameter ROWS = 32768,  // 64-byte rows, 2 to 32768
     parameter WR_BYTES = 64, // width of wr_data, a power of two up to 64
-    parameter ID_BITS = 4
+    parameter ID_W = 4
 ) (
     input  wire               clk,
     input  wire               rst,
@@ -37,7 +37,7 @@ module kpu_airam #(
 
     input  wire               s_axi_awvalid,
     output wire               s_axi_awready,
-    input  wire [ID_BITS-1:0] s_axi_awid,
+    input  wire [ID_W-1:0] s_axi_awid,
     input  wire [20:0]        s_axi_awaddr,
     input  wire [7:0]         s_axi_awlen,
     input  wire [2:0]         s_axi_awsize,
@@ -49,22 +49,34 @@ module kpu_airam #(
     input  wire               s_axi_wlast,
     output reg                s_axi_bvalid,
     input  wire               s_axi_bready,
-    output reg  [ID_BITS-1:0] s_axi_bid,
+    output reg  [ID_W-1:0] s_axi_bid,
     output reg  [1:0]         s_axi_bresp,
     input  wire               s_axi_arvalid,
     output wire               s_axi_arready,
-    input  wire [ID_BITS-1:0] s_axi_arid,
+    input  wire [ID_W-1:0] s_axi_arid,
     input  wire [20:0]        s_axi_araddr,
     input  wire [7:0]         s_axi_arlen,
     input  wire [2:0]         s_axi_arsize,
     input  wire [1:0]         s_axi_arburst,
     output wire               s_axi_rvalid,
     input  wire               s_axi_rready,
-    output wire [ID_BITS-1:0] s_axi_rid,
+    output wire [ID_W-1:0] s_axi_rid,
     output wire [63:0]        s_axi_rdata,
     output wire [1:0]         s_axi_rresp,
     output wire               s_axi_rlast
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (ROWS < 2 || ROWS > 32768) begin : rule0
+            kpu_airam_ROWS_must_be_2_to_32768 refused ();
+        end
+        if (WR_BYTES < 1 || WR_BYTES > 64 || (WR_BYTES & (WR_BYTES - 1)) != 0) begin : rule1
+            kpu_airam_WR_BYTES_must_be_a_power_of_two_up_to_64 refused ();
+        end
+        if (ID_W < 1) begin : rule2
+            kpu_airam_ID_W_must_be_at_least_1 refused ();
+        end
+    endgenerate
 
     localparam [1:0] OKAY = 2'b00;
     localparam [1:0] SLVERR = 2'b10;
@@ -138,7 +150,7 @@ module kpu_airam #(
     // ------------------------------------------------------------- bus reads
 
     reg                ar_busy;
-    reg  [ID_BITS-1:0] ar_id;
+    reg  [ID_W-1:0] ar_id;
     reg  [20:0]        ar_addr;
     reg  [7:0]         ar_len;
     reg  [7:0]         ar_left;
@@ -155,13 +167,13 @@ module kpu_airam #(
 
     // A beat leaves the RAM one cycle after it was asked for. Two more fit behind it, so that
     // rready reaches no ready of this cycle.
-    localparam BEAT_BITS = ID_BITS + 2 + 64;
+    localparam BEAT_BITS = ID_W + 2 + 64;
 
     reg                 fresh;
     reg                 fresh_error;
     reg                 fresh_last;
     reg [2:0]           lane;
-    reg [ID_BITS-1:0]   fresh_id;
+    reg [ID_W-1:0]   fresh_id;
     reg [1:0]           held;
     reg [BEAT_BITS-1:0] held_first;
     reg [BEAT_BITS-1:0] held_second;
@@ -235,7 +247,7 @@ module kpu_airam #(
         if (rst) rd_rvalid <= 1'b0;
     end
 
-    wire unused = &{1'b0, s_axi_wlast, wr_row, rd_row};
+    wire _unused = &{1'b0, s_axi_wlast, wr_row, rd_row};
 
 endmodule
 

@@ -1,13 +1,13 @@
 // Output stream: sends a layer's map, dense and in C,H,W order, from the AI RAM to the output FIFO.
 //
-// Runs behind the write-back instead of beside it: the map leaves channel by channel,
-// while the array makes many channels at a time. Every 8-byte piece of a row is one read;
-// the read port is free at that time, and the AI RAM picks the piece as it does for its bus. So one word
-// per cycle leaves as long as lines are 8 pixels or wider; a narrower line gives its
-// pixels in one cycle. With full_add, one 64-bit sum of the bytes of each channel leaves
+// The map leaves channel by channel, while the array makes many channels at a time: a channel leaves when
+// all of it has been written (`complete`), the first ones while the array makes the last. Every 8-byte piece of a
+// row is one read, in cycles that the feature fetch leaves free; the AI RAM picks the piece as it does for its
+// bus. So one word per cycle can leave as long as lines are 8 pixels or wider; a narrower line gives its pixels in
+// one cycle. With full_add, one 64-bit sum of the bytes of each channel leaves
 // instead of the map. The last word is padded with zeros.
 //
-// All parameters are stable from start to done. `done` is high for one cycle when the last
+// All parameters but `complete` are stable from start to done. `done` is high for one cycle when the last
 // word has entered the FIFO. rd_* is a port like that of kpu_airam, with any latency;
 // rd_rvalid answers reads of this module only, in order. The FIFO is emptied by out_pop
 // (fifo_data_out) or by the stream master; software uses one of them at a time.
@@ -32,6 +32,7 @@ module kpu_stream_out #(
     input  wire [3:0]   row_switch,
     input  wire [14:0]  channel_switch,
     input  wire         full_add,
+    input  wire [10:0]  complete,         // channels that stand in the AI RAM
     input  wire         blank,            // the layer was refused: zeros instead of the map, for whoever waits
     input  wire [31:0]  total_m1,         // the map's stream ends after so many bytes (minus one) at the latest
 
@@ -53,6 +54,12 @@ module kpu_stream_out #(
     output wire [7:0]   m_axis_tkeep,
     output wire         m_axis_tlast
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (DEPTH < 16 || DEPTH > 32768 || (DEPTH & (DEPTH - 1)) != 0) begin : rule0
+            kpu_stream_out_DEPTH_must_be_a_power_of_two_from_16_to_32768 refused ();
+        end
+    endgenerate
 
     localparam LEVEL_BITS = $clog2(DEPTH) + 1;
     localparam [2:0] MOST_READS = 3'd4;
@@ -94,7 +101,7 @@ module kpu_stream_out #(
     wire        room = promised <= DEPTH[15:0];
     wire        rd_take = rd_valid && rd_ready;
 
-    assign rd_valid = walking && flight != MOST_READS && room;
+    assign rd_valid = walking && flight != MOST_READS && room && (channel < complete || blank);
     assign rd_row = blank ? 15'd0 : line_row + {10'd0, x[10:6]};  // a refused map may lie outside the memory
     assign rd_lane = slot_piece | x[5:3];
 
@@ -229,7 +236,7 @@ module kpu_stream_out #(
     assign m_axis_tdata = out_data;
     assign m_axis_tkeep = ~(8'hFF << out_bytes);
 
-    wire unused = &{1'b0, in_ready};
+    wire _unused = &{1'b0, in_ready};
 
 endmodule
 

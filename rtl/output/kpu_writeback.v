@@ -5,7 +5,7 @@
 // always lie in different ones. There is room for two pieces: one is collected while the other one is written channel
 // by channel; neighbouring channels go together if a piece is as wide as several slots of a row. wr_data is repeated
 // over the row, wr_be tells which bytes count. Depthwise results already lie as in the row and are written as
-// they come. Only bytes inside the map change (spec 3.4). `en` stops the lanes while there is no room.
+// they come, word by word. Only bytes inside the map change (spec 3.4). `en` stops the lanes while there is no room.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -25,6 +25,8 @@ module kpu_writeback #(
     input  wire [`PLAN_W-1:0]    layer,
     output wire                  en,
     output wire                  idle,        // nothing collected, nothing to write
+    input  wire                  start,       // pulse: a layer begins
+    output reg  [10:0]           complete,    // channels of it that stand in the AI RAM
     // block command
     input  wire                  s_valid,
     output wire                  s_ready,
@@ -33,7 +35,8 @@ module kpu_writeback #(
     input  wire [9:0]            s_oy,
     input  wire [9:0]            s_rows,
     input  wire [10:0]           s_ox,
-    input  wire [6:0]            s_cols,
+    input  wire [7:0]            s_cols,
+    input  wire                  s_final,     // its channels are complete with it
     // results
     input  wire                  r_valid,
     input  wire [5:0]            r_pos,
@@ -46,6 +49,22 @@ module kpu_writeback #(
     output reg  [63:0]           wr_be,
     output reg  [PIECE*8-1:0]    wr_data
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (SEGS < 2 || SEGS > 8 || (SEGS & (SEGS - 1)) != 0) begin : rule0
+            kpu_writeback_SEGS_must_be_2_4_or_8 refused ();
+        end
+        if (SEGLEN < 2 || SEGLEN > 8 || (SEGLEN & (SEGLEN - 1)) != 0) begin : rule1
+            kpu_writeback_SEGLEN_must_be_2_4_or_8 refused ();
+        end
+        if (LPS < 1 || LPS > SEGLEN || (LPS & (LPS - 1)) != 0) begin : rule2
+            kpu_writeback_LPS_must_be_a_power_of_two_up_to_SEGLEN refused ();
+        end
+        if (PIECE < SEGS * LPS || PIECE > 16 * LPS || PIECE > 64 || (PIECE & (PIECE - 1)) != 0) begin : rule3
+            kpu_writeback_PIECE_must_be_a_power_of_two_from_all_lanes_to_16_LPS_and_64 refused ();
+        end
+    endgenerate
+
     localparam LANES = SEGS * LPS;
     localparam LGLANES = LGSEGS + LGLPS;
     localparam PHASES = SEGLEN / LPS;
@@ -71,10 +90,12 @@ module kpu_writeback #(
     reg [14:0] p_line, p_group;
     reg [4:0] p_word;
     reg [5:0] p_from;
-    reg [6:0] p_to;
+    reg [7:0] p_to;
     reg [1:0] p_channel;
     reg [6:0] p_outs;
     reg [9:0] p_rows;
+    reg [10:0] p_after;      // channels up to the block's last
+    reg p_final;
     wire [10:0] s_group = s_channel >> lgo;
 
     // The block being written. AI-RAM rows: of the channels that are next, of the first channel of the line, and of the
@@ -82,9 +103,13 @@ module kpu_writeback #(
     reg busy;
     reg [14:0] at, line, line0;
     reg [5:0] from;          // columns within the slot
-    reg [6:0] to;
+    reg [7:0] to, ahead;     // all of the line's, those from the word being written on
+    wire [6:0] to_here = ahead > 8'd64 ? 7'd64 : ahead[6:0];
     reg [1:0] channel;
     reg [6:0] outs;
+    reg [10:0] after;
+    reg final_block, completes;
+    reg [10:0] finished;
     reg [9:0] row, rows;
     reg [2:0] phase;
     wire [31:0] phases = PHASES;
@@ -202,10 +227,12 @@ module kpu_writeback #(
                 p_line <= s_oy * orowsw;
                 p_group <= s_group * ochsw;
                 p_from <= s_ox[5:0];
-                p_to <= {1'b0, s_ox[5:0]} + s_cols;
+                p_to <= {2'd0, s_ox[5:0]} + s_cols;
                 p_channel <= s_channel[1:0];
                 p_outs <= s_outs;
                 p_rows <= s_rows;
+                p_after <= s_channel + {4'd0, s_outs};
+                p_final <= s_final;
                 p_word <= {s_ox[10:6]};
                 prep <= 2'd1;
             end
@@ -236,11 +263,11 @@ module kpu_writeback #(
                 if (turn[i]) turned = turned >> (8 << i) | turned << (8 * PIECE - (8 << i));
             end
             above = 16'hFFFF << from[3:0];
-            below = ~(16'hFFFF << to[3:0]);
+            below = ~(16'hFFFF << to_here[3:0]);
             chunks_above = 4'hE << from[5:4];
             chunk_from = 4'h1 << from[5:4];
-            chunks_below = ~(4'hF << to[6:4]);
-            chunk_to = 4'h1 << to[6:4];
+            chunks_below = ~(4'hF << to_here[6:4]);
+            chunk_to = 4'h1 << to_here[6:4];
             left_mask = ~(4'hF << left[1:0]) | {4{left[6:2] != 5'd0}};
             for (i = 0; i < 16; i = i + 1) near[i] = ((i[3:0] ^ pos[3:0]) & outside[3:0]) == 4'd0;
             for (i = 0; i < 4; i = i + 1) begin
@@ -261,7 +288,13 @@ module kpu_writeback #(
             sub <= last_sub ? 3'd0 : sub + 3'd1;
             if (last_sub) seg <= last_step ? 3'd0 : seg + 3'd1;
         end
+        // Depthwise lines of several words.
+        if (store && dwfast && &(r_pos | IN_LANES[5:0])) begin
+            at <= at + 15'd1;
+            ahead <= ahead - 8'd64;
+        end
         if (line_written) begin
+            ahead <= to;
             row <= last_row ? 10'd0 : row + 10'd1;
             at <= next_line;
             line <= next_line;
@@ -271,6 +304,11 @@ module kpu_writeback #(
             end
             if (block_ends) busy <= 1'b0;
         end
+        // The last row goes out in the next cycle and can be read in the one behind.
+        completes <= block_ends && final_block;
+        if (block_ends) finished <= after;
+        if (completes) complete <= finished;
+        if (start) complete <= 11'd0;
         if (load) begin
             busy <= 1'b1;
             at <= p_line;
@@ -278,14 +316,19 @@ module kpu_writeback #(
             line0 <= p_line;
             from <= p_from;
             to <= p_to;
+            ahead <= p_to;
             channel <= p_channel;
             outs <= p_outs;
+            after <= p_after;
+            final_block <= p_final;
             rows <= p_rows;
             row <= 10'd0;
             phase <= 3'd0;
         end
         if (rst) begin
             prep <= 2'd0;
+            completes <= 1'b0;
+            complete <= 11'd0;
             busy <= 1'b0;
             half <= 1'b0;
             there_half <= 1'b0;

@@ -11,6 +11,7 @@
 `timescale 1ns / 1ps
 `default_nettype none
 `include "kpu_plan.vh"
+`include "kpu_job.vh"
 
 module kpu_fetch #(
     parameter LGPES = 6,   // log2 of the number of PEs
@@ -28,7 +29,7 @@ module kpu_fetch #(
     // jobs for kpu_unpack
     output wire               job_valid,
     input  wire               job_ready,
-    output wire [74:0]        job,
+    output wire [`JOB_W-1:0]  job,
     // AXI4 read address channel
     output reg                m_axi_arvalid,
     input  wire               m_axi_arready,
@@ -38,6 +39,16 @@ module kpu_fetch #(
     output wire [2:0]         m_axi_arsize,
     output wire [1:0]         m_axi_arburst
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (LGPES < 2 || LGPES > 6) begin : rule0
+            kpu_fetch_LGPES_must_be_2_to_6 refused ();
+        end
+        if (ID_W < 1) begin : rule1
+            kpu_fetch_ID_W_must_be_at_least_1 refused ();
+        end
+    endgenerate
+
     localparam [1:0] K_ACT = 2'd0, K_BN = 2'd1, K_WEIGHTS = 2'd2, K_MARK = 2'd3;
     localparam [3:0] S_IDLE = 4'd0, S_ACT = 4'd1, S_BN = 4'd2, S_MARK = 4'd3, S_REP = 4'd4, S_SEG = 4'd5,
         S_LEN = 4'd6, S_PUSH = 4'd7, S_NEXT = 4'd8, S_BURST = 4'd9, S_CROSS = 4'd10;
@@ -63,6 +74,7 @@ module kpu_fetch #(
     wire last_piece = {1'b0, rest} <= piece_max;
     wire [10:0] left_load = p[`PL_LOAD_NCH] - in_load;
     wire [10:0] left_all = oc - o;
+    wire [10:0] in_block = o - o_block;
     wire [10:0] run = !whole ? 11'd1 : left_load < left_all ? left_load : left_all;
     reg [25:0] run_bytes;
     wire [10:0] block_end = o_block + block < oc ? o_block + block : oc;
@@ -81,9 +93,20 @@ module kpu_fetch #(
 
     assign plan_ready = state == S_IDLE;
     assign job_valid = state == S_PUSH;
-    assign job = {
-        p[`PL_DWFAST] && !p[`PL_K3], p[`PL_WIDE], rep == 15'd0, offset == 15'd0, last_piece, o - o_block, o[9:0],
-        piece_bytes, sw_bank, bn_bank, act_bank, seg_addr[2:0], seg_bytes, seg_kind};
+    assign job[`JOB_KIND] = seg_kind;
+    assign job[`JOB_BYTES] = seg_bytes;
+    assign job[`JOB_SKIP] = seg_addr[2:0];
+    assign job[`JOB_ACT_BANK] = act_bank;
+    assign job[`JOB_BN_BANK] = bn_bank;
+    assign job[`JOB_SW_BANK] = sw_bank;
+    assign job[`JOB_CH_BYTES] = piece_bytes;
+    assign job[`JOB_CHANNEL] = o[9:0];
+    assign job[`JOB_SLOT] = in_block[5:0];
+    assign job[`JOB_LAST] = last_piece;
+    assign job[`JOB_FIRST] = offset == 15'd0;
+    assign job[`JOB_SUMS] = rep == 15'd0;
+    assign job[`JOB_WIDE] = p[`PL_WIDE];
+    assign job[`JOB_CENTRE] = p[`PL_DWFAST] && !p[`PL_K3];
     assign m_axi_arid = {ID_W{1'b0}};
     assign m_axi_arsize = 3'd3;
     assign m_axi_arburst = 2'd1;
@@ -99,7 +122,7 @@ module kpu_fetch #(
                 if (plan_valid) begin
                     p <= plan;
                     sw_bank <= !sw_bank;
-                    if (plan[`PL_ERR] == 5'd0) begin
+                    if (plan[`PL_ERR] == 4'd0) begin
                         if (plan[`PL_LOAD_BN]) bn_bank <= !bn_bank;
                         if (plan[`PL_LOAD_ACT]) act_bank <= !act_bank;
                         state <= S_ACT;
@@ -126,7 +149,7 @@ module kpu_fetch #(
                 seg_kind <= K_MARK;
                 seg_bytes <= 26'd0;
                 rep <= 15'd0;
-                after <= p[`PL_ERR] != 5'd0 || p[`PL_BYPASS] ? S_IDLE : S_REP;
+                after <= p[`PL_ERR] != 4'd0 || p[`PL_BYPASS] ? S_IDLE : S_REP;
                 state <= S_PUSH;
             end
             S_REP: begin
@@ -218,7 +241,7 @@ module kpu_fetch #(
         end
     end
 
-    wire _unused = &{1'b0, p, len[22:8], piece_max[15]};
+    wire _unused = &{1'b0, p, len[22:8], piece_max[15], in_block[10:6]};
 endmodule
 
 `resetall

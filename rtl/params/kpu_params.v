@@ -49,6 +49,19 @@ module kpu_params #(
     output reg  [59:0]        p_bn,
     output reg  [35:0]        p_c
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (SEGS < 2 || SEGS > 8 || (SEGS & (SEGS - 1)) != 0) begin : rule0
+            kpu_params_SEGS_must_be_2_4_or_8 refused ();
+        end
+        if (SEGLEN < 2 || SEGLEN > 8 || (SEGLEN & (SEGLEN - 1)) != 0) begin : rule1
+            kpu_params_SEGLEN_must_be_2_4_or_8 refused ();
+        end
+        if (LPS < 1 || LPS > SEGLEN || (LPS & (LPS - 1)) != 0) begin : rule2
+            kpu_params_LPS_must_be_a_power_of_two_up_to_SEGLEN refused ();
+        end
+    endgenerate
+
     localparam PHASES = SEGLEN / LPS;
     localparam LGLANES = $clog2(SEGS * LPS);
     wire dwfast = layer[`PL_DWFAST];
@@ -61,11 +74,13 @@ module kpu_params #(
     reg [3:0] seg, lane;
     wire [3:0] spc = SEGS[3:0] >> layer[`PL_LGP];
 
-    // Depthwise: channel k of the block serves the lanes of its slot.
-    wire dw_pair = LGLANES[3:0] + {2'd0, lgi} > 4'd6;
+    // Depthwise: channel k of the 2**lgdw that lie side by side serves the segments of its slot.
+    wire [3:0] lg_bytes = LGLANES[3:0] + {2'd0, lgi};
+    wire [1:0] lgdw = lg_bytes > 4'd6 ? lg_bytes[1:0] - 2'd2 : 2'd0;
+    wire [3:0] slots = 4'd1 << lgdw;
     wire [31:0] phases = PHASES, lanes = LPS;
     wire [3:0] last_lane = dwfast ? 4'd0 : lanes[3:0] - 4'd1;
-    wire [3:0] last_seg = dwfast ? {3'd0, dw_pair} : spc - 4'd1;
+    wire [3:0] last_seg = dwfast ? slots - 4'd1 : spc - 4'd1;
     wire [2:0] last_phase = dwfast ? 3'd0 : phases[2:0] - 3'd1;
     wire set_end = lane == last_lane && seg == last_seg;
     wire [10:0] channel = dwfast ? s_channel + {7'd0, seg}
@@ -95,7 +110,7 @@ module kpu_params #(
     wire signed [54:0] shifted = prod2 >>> layer[`PL_SHR_W];
     wire [35:0] c = shifted[35:0] + layer[`PL_ADDC];
     wire [31:0] all_segs = SEGS - 1;
-    wire [31:0] top_seg = SEGS / 2;
+    wire [LGSEGS+1:0] dw_place = {seg2[1:0], {LGSEGS{1'b0}}} >> lgdw;
 
     always @(posedge clk) begin
         pending <= pending + {3'd0, begin_block} - {3'd0, s_ready};
@@ -140,8 +155,8 @@ module kpu_params #(
         p_bank <= bank2;
         p_all <= dwfast;
         p_lane <= lane2[2:0];
-        p_seg <= dwfast ? (seg2[0] ? top_seg[LGSEGS-1:0] : {LGSEGS{1'b0}}) : seg2[LGSEGS-1:0];
-        p_mask <= dwfast ? (dw_pair ? top_seg[LGSEGS-1:0] : {LGSEGS{1'b0}}) : all_segs[LGSEGS-1:0] >> layer[`PL_LGP];
+        p_seg <= dwfast ? dw_place[LGSEGS-1:0] : seg2[LGSEGS-1:0];
+        p_mask <= dwfast ? ~(all_segs[LGSEGS-1:0] >> lgdw) : all_segs[LGSEGS-1:0] >> layer[`PL_LGP];
         p_bn <= bn2;
         p_c <= c;
         if (rst) begin
@@ -161,7 +176,7 @@ module kpu_params #(
     end
 
     wire _unused = &{
-        1'b0, layer, bn[63:60], shifted[54:36], channel[10], seg2, lane2, phases, lanes, all_segs, top_seg};
+        1'b0, layer, bn[63:60], shifted[54:36], channel[10], seg2, lane2, phases, lanes, all_segs, dw_place};
 endmodule
 
 `resetall

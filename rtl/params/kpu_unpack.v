@@ -8,13 +8,14 @@
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
+`include "kpu_job.vh"
 
 module kpu_unpack (
     input  wire        clk,
     input  wire        rst,
     input  wire        job_valid,
     output wire        job_ready,
-    input  wire [74:0] job,
+    input  wire [`JOB_W-1:0] job,
     // AXI4 read data channel
     input  wire        m_axi_rvalid,
     output wire        m_axi_rready,
@@ -44,7 +45,7 @@ module kpu_unpack (
     reg [2:0] skip;
     reg [25:0] to_come;
     wire queue_ready, e_valid, e_ready;
-    wire [66:0] e_job;
+    wire [`JOB_W-1:0] e_job;
     wire beat;
     wire [3:0] beat_bytes;
     wire [3:0] whole_beat = 4'd8 - {1'b0, skip};
@@ -53,9 +54,9 @@ module kpu_unpack (
     assign beat_bytes = few && fits ? to_come[3:0] : whole_beat;
     wire in_ends = few && (to_come[3:0] == 4'd0 || (fits && beat));
     assign job_ready = in_ends && queue_ready;
-    kpu_queue #(.WIDTH(67), .LGDEPTH(1)) leaving (
+    kpu_queue #(.WIDTH(`JOB_W), .LGDEPTH(1)) leaving (
         .clk(clk), .rst(rst), .s_valid(job_valid && in_ends), .s_ready(queue_ready),
-        .s_data({job[74:70], job[64:31], job[27:0]}),
+        .s_data(job),
         .m_valid(e_valid), .m_ready(e_ready), .m_data(e_job)
     );
 
@@ -184,8 +185,8 @@ module kpu_unpack (
             wp <= wp + {1'b0, beat_bytes};
         end
         if (job_valid && job_ready) begin
-            to_come <= job[27:2];
-            skip <= job[30:28];
+            to_come <= job[`JOB_BYTES];
+            skip <= job[`JOB_SKIP];
         end
         // The low bytes of 16-bit weights leave rp on the first high byte.
         if (gives) rp <= rp + (!wide ? need : high ? need - 5'd1 : 5'd1);
@@ -205,17 +206,22 @@ module kpu_unpack (
         end
         if (leaves) active <= 1'b0;
         if (e_valid && e_ready) begin
-            {centre, sums, first, last} <= {e_job[66], e_job[64:62]};
-            wide <= e_job[65] && e_job[1:0] == K_WEIGHTS;
-            slot <= e_job[61:56];
-            channel <= e_job[55:46];
-            ch_bytes <= e_job[45:31];
-            ch_left <= e_job[45:31];
-            {sw_bank_q, bn_bank_q, act_bank_q} <= e_job[30:28];
-            active <= e_job[1:0] != K_MARK;
-            if (e_job[1:0] == K_MARK) marks <= marks + 2'd1;
-            to_leave <= e_job[27:2];
-            kind <= e_job[1:0];
+            centre <= e_job[`JOB_CENTRE];
+            sums <= e_job[`JOB_SUMS];
+            first <= e_job[`JOB_FIRST];
+            last <= e_job[`JOB_LAST];
+            wide <= e_job[`JOB_WIDE] && e_job[`JOB_KIND] == K_WEIGHTS;
+            slot <= e_job[`JOB_SLOT];
+            channel <= e_job[`JOB_CHANNEL];
+            ch_bytes <= e_job[`JOB_CH_BYTES];
+            ch_left <= e_job[`JOB_CH_BYTES];
+            sw_bank_q <= e_job[`JOB_SW_BANK];
+            bn_bank_q <= e_job[`JOB_BN_BANK];
+            act_bank_q <= e_job[`JOB_ACT_BANK];
+            active <= e_job[`JOB_KIND] != K_MARK;
+            if (e_job[`JOB_KIND] == K_MARK) marks <= marks + 2'd1;
+            to_leave <= e_job[`JOB_BYTES];
+            kind <= e_job[`JOB_KIND];
             index <= 10'd0;
             channel_begins <= 1'b1;
             high <= 1'b0;
@@ -233,7 +239,7 @@ module kpu_unpack (
         end
     end
 
-    wire _unused = &{1'b0, job[69:65]};
+    wire _unused = &{1'b0, e_job};
 endmodule
 
 `resetall

@@ -29,8 +29,8 @@ module kpu_weights #(
     input  wire [11:0]       s_gs,
     input  wire              s_rewind,
     input  wire              s_keep,
-    input  wire              s_dw,      // depthwise: channel k serves the k-th half of the lanes (all if one)
-    input  wire              s_pair,    // depthwise: two channels side by side
+    input  wire              s_dw,      // depthwise: channel k serves the k-th part of the lanes
+    input  wire [1:0]        s_lgdw,    // depthwise: log2 of the parts, the channels side by side
     input  wire [71:0]       s_const,   // bypass_conv: these weights, nothing is read
     input  wire              s_bypass,
     input  wire [1:0]        s_lgp,
@@ -44,6 +44,19 @@ module kpu_weights #(
     output reg  [LGSEGLEN-1:0] w_pe,
     output reg  [71:0]       w_data
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (LGSIZE < 8 || LGSIZE > 13) begin : rule0
+            kpu_weights_LGSIZE_must_be_8_to_13 refused ();
+        end
+        if (LGSEGS < 1 || LGSEGS > 3) begin : rule1
+            kpu_weights_LGSEGS_must_be_1_to_3 refused ();
+        end
+        if (LGSEGLEN < 1 || LGSEGLEN > 3) begin : rule2
+            kpu_weights_LGSEGLEN_must_be_1_to_3 refused ();
+        end
+    endgenerate
+
     // Ring pointers count entries; one more bit than the address tells full from empty.
     reg [LGSIZE:0] wp, freed, base, first;
     reg [LGSIZE:0] at;
@@ -65,7 +78,8 @@ module kpu_weights #(
     assign s_ready = go && last;
 
     reg [71:0] r_const;
-    reg r_valid, r_dw, r_pair, r_bypass, r_last;
+    reg r_valid, r_dw, r_bypass, r_last;
+    reg [1:0] r_lgdw;
     reg [6:0] r_o;
     reg [1:0] r_lgp;
     wire [71:0] r_data;
@@ -77,6 +91,9 @@ module kpu_weights #(
 
     wire [LGSEGS-1:0] all_segs = {LGSEGS{1'b1}};
     wire [6:0] seg_wide = r_o >> LGSEGLEN;
+    // Depthwise channel k of 2**lgdw begins at segment k * SEGS / 2**lgdw.
+    wire [LGSEGS+1:0] dw_place = {r_o[1:0], {LGSEGS{1'b0}}} >> r_lgdw;
+    wire [LGSEGS-1:0] dw_seg = dw_place[LGSEGS-1:0];
 
     always @(posedge clk) begin
         if (entry_valid && entry_ready) wp <= wp + 1'b1;
@@ -106,7 +123,7 @@ module kpu_weights #(
         r_const <= s_const;
         r_valid <= go;
         r_dw <= s_dw;
-        r_pair <= s_pair;
+        r_lgdw <= s_lgdw;
         r_bypass <= s_bypass;
         r_last <= last;
         r_o <= o;
@@ -114,8 +131,8 @@ module kpu_weights #(
 
         w_valid <= r_valid;
         w_dw <= r_dw;
-        w_seg <= r_dw ? {r_o[0], {LGSEGS - 1{1'b0}}} : seg_wide[LGSEGS-1:0];
-        w_mask <= r_dw ? {r_pair, {LGSEGS - 1{1'b0}}} : all_segs >> r_lgp;
+        w_seg <= r_dw ? dw_seg : seg_wide[LGSEGS-1:0];
+        w_mask <= r_dw ? ~(all_segs >> r_lgdw) : all_segs >> r_lgp;
         w_pe <= r_o[LGSEGLEN-1:0];
         w_data <= r_bypass ? r_const : r_data;
         set_loaded <= r_valid && r_last;
@@ -132,7 +149,7 @@ module kpu_weights #(
         end
     end
 
-    wire _unused = &{1'b0, gs16, g16, seg_wide};
+    wire _unused = &{1'b0, gs16, g16, seg_wide, dw_place};
 endmodule
 
 `resetall

@@ -42,6 +42,19 @@ module kpu_drain #(
     output wire               t_line_end,
     output wire               t_params_end
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (PHASES < 1 || PHASES > 8 || (PHASES & (PHASES - 1)) != 0) begin : rule0
+            kpu_drain_PHASES_must_be_a_power_of_two_up_to_8 refused ();
+        end
+        if (SKEW < 2) begin : rule1
+            kpu_drain_SKEW_must_be_at_least_2 refused ();
+        end
+        if (ADDR_W < 6 || ADDR_W > 9) begin : rule2
+            kpu_drain_ADDR_W_must_be_6_to_9 refused ();
+        end
+    endgenerate
+
     wire overlap = layer[`PL_OVERLAP];
     wire [1:0] lgc = layer[`PL_LGC];
     wire [1:0] lgp = layer[`PL_LGP];

@@ -54,6 +54,16 @@ module kpu_post #(
     output wire                   r_line_end,
     output wire [SEGS*LPS*8-1:0]  results
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (SEGS < 2 || SEGS > 8 || (SEGS & (SEGS - 1)) != 0) begin : rule0
+            kpu_post_SEGS_must_be_2_4_or_8 refused ();
+        end
+        if (LPS < 1 || LPS > 8 || (LPS & (LPS - 1)) != 0) begin : rule1
+            kpu_post_LPS_must_be_a_power_of_two_up_to_8 refused ();
+        end
+    endgenerate
+
     // The table as it came.
     reg [127:0] biases;  // of the last segment first, once they move on
     // Shifts of 64 and more behave as 63 (spec 12.1).

@@ -15,13 +15,13 @@
 module kpu_soc #(
     parameter SEGS = 8,               // of kpu_core, as are the next five
     parameter SEGLEN = 8,
-    parameter LPS = 4,
+    parameter LPS = 8,
     parameter DEPTH = 128,
     parameter AIRAM_ROWS = 32768,
     parameter WEIGHT_ENTRIES = 8192,
     parameter SRAM_BYTES = 6291456,   // a multiple of 4096, 65536 to 6 MiB
     parameter DMA_CHANNELS = 3,       // 1 to 8
-    parameter ID_BITS = 4
+    parameter ID_W = 4
 ) (
     input  wire               clk,
     input  wire               rst,
@@ -29,7 +29,7 @@ module kpu_soc #(
 
     input  wire               s_axi_awvalid,
     output wire               s_axi_awready,
-    input  wire [ID_BITS-1:0] s_axi_awid,
+    input  wire [ID_W-1:0] s_axi_awid,
     input  wire [31:0]        s_axi_awaddr,
     input  wire [7:0]         s_axi_awlen,
     input  wire [2:0]         s_axi_awsize,
@@ -41,18 +41,18 @@ module kpu_soc #(
     input  wire               s_axi_wlast,
     output wire               s_axi_bvalid,
     input  wire               s_axi_bready,
-    output wire [ID_BITS-1:0] s_axi_bid,
+    output wire [ID_W-1:0] s_axi_bid,
     output wire [1:0]         s_axi_bresp,
     input  wire               s_axi_arvalid,
     output wire               s_axi_arready,
-    input  wire [ID_BITS-1:0] s_axi_arid,
+    input  wire [ID_W-1:0] s_axi_arid,
     input  wire [31:0]        s_axi_araddr,
     input  wire [7:0]         s_axi_arlen,
     input  wire [2:0]         s_axi_arsize,
     input  wire [1:0]         s_axi_arburst,
     output wire               s_axi_rvalid,
     input  wire               s_axi_rready,
-    output wire [ID_BITS-1:0] s_axi_rid,
+    output wire [ID_W-1:0] s_axi_rid,
     output wire [63:0]        s_axi_rdata,
     output wire [1:0]         s_axi_rresp,
     output wire               s_axi_rlast,
@@ -63,6 +63,36 @@ module kpu_soc #(
     output wire [3:0]         spi_io_oe,
     input  wire [3:0]         spi_io_i
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (SEGS < 2 || SEGS > 8 || (SEGS & (SEGS - 1)) != 0) begin : rule0
+            kpu_soc_SEGS_must_be_2_4_or_8 refused ();
+        end
+        if (SEGLEN < 2 || SEGLEN > 8 || (SEGLEN & (SEGLEN - 1)) != 0) begin : rule1
+            kpu_soc_SEGLEN_must_be_2_4_or_8 refused ();
+        end
+        if (LPS < 1 || LPS > SEGLEN || (LPS & (LPS - 1)) != 0) begin : rule2
+            kpu_soc_LPS_must_be_a_power_of_two_up_to_SEGLEN refused ();
+        end
+        if (DEPTH < 64 || DEPTH > 512 || (DEPTH & (DEPTH - 1)) != 0) begin : rule3
+            kpu_soc_DEPTH_must_be_a_power_of_two_from_64_to_512 refused ();
+        end
+        if (AIRAM_ROWS < 2 || AIRAM_ROWS > 32768) begin : rule4
+            kpu_soc_AIRAM_ROWS_must_be_2_to_32768 refused ();
+        end
+        if (WEIGHT_ENTRIES < 256 || WEIGHT_ENTRIES > 8192 || (WEIGHT_ENTRIES & (WEIGHT_ENTRIES - 1)) != 0) begin : rule5
+            kpu_soc_WEIGHT_ENTRIES_must_be_a_power_of_two_from_256_to_8192 refused ();
+        end
+        if (SRAM_BYTES < 65536 || SRAM_BYTES > 6291456 || SRAM_BYTES % 4096 != 0) begin : rule6
+            kpu_soc_SRAM_BYTES_must_be_a_multiple_of_4096_from_65536_to_6_MiB refused ();
+        end
+        if (DMA_CHANNELS < 1 || DMA_CHANNELS > 8) begin : rule7
+            kpu_soc_DMA_CHANNELS_must_be_1_to_8 refused ();
+        end
+        if (ID_W < 1) begin : rule8
+            kpu_soc_ID_W_must_be_at_least_1 refused ();
+        end
+    endgenerate
 
     `include "kpu_fields.vh"
 
@@ -86,7 +116,7 @@ module kpu_soc #(
     wire [1:0] kpu_arburst;
     wire kpu_rvalid;
     wire kpu_rready;
-    wire [ID_BITS-1:0] kpu_rid;
+    wire [ID_W-1:0] kpu_rid;
     wire [63:0] kpu_rdata;
     wire [1:0] kpu_rresp;
     wire kpu_rlast;
@@ -147,16 +177,16 @@ module kpu_soc #(
     wire                            kpu_awready;
     wire                            kpu_wready;
     wire                            kpu_bvalid;
-    wire [ID_BITS-1:0]              kpu_bid;
+    wire [ID_W-1:0]              kpu_bid;
     wire [1:0]                      kpu_bresp;
-    wire [DMA_CHANNELS*ID_BITS-1:0] dma_rid;
-    wire [DMA_CHANNELS*ID_BITS-1:0] dma_bid;
-    wire [DMA_CHANNELS*ID_BITS-1:0] dma_id = {DMA_CHANNELS*ID_BITS{1'b0}};
+    wire [DMA_CHANNELS*ID_W-1:0] dma_rid;
+    wire [DMA_CHANNELS*ID_W-1:0] dma_bid;
+    wire [DMA_CHANNELS*ID_W-1:0] dma_id = {DMA_CHANNELS*ID_W{1'b0}};
 
     axi_interconnect #(
         .MASTERS(MASTERS),
         .SLAVES(SLAVES),
-        .ID_BITS(ID_BITS),
+        .ID_W(ID_W),
         .BASES(BASES),
         .SIZES(SIZES),
         .WRITABLE(4'b0111)
@@ -165,7 +195,7 @@ module kpu_soc #(
         .rst(rst),
         .s_axi_arvalid({dma_arvalid, kpu_arvalid, s_axi_arvalid}),
         .s_axi_arready({dma_arready, kpu_arready, s_axi_arready}),
-        .s_axi_arid({dma_id, {ID_BITS{1'b0}}, s_axi_arid}),
+        .s_axi_arid({dma_id, {ID_W{1'b0}}, s_axi_arid}),
         .s_axi_araddr({dma_araddr, kpu_araddr, s_axi_araddr}),
         .s_axi_arlen({dma_arlen, kpu_arlen, s_axi_arlen}),
         .s_axi_arsize({dma_arsize, kpu_arsize, s_axi_arsize}),
@@ -178,7 +208,7 @@ module kpu_soc #(
         .s_axi_rlast({dma_rlast, kpu_rlast, s_axi_rlast}),
         .s_axi_awvalid({dma_awvalid, 1'b0, s_axi_awvalid}),
         .s_axi_awready({dma_awready, kpu_awready, s_axi_awready}),
-        .s_axi_awid({dma_id, {ID_BITS{1'b0}}, s_axi_awid}),
+        .s_axi_awid({dma_id, {ID_W{1'b0}}, s_axi_awid}),
         .s_axi_awaddr({dma_awaddr, 32'd0, s_axi_awaddr}),
         .s_axi_awlen({dma_awlen, 8'd0, s_axi_awlen}),
         .s_axi_awsize({dma_awsize, 3'd0, s_axi_awsize}),
@@ -321,19 +351,19 @@ module kpu_soc #(
     wire [63:0] axis_tdata;
     wire [7:0]  axis_tkeep;
     wire        axis_tlast;
-    wire [ID_BITS-1:0] airam_rid;
-    wire [ID_BITS-1:0] airam_bid;
-    wire [ID_BITS-1:0] core_arid;
+    wire [ID_W-1:0] airam_rid;
+    wire [ID_W-1:0] airam_bid;
+    wire [ID_W-1:0] core_arid;
     wire               core_arvalid;
     wire               core_arready;
     wire               core_rvalid;
     wire               core_rready;
-    wire [ID_BITS-1:0] core_rid;
+    wire [ID_W-1:0] core_rid;
     wire [63:0]        core_rdata;
     wire [1:0]         core_rresp;
     wire               core_rlast;
 
-    axi_read_buffer #(.WORDS(512), .ID_BITS(ID_BITS)) parameters (
+    axi_read_buffer #(.WORDS(512), .ID_W(ID_W)) parameters (
         .clk(clk),
         .rst(rst),
         .s_axi_arvalid(core_arvalid),
@@ -362,7 +392,7 @@ module kpu_soc #(
         .DEPTH(DEPTH),
         .AIRAM_ROWS(AIRAM_ROWS),
         .WEIGHT_ENTRIES(WEIGHT_ENTRIES),
-        .ID_W(ID_BITS)
+        .ID_W(ID_W)
     ) core (
         .clk(clk),
         .rst(rst),
@@ -386,7 +416,7 @@ module kpu_soc #(
         .s_axil_rresp(reg_rresp[1:0]),
         .s_axi_arvalid(slave_arvalid[1]),
         .s_axi_arready(slave_arready[1]),
-        .s_axi_arid({ID_BITS{1'b0}}),
+        .s_axi_arid({ID_W{1'b0}}),
         .s_axi_araddr(slave_araddr[52:32]),
         .s_axi_arlen(slave_arlen[15:8]),
         .s_axi_arsize(slave_arsize[5:3]),
@@ -399,7 +429,7 @@ module kpu_soc #(
         .s_axi_rlast(slave_rlast[1]),
         .s_axi_awvalid(slave_awvalid[1]),
         .s_axi_awready(slave_awready[1]),
-        .s_axi_awid({ID_BITS{1'b0}}),
+        .s_axi_awid({ID_W{1'b0}}),
         .s_axi_awaddr(slave_awaddr[52:32]),
         .s_axi_awlen(slave_awlen[15:8]),
         .s_axi_awsize(slave_awsize[5:3]),
@@ -531,7 +561,7 @@ module kpu_soc #(
     assign slave_bvalid[3] = 1'b0;
     assign slave_bresp[7:6] = 2'b00;
 
-    wire unused = &{1'b0, slave_araddr, slave_awaddr, slave_awlen, slave_awsize, slave_awburst, slave_awvalid,
+    wire _unused = &{1'b0, slave_araddr, slave_awaddr, slave_awlen, slave_awsize, slave_awburst, slave_awvalid,
                     slave_wvalid, slave_wdata, slave_wstrb, slave_wlast, slave_bready, kpu_awready, kpu_wready,
                     kpu_bvalid, kpu_bid, kpu_bresp, dma_rid, dma_bid, airam_rid, airam_bid, core_arid, axis_tkeep,
                     axis_tlast};

@@ -176,7 +176,7 @@ module tb_interconnect (
     wire [7:0] x_bresp;
 
     wire [8:0] no_writes;
-    axi_interconnect #(.MASTERS(3), .SLAVES(4), .ID_BITS(4), .BASES(BASES), .SIZES(SIZES), .WRITABLE(4'b0111)) dut (
+    axi_interconnect #(.MASTERS(3), .SLAVES(4), .ID_W(4), .BASES(BASES), .SIZES(SIZES), .WRITABLE(4'b0111)) dut (
         .clk(clk), .rst(rst),
         .s_axi_arvalid({s2_axi_arvalid, s1_axi_arvalid, s0_axi_arvalid}),
         .s_axi_arready({s2_axi_arready, s1_axi_arready, s0_axi_arready}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import count
 
 import cocotb
 import numpy as np
@@ -14,6 +15,7 @@ from openkpu.hw.check import descriptor_errors, error_bits
 from openkpu.hw.configs import CORES
 from openkpu.hw.descriptor import Descriptor, replace
 from openkpu.hw.fields import DESCRIPTOR, WORDS
+from openkpu.schedule.cycles import decode_cycles
 from openkpu.schedule.plan import plan
 from tb.bench import CONFIGURATIONS, run_bench
 from tb.clocked import ClockedBench
@@ -46,7 +48,7 @@ class Bench(ClockedBench):
             if taken:
                 words.pop(0)
         dut.desc_valid.value = 0
-        await with_timeout(self._planned(), MOST_CYCLES * 10, "ns")
+        self.cycles = await with_timeout(self._planned(), MOST_CYCLES * 10, "ns")
         bits = int(dut.plan.value)
         for _ in range(self.rng.randrange(3)):
             await FallingEdge(dut.clk)
@@ -56,11 +58,12 @@ class Bench(ClockedBench):
         dut.plan_ready.value = 0
         return unpack(bits)
 
-    async def _planned(self) -> None:
-        while True:
+    async def _planned(self) -> int:
+        """Cycles until the plan is there."""
+        for cycle in count(1):
             await FallingEdge(self.dut.clk)
             if self.dut.plan_valid.value == 1:
-                return
+                return cycle
 
     async def check(self, d: Descriptor, eight_bit: bool) -> bool:
         """Compare one descriptor's errors, and its plan if it is legal; whether it is."""
@@ -72,6 +75,9 @@ class Bench(ClockedBench):
         expected = fields(plan(d, CORE, eight_bit))
         wrong = {name: (got[name], value) for name, value in expected.items() if got[name] != value}
         assert not wrong, f"(got, expected) {wrong}: {d}, eight_bit {eight_bit}"
+        # The twelve words come first. Narrower strips are tried one after the other.
+        predicted = decode_cycles(plan(d, CORE, eight_bit), CORE) - WORDS
+        assert predicted <= self.cycles <= predicted + 40, f"{self.cycles} cycles, not {predicted}: {d}"
         return True
 
 

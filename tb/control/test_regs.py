@@ -38,6 +38,7 @@ class Core:
     def __init__(self, dut, rng: random.Random, cycles: range = range(5, 40), stall: float = 0.3) -> None:
         self.dut, self.rng, self.cycles, self.stall = dut, rng, cycles, stall
         self.layers: list[list[int]] = []
+        self.modes: list[int] = []
         self.figures: list[dict[str, int]] = []
         self.fifo: list[int] = []
         self.errors: dict[int, int] = {}
@@ -58,6 +59,7 @@ class Core:
                 words.append(int(dut.desc_data.value))
                 if len(words) == WORDS:
                     self._fetched.append(words)
+                    self.modes.append(int(dut.eight_bit.value))
                     words = []
 
     async def _run(self):
@@ -201,6 +203,21 @@ async def descriptors_reach_the_core_in_order_whatever_stalls(dut):
 
 
 @cocotb.test()
+async def a_layer_keeps_the_mode_in_which_it_was_written(dut):
+    """eight_bit_mode written behind queued layers does not reach them."""
+    b, core = await start(dut, stall=0.3)
+    core.hold = True
+    modes = [b.rng.getrandbits(1) for _ in range(CONFIG["LAYERS"])]
+    for mode in modes:
+        await b.regs.write("eight_bit_mode", mode)
+        await b.push(b.layer())
+    await b.regs.write("eight_bit_mode", 1 - modes[-1])
+    core.hold = False
+    await with_timeout(_finished(dut, core, len(modes)), 50, "us")
+    assert core.modes == modes
+
+
+@cocotb.test()
 async def a_layer_is_offered_only_when_its_twelfth_word_is_written(dut):
     b, core = await start(dut)
     words = b.layer()
@@ -309,13 +326,12 @@ async def kmodel_v3_layers_in_ai_ram(dut):
     await b.regs.write("eight_bit_mode", 1)
     await b.regs.write("interrupt_mask", DONE | FULL)
     await b.no_interrupt()
-    assert dut.eight_bit.value == 1
     for n in range(4):
         await b.regs.write("interrupt_clear", 7)
         await b.regs.write("interrupt_mask", EMPTY | FULL)
         await b.push(b.layer(int_en=1))
         assert await with_timeout(b.interrupt(), 20, "us") == DONE
-        assert len(core.layers) == n + 1
+        assert len(core.layers) == n + 1 == sum(core.modes)
     await b.regs.write("interrupt_clear", 7)
     await b.no_interrupt()
 

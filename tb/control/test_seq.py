@@ -69,7 +69,7 @@ class Bench(ClockedBench):
             for unit in UNITS:
                 kept[unit] = self._handshake(unit, wanted[unit], got[unit], kept[unit])
             if dut.stream_start.value == 1:
-                assert finished == len(wanted["block"]) and not streaming, "streamed before the map is complete"
+                assert not any(got.values()), "the stream begins with the layer"
                 streams += 1
             if dut.layer_done.value == 1:
                 assert finished == len(wanted["block"]) and not streaming
@@ -138,7 +138,7 @@ async def weights_that_are_fetched_in_pieces(dut):
 async def an_illegal_layer_starts_and_ends_without_commands(dut):
     b = Bench(dut, 0.3)
     await b.reset()
-    for error in (1, 2, 4, 8, 16, 31):
+    for error in (1, 2, 4, 8, 15):
         await b.run(layer(b), error)
     await b.run(layer(b))
 

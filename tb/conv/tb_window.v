@@ -3,6 +3,7 @@
 `timescale 1ns / 1ps
 `default_nettype none
 `include "kpu_plan.vh"
+`include "kpu_token.vh"
 
 module tb_window #(
     parameter SEGS = 4,
@@ -19,6 +20,7 @@ module tb_window #(
     input  wire [9:0]          s_lines,
     input  wire [2:0]          s_step,
     input  wire [4:0]          s_word,
+    input  wire [1:0]          s_words,
     input  wire [5:0]          s_x,
     input  wire [6:0]          s_span,
     output wire                rd_valid,
@@ -29,22 +31,22 @@ module tb_window #(
     output wire                overflow,
     output wire                set_valid,
     input  wire                take,
-    input  wire [6:0]          q,
+    input  wire [7:0]          q,
     input  wire                set_done,
     output wire [SEGS*72-1:0]  win,
     output wire [LANES*72-1:0] dww
 );
     wire token_valid, token_ready, wtoken_valid, wtoken_ready, row_valid, row_ready, row_room;
-    wire [41:0] token, wtoken;
+    wire [`TOKEN_W-1:0] token, wtoken;
     wire [511:0] row;
     assign overflow = rd_rvalid && !row_room;
     kpu_feature_fetch fetch (
         .clk(clk), .rst(rst), .layer(layer), .s_valid(s_valid), .s_ready(s_ready), .s_channel(s_channel),
-        .s_slots(s_slots), .s_y(s_y), .s_lines(s_lines), .s_step(s_step), .s_word(s_word), .s_x(s_x), .s_span(s_span),
+        .s_slots(s_slots), .s_y(s_y), .s_lines(s_lines), .s_step(s_step), .s_word(s_word), .s_words(s_words), .s_x(s_x), .s_span(s_span),
         .rd_valid(rd_valid), .rd_ready(rd_ready), .rd_row(rd_row), .token_valid(token_valid),
         .token_ready(token_ready), .token(token), .row_taken(row_valid && row_ready)
     );
-    kpu_queue #(.WIDTH(42), .LGDEPTH(4)) token_queue (
+    kpu_queue #(.WIDTH(`TOKEN_W), .LGDEPTH(4)) token_queue (
         .clk(clk), .rst(rst), .s_valid(token_valid), .s_ready(token_ready), .s_data(token),
         .m_valid(wtoken_valid), .m_ready(wtoken_ready), .m_data(wtoken)
     );

@@ -100,7 +100,7 @@ class Bench(ClockedBench):
             got = int(self.dut.dww.value).to_bytes(LANES * 9, "little")
             pitch = 64 >> p.lgi
             for lane in range(LANES):
-                slot, x = divmod(q + lane, pitch)
+                slot, x = divmod(q + lane, pitch) if p.lgi else (0, q + lane)
                 channel = first - first % (1 << p.lgi) + slot
                 x += one.first_x
                 if channel < d.source_channels and x < p.width and slot < 1 << p.lgi:

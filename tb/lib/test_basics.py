@@ -18,7 +18,7 @@ PARTS = {
     "ram_fifo": {"WIDTH": 11, "DEPTH": 8},
     "kpu_ram": {"WIDTH": 128, "DEPTH": 16, "BYTE_ENABLES": 1},
     "kpu_divide": {"WIDTH": 12},
-    "axi_read_buffer": {"WORDS": 512, "ID_BITS": 4},
+    "axi_read_buffer": {"WORDS": 512, "ID_W": 4},
 }
 PARAMETERS = PARTS[os.environ.get("PART", "kpu_queue")]
 

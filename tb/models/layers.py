@@ -189,7 +189,7 @@ def draw_layer(integer: Integer, config: KpuConfig = FULL, *, max_macs: int = 30
 
     width = pick(EDGE_WIDTHS) if integer(0, 3) else integer(1, 512)
     width = min(max(width, stride), pixels // stride)
-    height = min(max(integer(1, 24), stride), pixels // width)
+    height = min(max(integer(1, pick((24, 24, 24, 512))), stride), pixels // width)
     if kind == "first_stride":
         width, height = max(width - integer(0, 1), 1), max(height - integer(0, 1), 1)
     area = width * height

@@ -73,8 +73,10 @@ class Bench:
         return self.layout(self.rng.randint(1, 9), self.rng.randint(1, 5), width)
 
     async def start(self, layout: MapLayout, full_add: bool = False, total: int = 1 << 32,
-                    blank: bool = False) -> None:
+                    complete: int | None = None, blank: bool = False) -> None:
+        """Begin with ``complete`` channels in the memory, by default all."""
         dut = self.dut
+        dut.complete.value = layout.channels if complete is None else complete
         for name, value in (("dst_row", layout.base), ("oc", layout.channels), ("oh", layout.height),
                             ("ow", layout.width), ("group", layout.group), ("row_switch", layout.row_step),
                             ("channel_switch", layout.group_step), ("full_add", int(full_add)),
@@ -118,7 +120,7 @@ async def begin(dut, latency: int = 1) -> Bench:
     return bench
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=2, timeout_unit="ms")
 @cocotb.parametrize(latency=[1, 2, 3])
 async def map_is_sent_dense_and_in_order(dut, latency):
     b = await begin(dut, latency)
@@ -133,7 +135,34 @@ async def map_is_sent_dense_and_in_order(dut, latency):
         assert dut.out_level.value == 0, "no word too many"
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=2, timeout_unit="ms")
+async def channels_leave_when_they_are_complete(dut):
+    """What a channel's rows hold before is not sent; the channels before it are, and nothing waits for the end."""
+    b = await begin(dut)
+    for _ in range(8):
+        layout = b.random_layout()
+        size = layout.height * layout.width
+        ram, b.ram = b.ram, np.zeros_like(b.ram)
+        await b.start(layout, complete=0)
+        data = b""
+        for channel in range(layout.channels):
+            await ClockCycles(dut.clk, b.rng.randrange(40))
+            assert dut.done.value == 0
+            part = layout.gather(ram).copy()
+            part[channel + 1:] = 0
+            now = b.ram.copy()
+            layout.scatter(now, part)
+            b.ram = now
+            dut.complete.value = channel + 1
+            whole = (channel + 1) * size // 8 * 8 - len(data)
+            if whole and channel + 1 < layout.channels:
+                data += await b.pop(whole)
+        data += await b.pop(layout.channels * size - len(data))
+        b.ram = ram
+        assert data == b.expected(layout), layout
+
+
+@cocotb.test(timeout_time=2, timeout_unit="ms")
 async def stream_master_marks_the_end_and_the_valid_bytes(dut):
     b = await begin(dut)
     sink = AxiStreamSink(AxiStreamBus.from_prefix(dut, "m_axis"), dut.clk, dut.rst)
@@ -146,7 +175,7 @@ async def stream_master_marks_the_end_and_the_valid_bytes(dut):
             assert bytes(frame.tdata) == b.expected(layout, full_add), layout
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=2, timeout_unit="ms")
 async def full_add_sends_one_sum_per_channel(dut):
     b = await begin(dut)
     b.busy = 0.2
@@ -156,7 +185,7 @@ async def full_add_sends_one_sum_per_channel(dut):
         assert await b.pop(8 * layout.channels, 0.2) == b.expected(layout, full_add=True), layout
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=2, timeout_unit="ms")
 async def stream_ends_after_the_total(dut):
     b = await begin(dut)
     for _ in range(15):
@@ -169,7 +198,7 @@ async def stream_ends_after_the_total(dut):
         assert dut.out_level.value == 0, "no word too many"
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=2, timeout_unit="ms")
 async def refused_layer_sends_as_many_zeros_and_reads_no_row_outside_the_memory(dut):
     b = await begin(dut)
     for n in range(15):
@@ -188,7 +217,7 @@ async def refused_layer_sends_as_many_zeros_and_reads_no_row_outside_the_memory(
     assert await b.pop(layout.channels * layout.height * layout.width) == b.expected(layout)
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=2, timeout_unit="ms")
 async def strides_are_those_of_the_registers(dut):
     b = await begin(dut)
     for width in (5, 20, 70):
@@ -198,7 +227,7 @@ async def strides_are_those_of_the_registers(dut):
         assert await b.pop(7 * 3 * width) == b.expected(layout), layout
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=2, timeout_unit="ms")
 async def done_waits_for_the_last_word_and_not_for_its_reader(dut):
     b = await begin(dut)
     layout = b.layout(2, 4, 16)  # 16 words: exactly what the FIFO holds, less the two it keeps in reserve
@@ -216,7 +245,7 @@ async def done_waits_for_the_last_word_and_not_for_its_reader(dut):
     assert await b.pop(48) == b.expected(small)
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=2, timeout_unit="ms")
 async def one_word_leaves_per_cycle(dut):
     b = await begin(dut)
     layout = b.layout(3, 6, 64)
@@ -226,7 +255,7 @@ async def one_word_leaves_per_cycle(dut):
     assert await b.done() <= words + 8
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=2, timeout_unit="ms")
 async def flush_empties_the_fifo_and_the_layer_still_ends(dut):
     b = await begin(dut)
     layout = b.layout(2, 5, 60)
@@ -241,7 +270,7 @@ async def flush_empties_the_fifo_and_the_layer_still_ends(dut):
     assert await b.pop(600) == b.expected(layout)
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=2, timeout_unit="ms")
 async def reset_in_the_middle_of_a_map_leaves_nothing_behind(dut):
     b = await begin(dut)
     for _ in range(5):

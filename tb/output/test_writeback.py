@@ -28,7 +28,7 @@ ROWS = 2048  # the largest random plan ends below row 1180
 
 
 class Bench(ClockedBench):
-    low = ("s_valid", "r_valid", "wr_hold")
+    low = ("s_valid", "r_valid", "wr_hold", "start")
 
     async def reset(self) -> None:
         await super().reset()
@@ -45,9 +45,12 @@ class Bench(ClockedBench):
         p.descriptor.out_layout.scatter(expected, maps)
         commands = list(blocks(p))
         results = list(self._results(p, maps))
-        idle, held = 0, False
+        idle, held, complete = 0, False, 0
+        dut.start.value = 1
+        await RisingEdge(dut.clk)
+        dut.start.value = 0
         while idle < 3:
-            self._offer(commands, results)
+            self._offer(p, commands, results)
             hold = rng.random() < self.stall
             dut.wr_hold.value = int(hold)
             await FallingEdge(dut.clk)
@@ -60,12 +63,16 @@ class Bench(ClockedBench):
                 for i in range(ROW_BYTES):
                     if enables >> i & 1:
                         ram[row * ROW_BYTES + i] = data[i]
+            if int(dut.complete.value) != complete:
+                complete = int(dut.complete.value)
+                assert (p.descriptor.out_layout.gather(ram)[:complete] == maps[:complete]).all(), "complete too early"
             if commands and dut.s_valid.value == 1 and dut.s_ready.value == 1:
                 commands.pop(0)
             if results and dut.r_valid.value == 1 and dut.en.value == 1:
                 results.pop(0)
             idle = idle + 1 if dut.idle.value == 1 and not commands and not results else 0
             await RisingEdge(dut.clk)
+        assert complete == p.descriptor.o_ch_num
         wrong = np.flatnonzero(ram != expected)
         assert not len(wrong), f"{len(wrong)} bytes differ, the first at row {wrong[0] // ROW_BYTES}, byte " \
                                f"{wrong[0] % ROW_BYTES}: {p}"
@@ -77,13 +84,14 @@ class Bench(ClockedBench):
         assert all(set(part) <= {"0", "1"} for i, part in enumerate(parts) if enables >> i & 1), "unknown byte"
         return bytes(int(part, 2) if set(part) <= {"0", "1"} else 0 for part in parts)
 
-    def _offer(self, commands: list[Block], results: list[tuple]) -> None:
+    def _offer(self, p: Plan, commands: list[Block], results: list[tuple]) -> None:
         dut = self.dut
         dut.s_valid.value = int(bool(commands) and self.rng.random() >= self.stall)
         if commands:
             b = commands[0]
             for name, value in (("channel", b.channel), ("outs", b.outs), ("oy", b.row), ("rows", b.rows),
-                                ("ox", b.column), ("cols", b.columns)):
+                                ("ox", b.column), ("cols", b.columns),
+                                ("final", int(b.last_strip and (p.dwfast or b.last_tile)))):
                 getattr(dut, f"s_{name}").value = value
         # The lanes keep a result until it is taken.
         if not results:
@@ -126,13 +134,13 @@ class Bench(ClockedBench):
         first = b.channel % (1 << p.lgi) * pitch
         groups = -(-b.columns // LANES)
         for y in range(b.row, b.row + b.rows):
-            row = bytearray(self.rng.randbytes(64 + LANES))
+            row = bytearray(self.rng.randbytes(192 + LANES))
             for o in range(b.outs):
                 line = maps[b.channel + o, y, b.column:b.column + b.columns].tobytes()
                 row[first + o * pitch:first + o * pitch + len(line)] = line
             for group in range(groups):
                 at = first + group * LANES
-                yield at, int(group == groups - 1), bytes(row[at:at + LANES])
+                yield at % 64, int(group == groups - 1), bytes(row[at:at + LANES])
 
 
 def random_plan(rng: random.Random) -> Plan:
@@ -144,7 +152,7 @@ def random_plan(rng: random.Random) -> Plan:
                                 else rng.randint(1, 40), image_dst_addr=rng.randrange(100), **shape), CORE)
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=2, timeout_unit="ms")
 async def maps_of_all_shapes_are_written(dut):
     b = Bench(dut, 0.0)
     await b.reset()
@@ -152,7 +160,7 @@ async def maps_of_all_shapes_are_written(dut):
         await b.run(random_plan(b.rng))
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=2, timeout_unit="ms")
 async def stalls_of_lanes_and_memory_change_nothing(dut):
     b = Bench(dut, 0.5)
     await b.reset()
@@ -160,7 +168,7 @@ async def stalls_of_lanes_and_memory_change_nothing(dut):
         await b.run(random_plan(b.rng))
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=2, timeout_unit="ms")
 async def strips_may_begin_within_a_piece(dut):
     p = plan(make_descriptor((3, 9, 130), CORE.SEGS * CORE.SEGLEN, pool_type=3), CORE)
     assert p.strip_columns <= 8
@@ -169,7 +177,7 @@ async def strips_may_begin_within_a_piece(dut):
     await b.run(p)
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=2, timeout_unit="ms")
 async def single_channels_are_written_beside_each_other(dut):
     """Pooled depthwise layers: one channel per block, in any slot of a row."""
     b = Bench(dut, 0.2)

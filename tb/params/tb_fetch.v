@@ -3,6 +3,7 @@
 `timescale 1ns / 1ps
 `default_nettype none
 `include "kpu_plan.vh"
+`include "kpu_job.vh"
 
 module tb_fetch #(
     parameter LGPES = 4
@@ -41,14 +42,14 @@ module tb_fetch #(
     output wire [71:0]        entry
 );
     wire job_valid, job_ready, job_out_valid, job_out_ready;
-    wire [74:0] job, job_out;
+    wire [`JOB_W-1:0] job, job_out;
     kpu_fetch #(.LGPES(LGPES), .ID_W(1)) fetch (
         .clk(clk), .rst(rst), .plan_valid(plan_valid), .plan_ready(plan_ready), .plan(plan), .bn_bank(bn_bank),
         .act_bank(act_bank), .sw_bank(sw_bank), .job_valid(job_valid), .job_ready(job_ready), .job(job),
         .m_axi_arvalid(m_axi_arvalid), .m_axi_arready(m_axi_arready), .m_axi_arid(), .m_axi_araddr(m_axi_araddr),
         .m_axi_arlen(m_axi_arlen), .m_axi_arsize(m_axi_arsize), .m_axi_arburst(m_axi_arburst)
     );
-    kpu_queue #(.WIDTH(75), .LGDEPTH(4)) jobs (
+    kpu_queue #(.WIDTH(`JOB_W), .LGDEPTH(4)) jobs (
         .clk(clk), .rst(rst), .s_valid(job_valid), .s_ready(job_ready), .s_data(job),
         .m_valid(job_out_valid), .m_ready(job_out_ready), .m_data(job_out)
     );

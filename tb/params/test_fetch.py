@@ -176,7 +176,7 @@ async def check(b: Bench, p: Plan) -> None:
     assert b.layers == 1
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=2, timeout_unit="ms")
 async def parameters_of_random_layers(dut):
     b = Bench(dut, stall=0.0)
     await b.reset()
@@ -184,7 +184,7 @@ async def parameters_of_random_layers(dut):
         await check(b, random_plan(b.rng))
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=2, timeout_unit="ms")
 async def stalls_change_nothing(dut):
     b = Bench(dut, stall=0.5)
     await b.reset()
@@ -192,7 +192,7 @@ async def stalls_change_nothing(dut):
         await check(b, random_plan(b.rng))
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=2, timeout_unit="ms")
 async def illegal_and_bypassed_layers_fetch_no_weights(dut):
     b = Bench(dut, stall=0.2)
     await b.reset()
@@ -204,7 +204,7 @@ async def illegal_and_bypassed_layers_fetch_no_weights(dut):
     assert b.layers == 2 and len(b.fetched) == 18 + 5 and not b.entries
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=2, timeout_unit="ms")
 async def every_bus_error_is_reported_and_the_layer_ends(dut):
     b = Bench(dut, stall=0.2)
     await b.reset()

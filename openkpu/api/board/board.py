@@ -216,11 +216,16 @@ class Board:
             self.on_swallowed_exit()
         raise SystemExit(0)
 
-    def on_snapshot(self) -> None:
-        """Count a frame and let key events happen."""
+    def count_snapshot(self) -> None:
+        """A camera frame was taken."""
         self._snapshot_since_display = True
         self._display_only = 0
         self.counters.snapshots += 1
+
+    def on_snapshot(self, counted: bool = False) -> None:
+        """Count a frame, unless it has been, and let key events happen."""
+        if not counted:
+            self.count_snapshot()
         self._next_frame()
 
     def on_display(self) -> None:

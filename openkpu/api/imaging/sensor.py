@@ -151,18 +151,18 @@ def snapshot(update_jb=True) -> image.Image:
     board = camera.owner
     if not camera.running:
         raise RuntimeError("Frame capture has timed out! -- the camera was stopped with sensor.run(0)")
-    board.check_frame_limit()
-    if camera.feed.endless and board.settings.frames is None and camera.taken == DEFAULT_FRAMES:
-        board.end(f"{DEFAULT_FRAMES} frames of the synthetic scene (choose with --camera and --frames)")
     with board.uninterrupted():
+        board.check_frame_limit()
+        if camera.feed.endless and board.settings.frames is None and camera.taken == DEFAULT_FRAMES:
+            board.end(f"{DEFAULT_FRAMES} frames of the synthetic scene (choose with --camera and --frames)")
         picture = camera.feed.next()
         if picture is None:
             board.end("end of the camera feed")
-        camera.last = _exposed(camera, picture)
+        taken = camera.last = _exposed(camera, picture)
         camera.taken += 1
-    # what a key's or timer's function does with the screen comes after this picture was taken
-    taken = camera.last
-    board.on_snapshot()
+        board.count_snapshot()
+    # only now: the function of a key or timer may take a picture itself
+    board.on_snapshot(counted=True)
     return taken
 
 

@@ -12,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ...errors import ModelError
+from ...hw.fields import AIRAM_BYTES, ROW_BYTES
 from ..kpu_record import make_conv, read_record, table_sizes
-from ..model import KpuDownload, KpuUpload, Layer, Model, Tensor, TensorSpec
+from ..model import KPU_POOL, KpuDownload, KpuUpload, Layer, Model, Tensor, TensorSpec
 from ..reader import MAX_LAYERS, Context, Memory, Reader
 from . import ops
 from .code import Address, CallTensor, Instruction
@@ -161,12 +162,28 @@ class _Expander:
                   c.entry_function, 0)
         if not self.layers:
             head.fail("entry_function", "does nothing")
+        self._warn_of_unwritten_maps()
         if c.size < len(self.data):
             self.context.warn(f"{len(self.data) - c.size} bytes behind the model are ignored")
         return Model(source=self.context.source, version=5, image=bytes(self.data[: c.size]), pools=self.memory.pools,
                      inputs=inputs, outputs=outputs, layers=tuple(self.layers), operator_table=self.table,
                      fused_multiply_add=self.table.split(", ")[-1] in FUSED_RELEASES,
                      warnings=tuple(self.context.warnings))
+
+    def _warn_of_unwritten_maps(self) -> None:
+        """nncase may give a KPU layer more input channels than the layer before it writes."""
+        written = bytearray(AIRAM_BYTES // ROW_BYTES)
+        for layer in self.layers:
+            for tensors, reads in ((layer.inputs, True), (layer.outputs, False)):
+                for t in tensors:
+                    if t.pool != KPU_POOL:
+                        continue
+                    first, count = t.offset // ROW_BYTES, t.map_rows * t.shape[0]
+                    if not reads:
+                        written[first: first + count] = bytes([1]) * count
+                    elif not all(written[first: first + count]):
+                        self.context.warn(f"the file is miscompiled: layer {layer.index} reads maps {t.shape} of which "
+                                          "no layer has written all, so the results depend on what was in the AI RAM")
 
     def _spec(self, head: Reader, name: str, index: int, port: Port) -> TensorSpec:
         pool = f"{name}{index}"
