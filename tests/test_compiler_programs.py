@@ -162,7 +162,8 @@ def test_v5_gives_the_same_in_nncase(tmp_path):
         (tmp_path / f"{seed}.kmodel").write_bytes(compiled.data)
         np.savez(tmp_path / f"{seed}.npz", x0=x)
         programs[seed] = compiled, x
-    subprocess.run([campaign.nncase_python(), ROOT / "tests" / "nncase_simulator.py", tmp_path], check=True, timeout=300, cwd=tmp_path)
+    command = [campaign.nncase_python(), ROOT / "tests" / "nncase_simulator.py", tmp_path]
+    subprocess.run(command, check=True, timeout=300, cwd=tmp_path)
     assert not list(tmp_path.glob("*.refused"))
     for seed, (compiled, x) in programs.items():
         theirs = np.load(tmp_path / f"{seed}.out.npz")
