@@ -64,7 +64,7 @@ def compile(network: Path, calibrate: tuple[Path, ...], output: Path | None, sca
                       tuple(name for name in outputs.split(",") if name))
     with _Bar(quiet=as_json) as bar:
         result = compile_network(network, list(calibrate), options, bar)
-    write_whole(output, lambda file: file.write(result.compiled.data))
+    write_whole(output, result.compiled.data)
     told = facts(result, str(output))
     if report:
         write_json(report, told)
