@@ -1,5 +1,5 @@
 """Lets ``python -m openkpu`` stand for the ``openkpu`` script."""
 
-from .cli.main import main
+from .cli.entry import main
 
 main()

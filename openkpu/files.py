@@ -93,12 +93,14 @@ def write_file(path: str | PathLike, data: bytes) -> None:
         _replace(target, data, None)
     elif stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError(errno.EISDIR, "it is a folder")
-    elif stat.S_ISREG(found.st_mode) and not _is_output(found):
+    elif (output := _output(found)) is not None:
+        _pour(os.dup(output), data)
+    elif stat.S_ISREG(found.st_mode):
         if not os.access(target, os.W_OK):
             raise PermissionError(errno.EACCES, "the file is write-protected")
         _replace(target, data, found)
     else:
-        _write_through(path, data)
+        _pour(_open_for_writing(path), data)
 
 
 def discard_unfinished() -> None:
@@ -126,17 +128,17 @@ def _replace(target: Path, data: bytes, former: os.stat_result | None) -> None:
         _unfinished.discard(name)
 
 
-def _is_output(found: os.stat_result) -> bool:
-    """Whether it is the file behind standard output or error (``--json /dev/stdout > file``)."""
+def _output(found: os.stat_result) -> int | None:
+    """Standard output or error, if that is the file (``--json /dev/stdout > file``)."""
     for descriptor in (1, 2):
         with suppress(OSError):
             if os.path.samestat(found, os.fstat(descriptor)):
-                return True
-    return False
+                return descriptor
+    return None
 
 
-def _write_through(path: str | PathLike, data: bytes) -> None:
-    descriptor = _open_for_writing(path)
+def _pour(descriptor: int, data: bytes) -> None:
+    """Write everything and close."""
     try:
         end = time.monotonic() + TOTAL_SECONDS
         rest = memoryview(data)

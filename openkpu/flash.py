@@ -81,7 +81,7 @@ class Flash:
         try:
             data = read_file(path, MAX_FILE)
         except OSError as error:
-            raise UsageError(f"{text}: cannot read {path}: {error.strerror}") from error
+            raise UsageError(f"{path}: cannot be read ({error.strerror}); check the path") from error
         if data[:2] == b"PK":
             self._burn_package(path, data, offset)
         elif offset is not None:

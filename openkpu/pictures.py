@@ -11,6 +11,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 MAX_FILE = 128 << 20
 MAX_PIXELS = 64 << 20
+_BITS_PER_SAMPLE = 258  # TIFF
 NOT_RUN = {"EPS"}  # a program that Ghostscript would have to run
 
 
@@ -33,7 +34,8 @@ def decode(data: bytes) -> Image.Image:
                 _check_size(picture)
                 picture.load()
                 _check_size(picture)
-                return _opaque(ImageOps.exif_transpose(picture))
+                bits = picture.tag_v2.get(_BITS_PER_SAMPLE, (8,))[0] if hasattr(picture, "tag_v2") else 16
+                return _opaque(ImageOps.exif_transpose(picture), bits)
     except UnidentifiedImageError as error:
         raise ValueError("it is not a picture that Pillow can read") from error
     except Image.DecompressionBombError as error:
@@ -48,7 +50,7 @@ class _RefusedError(Exception):
     pass
 
 
-_TOO_LARGE = f"it has more than {MAX_PIXELS >> 20} M pixels; scale it down first"
+_TOO_LARGE = f"it has more than {MAX_PIXELS >> 20} M pixels"
 
 
 def _check_size(picture: Image.Image) -> None:
@@ -56,9 +58,10 @@ def _check_size(picture: Image.Image) -> None:
         raise _RefusedError(_TOO_LARGE)
 
 
-def _opaque(picture: Image.Image) -> Image.Image:
+def _opaque(picture: Image.Image, bits: int) -> Image.Image:
+    """The picture on white; ``bits`` per value, if there are more than 8."""
     if picture.mode in ("I", "F") or picture.mode.startswith("I;"):
-        return _eight_bits(picture)
+        return _eight_bits(picture, bits)
     grey = picture.mode in ("1", "L", "LA", "La")
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
@@ -69,12 +72,11 @@ def _opaque(picture: Image.Image) -> Image.Image:
     return picture.convert("L" if grey else "RGB")
 
 
-def _eight_bits(picture: Image.Image) -> Image.Image:
+def _eight_bits(picture: Image.Image, bits: int) -> Image.Image:
     """A grey picture of 9 to 16 bits."""
-    bits = picture.tag_v2.get(258, (16,))[0] if hasattr(picture, "tag_v2") else 16
     if picture.mode == "F" or bits > 16:
         what = "floating-point" if picture.mode == "F" else f"{bits}-bit"
-        raise _RefusedError(f"its {what} values are no brightness; give a picture of 8 or 16 bits, or a .npy file")
+        raise _RefusedError(f"its {what} values are no brightness; pictures have 8 or 16 bits")
     values = np.asarray(picture).astype(np.int32)
     if values.min() < 0 or values.max() >> bits:
         raise _RefusedError(f"its values {values.min()} to {values.max()} are no brightness of {bits} bits")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from openkpu.devices import build, verilator
+from openkpu.devices.functional import FunctionalDevice
 from openkpu.devices.native import NativeDevice
 from openkpu.errors import DeviceError, UsageError
 from openkpu.golden.layers import random_layer
@@ -189,16 +190,43 @@ def test_library_without_waveforms_says_so(device, tmp_path):
         device.trace(tmp_path / "layer.fst")
 
 
-def test_c_program_runs_a_layer(device, tmp_path):
-    if not shutil.which("cc"):
-        pytest.skip("no C compiler")
-    lib = build.library(CORES["tiny"])
-    program = tmp_path / "example"
-    subprocess.run(["cc", "-std=c11", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'sim/include'}",
-                    str(ROOT / "sim/example.c"), str(lib), f"-Wl,-rpath,{lib.parent}", "-o", str(program)], check=True)
-    output = subprocess.run([str(program)], check=True, capture_output=True, text=True, timeout=60).stdout
-    assert output.splitlines()[0].split() == ["214", "226", "238", "244"]
-    assert "0 wrong pixels" in output
+def test_functional_model_identifies_itself_as_the_rtl_does(device):
+    model = FunctionalDevice(TINY)
+    for name in ("ext_id", "ext_config", "ext_memories"):
+        assert model.read64(address(name)) == device.read64(address(name)), name
+
+
+def test_abandoned_layers_do_not_run_on(device):
+    rng = np.random.default_rng(11)
+    for _ in range(4):
+        layer = random_layer(rng, TINY, max_macs=60_000)
+        for base, data in layer.memory().items():
+            device.write_memory(base, data)
+        for word in layer.words() * 3:
+            device.write64(address("layer_argument_fifo"), word)
+        device.step(int(rng.integers(1, 300)))
+        before = device.cycles
+        device.abandon()
+        assert device.cycles - before < 100
+        check_layer(device, random_layer(rng, TINY, max_macs=5_000))
+
+
+def test_threads_share_a_device_one_call_at_a_time(device):
+    blocks = [np.random.default_rng(n).bytes(5000) for n in range(4)]
+    wrong = []
+
+    def work(n: int) -> None:
+        for _ in range(20):
+            device.write_memory(AIRAM_BASE + 8192 * n, blocks[n])
+            if device.read_memory(AIRAM_BASE + 8192 * n, 5000) != blocks[n] or not device.cycles:
+                wrong.append(n)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
 
 
 def test_build_command_prints_the_library(device):

@@ -75,9 +75,10 @@ def _load_picture(spec: TensorSpec, path: Path, fit: str) -> Prepared:
                          "give a .npy file")
     try:
         picture = decode(read_file(path, MAX_FILE)).convert("RGB")
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}; give a picture of 8 or 16 bits per "
-                         "value, or a .npy file") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error}); check the path") from error
+    except ValueError as error:
+        raise InputError(f"{path}: {error}; give another picture, or a .npy file") from error
     channels, height, width = shape
     small, scale, shift = fitted(picture, (width, height), fit)
     if channels == 1:

@@ -32,6 +32,7 @@ def install() -> None:
     os.set_blocking(writing, False)
     for number in SIGNALS:
         signal.signal(number, _interrupt)
+    sys.unraisablehook = _quiet
     # Written to by the signal itself, even when Python does not get to run its handler.
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     threading.Thread(target=_watch, args=(reading,), daemon=True, name="interruption").start()
@@ -40,6 +41,12 @@ def install() -> None:
 def _interrupt(number: int, frame: object) -> None:
     seen.set()
     raise KeyboardInterrupt
+
+
+def _quiet(unraisable) -> None:
+    """Nothing about an interruption that came where no exception can leave, as in a callback; :func:`_watch` acts."""
+    if unraisable.exc_type is not KeyboardInterrupt:
+        sys.__unraisablehook__(unraisable)
 
 
 def before_the_end(words: Callable[[], None]) -> None:

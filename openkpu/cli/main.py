@@ -7,17 +7,15 @@ import signal
 import sys
 import traceback
 from contextlib import suppress
-from typing import NoReturn
 
 import click
 
 from .. import __version__
 from ..errors import OpenKPUError
-from . import interruption
 from .completion import answer
 from .interruption import EXIT_CODE
 from .lazy import LazyGroup
-from .terminal import open_streams, printable
+from .terminal import printable
 
 LONGEST_MESSAGE = 2000
 EXIT_CODES = """\b
@@ -61,11 +59,15 @@ def _fail(message: str, code: int, debug: bool = False) -> int:
     with suppress(OSError):  # standard error may be closed or full, too
         if debug:
             traceback.print_exc()
-        text = printable(message)
-        if len(text) > LONGEST_MESSAGE:
-            text = f"{text[:LONGEST_MESSAGE // 2]} ... {text[-LONGEST_MESSAGE // 2:]}"
-        click.echo(f"openkpu: {text}", err=True)
+        click.echo(f"openkpu: {_shown(message)}", err=True)
     return code
+
+
+def _shown(message: str) -> str:
+    text = printable(message)
+    if len(text) > LONGEST_MESSAGE:
+        text = f"{text[:LONGEST_MESSAGE // 2]} ... {text[-LONGEST_MESSAGE // 2:]}"
+    return text
 
 
 def run_cli(arguments: list[str]) -> int:
@@ -102,6 +104,7 @@ def run_cli(arguments: list[str]) -> int:
 
 
 def _usage(error: click.ClickException) -> int:
+    error.message = _shown(error.message)  # type: ignore[misc]  # final for subclasses only; show() prints it
     with suppress(OSError):
         error.show()
     return 2
@@ -115,15 +118,7 @@ def _silence_output() -> None:
         os.close(null)
 
 
-def main() -> NoReturn:
-    """Entry point of the ``openkpu`` script."""
-    open_streams()
-    interruption.install()
-    code = answer(cli)
-    if code is None:
-        code = run_cli(sys.argv[1:])
-    sys.exit(EXIT_CODE if interruption.seen.is_set() else code)
-
-
-if __name__ == "__main__":
-    main()
+def main(arguments: list[str]) -> int:
+    """Answer a shell that completes a command line, or execute one; the exit code."""
+    completed = answer(cli)
+    return run_cli(arguments) if completed is None else completed

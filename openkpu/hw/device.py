@@ -39,7 +39,10 @@ class Device(Protocol):
 
     name: str
     config: KpuConfig
-    lock: AbstractContextManager
+
+    @property
+    def lock(self) -> AbstractContextManager:
+        """The reentrant lock that every method takes."""
 
     def read64(self, address: int) -> int:
         """Read one 64-bit register at a bus address."""

@@ -108,7 +108,7 @@ def test_a_script_that_catches_everything_is_ended_all_the_same(tmp_path, pictur
     except:
         pass
 """))
-    done = subprocess.run([sys.executable, "-m", "openkpu.cli.main", "script", "main.py", "--camera", str(pictures)],
+    done = subprocess.run([sys.executable, "-m", "openkpu", "script", "main.py", "--camera", str(pictures)],
                           cwd=tmp_path, capture_output=True, text=True, timeout=120,
                           env={**os.environ, "PYTHONPATH": str(REPO)})
     assert done.returncode == 0 and "catches SystemExit, or is blocked" in done.stderr and "3 taken" in done.stderr
