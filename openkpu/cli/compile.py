@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ class _Bar:
 
         self.bar = Progress(TextColumn("{task.description:9}"), BarColumn(), TimeElapsedColumn(),
                             console=Console(stderr=True), transient=True,
-                            disable=self.quiet or not click.get_text_stream("stderr").isatty())
+                            disable=self.quiet or not sys.stderr.isatty())
         self.bar.start()
         self.task = self.bar.add_task("read", total=100)
         return self
