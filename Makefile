@@ -126,6 +126,7 @@ check-wheel: $(TOOLS)
 
 lint: $(TOOLS) $(LINT_TOOLS)
 	$(PY) -m ruff check .
+	$(PY) -m mypy
 	$(PY) tools/lint.py
 
 # Latches, memories in flip-flops, cells per module. CONFIGS names the configurations to check.

@@ -3,8 +3,8 @@
 Usage: python bench/compile.py [NETWORK ...]; networks of the shared folder (OPENKPU_SHARED), by default those that are
 there. Calibrated on the even pictures of ``images`` in sorted order, tested on the odd ones. SQNR is
 10 log10(sum ref^2 / sum (ref - out)^2) in dB against onnxruntime, per output. Cycles are those of the configuration
-``full`` (openkpu.schedule). nncase 1.9 runs where CPython 3.10 has it (``make nncase-ops``, or NNCASE_PYTHON names the
-interpreter); otherwise its figures of 2026-11-28 are shown. Every compiler runs in a process of its own.
+``full`` (openkpu.schedule). nncase 1.9 runs where CPython 3.10 has it (``make nncase-ops``, or the interpreter that
+OPENKPU_NNCASE_PYTHON names); its figures of 2026-11-28 are shown otherwise. Every compiler has its own process.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from openkpu.schedule import cycles
 from openkpu.schedule.plan import plan
 
 SHARED = Path(os.environ.get("OPENKPU_SHARED") or ROOT.parent / "shared")
-NNCASE = Path(os.environ.get("NNCASE_PYTHON") or ROOT / "build" / "compile" / "bin" / "python")
+NNCASE = Path(os.environ.get("OPENKPU_NNCASE_PYTHON") or ROOT / "build" / "compile" / "bin" / "python")
 COMPILER_LIMIT = 1200
 """Seconds that one compiler may take."""
 

@@ -143,7 +143,7 @@ def _suppress(boxes: np.ndarray, scores: np.ndarray, nms: np.float32) -> None:
 
 def _pixel(x: np.float32) -> int:
     """The K210's float to unsigned conversion: truncates, saturates at 0 and 2**32 - 1."""
-    return int(min(max(x, 0), 2**32 - 1))
+    return int(min(max(float(x), 0), 2**32 - 1))
 
 
 def _emit(boxes: np.ndarray, scores: np.ndarray, threshold: np.float32, image_size: tuple[int, int]) -> list[Box]:

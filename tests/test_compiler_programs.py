@@ -1,6 +1,5 @@
 """Random programs, written in every format, loaded and run, against their direct evaluation."""
 
-import os
 import subprocess
 from contextlib import closing
 from dataclasses import replace
@@ -23,11 +22,9 @@ from openkpu.hw.configs import config_named
 from openkpu.kmodel.model import KpuUpload
 from openkpu.runtime.session import Session
 from rtl import open_rtl
+from tools import nncase_campaign as campaign
 
 ROOT = Path(__file__).resolve().parents[1]
-NNCASE = Path(os.environ.get("NNCASE_PYTHON") or ROOT / "build" / "compile" / "bin" / "python")
-"""CPython 3.10 with nncase 1.9, as ``make nncase-ops`` installs it."""
-
 # Shrinking such programs takes minutes and makes them hardly smaller.
 SETTINGS = settings(max_examples=40, deadline=None, print_blob=True, suppress_health_check=list(HealthCheck),
                     phases=(Phase.explicit, Phase.reuse, Phase.generate))
@@ -152,7 +149,7 @@ def uploads(compiled):
     return sum(isinstance(layer, KpuUpload) for layer in compiled.model.layers)
 
 
-@pytest.mark.skipif(not NNCASE.is_file(), reason="no nncase 1.9; install it with: make nncase-ops")
+@pytest.mark.skipif(campaign.nncase_python() is None, reason=campaign.NO_NNCASE)
 def test_v5_gives_the_same_in_nncase(tmp_path):
     """60 programs of all operators in nncase 1.9's own simulator."""
     programs = {}
@@ -165,7 +162,8 @@ def test_v5_gives_the_same_in_nncase(tmp_path):
         (tmp_path / f"{seed}.kmodel").write_bytes(compiled.data)
         np.savez(tmp_path / f"{seed}.npz", x0=x)
         programs[seed] = compiled, x
-    subprocess.run([NNCASE, ROOT / "tests" / "nncase_simulator.py", tmp_path], check=True, timeout=300, cwd=tmp_path)
+    command = [campaign.nncase_python(), ROOT / "tests" / "nncase_simulator.py", tmp_path]
+    subprocess.run(command, check=True, timeout=300, cwd=tmp_path)
     assert not list(tmp_path.glob("*.refused"))
     for seed, (compiled, x) in programs.items():
         theirs = np.load(tmp_path / f"{seed}.out.npz")

@@ -28,7 +28,7 @@ COMMANDS = [
     "run shapes.kmodel heldout_006.png --yolo2 anchors.txt --labels labels.txt --out boxes",
     "dump shapes.kmodel heldout_006.png --layer 4 --out dump", "flash build flash.bin shapes_v3.kmodel@0x300000",
     "flash ls flash.bin", "flash extract flash.bin 0x300000 extracted.kmodel", "completion bash",
-    "script face_find.py --camera pictures --lcd frames --frames 2 --fs demo"]
+    "script face_find.py --camera pictures --lcd frames --frames 2"]
 SIMULATING = [
     "run shapes.kmodel heldout_006.png --backend rtl --out rtl --json rtl.json", "profile shapes.kmodel",
     "compare shapes.kmodel heldout_006.png"]
@@ -56,6 +56,8 @@ def check(python: str, wheel: Path, rtl: bool, folder: Path) -> None:
     (folder / "pictures").mkdir()
     shutil.copy(PICTURE, folder / "pictures")
     (folder / "demo").mkdir()
+    for name in ("shapes_v3.kmodel", "anchors.txt", "labels.txt"):
+        shutil.copy(DEMO / name, folder / "demo")
     run([python, "-m", "venv", "venv"], folder, environment)
     installed = f"openkpu[rtl] @ {wheel.as_uri()}" if rtl else str(wheel)
     run([folder / "venv/bin/python", "-m", "pip", "install", "-q", installed], folder, environment)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def compile(network: Path, calibrate: tuple[Path, ...], output: Path | None, sca
                       tuple(name for name in outputs.split(",") if name))
     with _Bar(quiet=as_json) as bar:
         result = compile_network(network, list(calibrate), options, bar)
-    write_whole(output, lambda file: file.write(result.compiled.data))
+    write_whole(output, result.compiled.data)
     told = facts(result, str(output))
     if report:
         write_json(report, told)
@@ -88,7 +89,7 @@ class _Bar:
 
         self.bar = Progress(TextColumn("{task.description:9}"), BarColumn(), TimeElapsedColumn(),
                             console=Console(stderr=True), transient=True,
-                            disable=self.quiet or not click.get_text_stream("stderr").isatty())
+                            disable=self.quiet or not sys.stderr.isatty())
         self.bar.start()
         self.task = self.bar.add_task("read", total=100)
         return self

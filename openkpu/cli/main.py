@@ -104,7 +104,7 @@ def run_cli(arguments: list[str]) -> int:
 
 
 def _usage(error: click.ClickException) -> int:
-    error.message = _shown(error.message)
+    error.message = _shown(error.message)  # type: ignore[misc]  # final for subclasses only; show() prints it
     with suppress(OSError):
         error.show()
     return 2

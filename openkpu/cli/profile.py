@@ -51,6 +51,7 @@ class Profiler:
         if not isinstance(self._layer, KpuConv):
             return
         f = result.figures
+        assert f is not None, "the RTL counts"
         facts = self._facts[result.index]
         chip = round(chip_cycles(self._layer.descriptor, self._layer.eight_bit))
         self.rows.append({
@@ -99,7 +100,7 @@ def limit(figures) -> str:
         return "array"
     waits = {text: getattr(figures, name) for name, text in WAITS.items()}
     waits["start and end"] = figures.cycles - figures.busy - sum(waits.values())
-    return max(waits, key=waits.get)
+    return max(waits, key=waits.__getitem__)
 
 
 @click.command()

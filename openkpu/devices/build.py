@@ -195,7 +195,7 @@ def _run(command: list[str], environment: dict[str, str], output, log: Path, com
     """Run a command into the log; ``compiled`` is called for every C++ file that is begun."""
     job = guard.start(command, environment, subprocess.PIPE)
     try:
-        for line in job.stdout:
+        for line in job.stdout or ():
             output.write(line)
             if re.search(r"\s-c\s", line):
                 compiled()

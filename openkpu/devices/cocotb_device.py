@@ -88,7 +88,8 @@ class CocotbDevice:
         return self._folder / "cocotb.log"
 
     def _accept(self, listener: Listener):
-        listener._listener._socket.settimeout(POLL_SECONDS)
+        # multiprocessing has no accept with a time-out.
+        listener._listener._socket.settimeout(POLL_SECONDS)  # type: ignore[attr-defined]
         for _ in range(int(BUILD_SECONDS / POLL_SECONDS)):
             try:
                 return listener.accept()

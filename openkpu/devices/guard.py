@@ -28,7 +28,8 @@ def end(process: subprocess.Popen, patience: float = 0) -> None:
     except subprocess.TimeoutExpired:
         pass
     finally:
-        process.stdin.close()
+        if process.stdin:
+            process.stdin.close()
         process.wait()
         if process.stdout:
             process.stdout.close()

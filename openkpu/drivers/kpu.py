@@ -167,7 +167,7 @@ class KpuDriver:
         if not self.extended:
             return None
         entry = REGS_BASE + EXT_LOG_BASE + number % EXT_LOG_ENTRIES * EXT_LOG_STRIDE
-        values = {}
+        values: dict[str, int] = {}
         for r in EXT_LOG:
             word = self.device.read64(entry + r.offset)
             values |= {f.name: word >> f.lsb & f.mask for f in r.fields}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, make_dataclass, replace  # noqa: F401 (replace is re-exported)
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -28,10 +29,22 @@ def encode_field(name: str, value: int, enc: str, width: int) -> int:
     return raw & ((1 << width) - 1)
 
 
-_Fields = make_dataclass("_Fields", [(a.field.name, int) for a in DESCRIPTOR], frozen=True)
+if TYPE_CHECKING:
+    class _Fields:
+        """The fields of the table; a type checker knows only that they are integers."""
+
+        __dataclass_fields__: ClassVar[dict[str, Any]]
+
+        def __init__(self, **fields: int): ...
+        def __getattr__(self, name: str) -> int: ...
+else:
+    _Fields = make_dataclass("_Fields", [(a.field.name, int) for a in DESCRIPTOR], frozen=True)
+
+# Under another name: a type checker would make a constructor without fields for a dataclass.
+table_record = dataclass(frozen=True, init=False)
 
 
-@dataclass(frozen=True)
+@table_record
 class Descriptor(_Fields):
     """One KPU layer. Every field carries its true value ("minus one" encodings are undone).
 

@@ -19,7 +19,7 @@ class KpuConfig:
 
     name: str = "full"
     pes: int = 64
-    lanes: int = 32
+    lanes: int = 64
     airam_bytes: int = 2 << 20
     weight_bytes: int = 73728
     sram_bytes: int = 6 << 20
@@ -39,7 +39,10 @@ class Device(Protocol):
 
     name: str
     config: KpuConfig
-    lock: AbstractContextManager
+
+    @property
+    def lock(self) -> AbstractContextManager:
+        """The reentrant lock that every method takes."""
 
     def read64(self, address: int) -> int:
         """Read one 64-bit register at a bus address."""

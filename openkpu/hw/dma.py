@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, make_dataclass, replace
+from dataclasses import make_dataclass, replace
+from typing import TYPE_CHECKING
 
-from .descriptor import encode_field
+from .descriptor import encode_field, table_record
 from .fields import DMA_DESCRIPTOR, DMA_OPS, DMA_WORDS
 
 DESCRIPTOR_BYTES = 8 * DMA_WORDS
 
-_Fields = make_dataclass("_Fields", [(a.field.name, int, 0) for a in DMA_DESCRIPTOR], frozen=True)
+if TYPE_CHECKING:
+    from .descriptor import _Fields
+else:
+    _Fields = make_dataclass("_Fields", [(a.field.name, int, 0) for a in DMA_DESCRIPTOR], frozen=True)
 
 
-@dataclass(frozen=True)
+@table_record
 class DmaDescriptor(_Fields):
     """One step of a DMA chain; fields and meanings as in the table. Addresses are bus addresses, sizes bytes."""
 

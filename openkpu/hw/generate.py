@@ -7,7 +7,7 @@ is not what would be written.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -167,7 +167,7 @@ def _bits(field: Field) -> str:
     return f"[{field.lsb}]" if field.width == 1 else f"[{field.lsb + field.width - 1}:{field.lsb}]"
 
 
-FILES = {
+FILES: dict[str, Callable[[], str]] = {
     "rtl/include/kpu_fields.vh": verilog,
     "rtl/include/kpu_descriptor.vh": descriptor_wires,
     **{f"rtl/include/kpu_{table.name}.vh": partial(bus, table) for table in BUSES},

@@ -172,7 +172,7 @@ class Memory:
             reader.fail(field, f"has the impossible shape {shape}")
         if strides is not None and (len(strides) != len(shape) or (strides and min(strides) < 0)):
             reader.fail(field, f"has strides {strides} that don't fit its shape {shape}")
-        tensor = Tensor(pool, offset, dtype, shape, strides)
+        tensor = Tensor(pool, offset, np.dtype(dtype), shape, strides)
         size = self.pools[pool].size
         if offset < 0 or offset + tensor.extent > size:
             reader.fail(field, f"= {offset:#x} with {tensor.extent} bytes ends behind the {pool} memory ({size} bytes)")
@@ -190,7 +190,7 @@ class Memory:
             reader.fail(field, f"has the shape {shape}, which does not fit the AI RAM ({AIRAM_BYTES} bytes)")
         if offset % ROW_BYTES:
             reader.fail(field, f"= {offset:#x} is not a multiple of {ROW_BYTES} bytes")
-        tensor = Tensor(KPU_POOL, offset, "u1", shape)
+        tensor = Tensor(KPU_POOL, offset, np.dtype("u1"), shape)
         end = offset + tensor.map_rows * shape[0] * ROW_BYTES
         if end > AIRAM_BYTES:
             reader.fail(field, f"= {offset:#x} with shape {shape} ends at {end:#x}, behind the AI RAM "
