@@ -560,3 +560,24 @@ def test_interrupted_run_leaves_a_session_that_runs_right():
     with pytest.raises(KeyboardInterrupt):
         session.run([data], hooks=(Stop(),))
     np.testing.assert_array_equal(session.run([data])[0], expected)
+
+
+@pytest.mark.rtl
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_build_of_the_cocotb_back_end_leaves_nothing_running(tmp_path, number):
+    pytest.importorskip("cocotb")
+
+    def building() -> list[str]:
+        listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout.splitlines()
+        return [line for line in listed if str(tmp_path) in line and ("make" in line or "verilator" in line)]
+
+    code, seconds, error = interrupt(["-m", "openkpu", "run", str(SHAPES), str(PHOTO), "--backend", "cocotb", "--out",
+                                      str(tmp_path)], lambda _: building(), number,
+                                     env=os.environ | {"XDG_CACHE_HOME": str(tmp_path)})
+    assert code == 130 and seconds < ANSWER_SECONDS + 2, error
+    for _ in range(20):
+        if not building():
+            return
+        time.sleep(0.1)
+    raise AssertionError(building())

@@ -365,7 +365,7 @@ def test_extension_page_identifies_the_device():
     assert read(device, "ext_id") & 0xFFFFFFFF == 0x4F4B5055
     assert read(device, "ext_id") >> 48 & 1 == 0
     assert read(FunctionalDevice(), "ext_id") >> 48 & 1 == 1
-    assert read(device, "ext_config") == 8 | 4 << 16 | LAYER_FIFO << 48
+    assert read(device, "ext_config") == 8 | 4 << 16 | SMALL.tile_pixels << 32 | LAYER_FIFO << 48
     assert read(device, "ext_memories") == 1024 | 2048 << 32
     assert read(device, "ext_cycles") == 0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,11 @@ from .mapping import Network, map_network
 from .passes import normalise
 from .pictures import load_pictures
 from .preprocess import Preprocess, fold
-from .program import Program
+from .program import HostStep, Program
 from .quantize.build import Quantizer, Settings
 from .quantize.calibrate import Statistics, calibrate
 from .quantize.ranges import Codes
+from .quantize.weights import Fit
 from .reference import reference
 
 Progress = Callable[[str, int, int], None]
@@ -91,6 +92,7 @@ def compile_network(path: Path, pictures: Sequence[Path] | Sequence[np.ndarray],
     progress("read", 0, 1)
     graph = import_network(path)
     _cut(graph, options.outputs, path)
+    options = _own_codes(graph, options)
     names, shapes = list(graph.inputs), [graph.shapes[n] for n in graph.inputs]
     arrays = _arrays(pictures, shapes)
     feeds = [[_network_input(a, options) for a in picture] for picture in arrays]
@@ -106,8 +108,10 @@ def compile_network(path: Path, pictures: Sequence[Path] | Sequence[np.ndarray],
     done = iter(range(1, len(seen) + 1))
     statistics = calibrate(network, seen, lambda: progress("calibrate", next(done), len(seen)))
     _compare(statistics, wanted, graph.outputs, path)
-    settings = Settings(options.weights, input_codes={
-        n: Codes(np.ones(graph.shapes[n][1]), z) for n, z in zeros.items()}, float_inputs=not raw)
+    given = {n: Codes(np.full(network.shapes[n][1], s), z) for n, (s, z) in network.codes.items() if n not in zeros}
+    given |= {n: Codes(np.ones(graph.shapes[n][1]), z) for n, z in zeros.items()}
+    fit = Fit(ridge=np.inf, rounding=False) if graph.codes else Fit()
+    settings = Settings(options.weights, fit, given, not raw)
     quantizer = Quantizer(network, statistics, settings)
     count = iter(range(1, len(network.steps) + 1))
     program = quantizer.run(arrays if raw else feeds, lambda: progress("quantize", next(count), len(network.steps)))
@@ -119,6 +123,14 @@ def compile_network(path: Path, pictures: Sequence[Path] | Sequence[np.ndarray],
     sqnr = tuple(_sqnr([w[k] for w in wanted], [r[k] for r in results]) for k in range(len(graph.outputs)))
     progress("write", 1, 1)
     return Result(compiled, program, network, quantizer, statistics, sqnr, tuple(graph.outputs))
+
+
+def _own_codes(graph: Graph, options: Options) -> Options:
+    """A quantized file's own input codes are the kmodel's, unless the caller says what its pixels mean."""
+    if len(graph.inputs) != 1 or graph.inputs[0] not in graph.codes or not options.preprocess.none:
+        return options
+    scale, zero = graph.codes[graph.inputs[0]]
+    return replace(options, preprocess=Preprocess(scale, (zero * scale,)))
 
 
 def _cut(graph: Graph, outputs: Sequence[str], path: Path) -> None:
@@ -182,9 +194,6 @@ def _sqnr(wanted: list[np.ndarray], got: list[np.ndarray]) -> float:
 
 def _interleaved(program: Program) -> Program:
     """The same program with inputs (1, H, W, C)."""
-    from dataclasses import replace
-
-    from .program import HostStep
     values, steps, inputs = dict(program.values), list(program.steps), []
     for name in program.inputs:
         value = values[name]

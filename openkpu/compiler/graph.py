@@ -56,6 +56,7 @@ class Graph:
     shapes : of every value.
     constants : float32 (or integer) arrays by value name.
     inputs, outputs : value names in the file's order.
+    codes : (scale, zero) of the uint8 codes that a file prescribes for its values.
     """
 
     nodes: list[Node]
@@ -63,6 +64,7 @@ class Graph:
     constants: dict[str, np.ndarray]
     inputs: list[str]
     outputs: list[str]
+    codes: dict[str, tuple[float, int]] = field(default_factory=dict)
 
     def consumers(self) -> dict[str, list[Node]]:
         """The nodes that read each value."""

@@ -19,7 +19,7 @@ class KpuConfig:
 
     name: str = "full"
     pes: int = 64
-    lanes: int = 32
+    lanes: int = 64
     airam_bytes: int = 2 << 20
     weight_bytes: int = 73728
     sram_bytes: int = 6 << 20

@@ -170,7 +170,7 @@ async def stalls_of_lanes_and_memory_change_nothing(dut):
 
 @cocotb.test(timeout_time=2, timeout_unit="ms")
 async def strips_may_begin_within_a_piece(dut):
-    p = plan(make_descriptor((3, 9, 130), CORE.SEGS * CORE.SEGLEN, pool_type=3), CORE)
+    p = plan(make_descriptor((3, 9, 130), CORE.SEGS * CORE.SEGLEN, pool_type=3), CORE, lgp=0)
     assert p.strip_columns <= 8
     b = Bench(dut, 0.2)
     await b.reset()

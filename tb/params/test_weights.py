@@ -30,7 +30,7 @@ PES = 1 << LGSEGS + LGSEGLEN
 class Bench(ClockedBench):
     """Feeds entries and pass commands, frees weight sets a while after they are loaded."""
 
-    low = ("entry_valid", "s_valid", "set_freed", "s_dw", "s_pair", "s_bypass", "s_lgp", "s_const")
+    low = ("entry_valid", "s_valid", "set_freed", "s_dw", "s_lgdw", "s_bypass", "s_lgp", "s_const")
 
     async def run(self, entries: list[int], commands: list[dict], limit: int = 20_000) -> list[list[tuple]]:
         """The writes of every pass: (segment, mask, element, data).
@@ -125,18 +125,18 @@ async def every_pass_gets_its_own_weights(dut):
 
 
 @cocotb.test()
-async def depthwise_channels_serve_halves_of_the_lanes(dut):
+async def depthwise_channels_serve_parts_of_the_lanes(dut):
     b = Bench(dut, 0.3)
     await b.reset()
-    for pair in (0, 1):
-        entries = [b.rng.getrandbits(72) for _ in range(10 << pair)]
-        commands = [{"s_outs": 1 << pair, "s_g": 0, "s_gs": 1, "s_rewind": 0, "s_keep": 0, "s_dw": 1, "s_pair": pair}
+    for lgdw in range(min(2, LGSEGS) + 1):
+        entries = [b.rng.getrandbits(72) for _ in range(10 << lgdw)]
+        commands = [{"s_outs": 1 << lgdw, "s_g": 0, "s_gs": 1, "s_rewind": 0, "s_keep": 0, "s_dw": 1, "s_lgdw": lgdw}
                     for _ in range(10)]
         got = await b.run(entries, commands)
-        top = 1 << LGSEGS - 1
+        part, every = 1 << LGSEGS - lgdw, (1 << LGSEGS) - 1
         for i, writes in enumerate(got):
             assert [(w[0], w[1], w[3]) for w in writes] == [
-                (top * k, top * pair, entries[(i << pair) + k]) for k in range(1 << pair)]
+                (part * k, every & ~(every >> lgdw), entries[(i << lgdw) + k]) for k in range(1 << lgdw)]
 
 
 @cocotb.test()

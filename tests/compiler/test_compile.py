@@ -1,5 +1,9 @@
 """Whole compilations: the file's result is the program's, near the float network."""
 
+import json
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -86,3 +90,31 @@ def test_bad_input_gets_one_sentence(tmp_path):
         compile_network(strange.save(tmp_path, strange.node("CumSum", strange.conv("x", 3, 4),
                                                             strange.constant(np.array(1, np.int64)))),
                         pictures(net.shape))
+
+
+def test_the_command_writes_a_file_and_tells_about_every_layer(tmp_path):
+    net, y = small()
+    path = net.save(tmp_path, y)
+    np.save(tmp_path / "pictures.npy", np.concatenate(pictures(net.shape)))
+    target, report = tmp_path / "out.kmodel", tmp_path / "report.json"
+    done = subprocess.run([sys.executable, "-m", "openkpu", "compile", str(path), "--calibrate",
+                           str(tmp_path / "pictures.npy"), "-o", str(target), "--report", str(report), "--scale",
+                           "0.004", "--mean", "0.5", "--std", "0.25"], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert target.read_bytes()[:4] == b"LDMK"
+    facts = json.loads(report.read_text())
+    assert len(facts["layers"]) == facts["totals"]["kpu_layers"] + facts["totals"]["host_steps"]
+    assert facts["outputs"][0]["sqnr"] > 25
+
+
+@pytest.mark.parametrize(("arguments", "code"), [([], 4), (["--outputs", "none"], 3)])
+def test_a_refusal_leaves_nothing_behind(tmp_path, arguments, code):
+    net, y = small()
+    path = net.save(tmp_path, y)
+    np.save(tmp_path / "pictures.npy", np.concatenate(pictures(net.shape)))
+    given = ["--calibrate", str(tmp_path / "pictures.npy")] if arguments else []
+    done = subprocess.run([sys.executable, "-m", "openkpu", "compile", str(path), *given, *arguments, "-o",
+                           str(tmp_path / "out.kmodel")], capture_output=True, text=True, timeout=300)
+    assert done.returncode == code
+    assert done.stderr.count("\n") == 1
+    assert {p.name for p in tmp_path.iterdir()} == {"net.onnx", "pictures.npy"}

@@ -166,3 +166,12 @@ def test_batch_norm_and_channel_slices_and_focus(tmp_path):
     y = net.node("Relu", net.node("BatchNormalization", y, *stats))
     part = net.node("Slice", y, *(net.constant(np.array([v], np.int64)) for v in (2, 6, 1)))
     assert all_kpu(mapped(net, tmp_path, net.conv(part, 4, 5, 1)))
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_maps_that_are_too_large_are_computed_in_strips(tmp_path, stride):
+    net = Net((1, 3, 20, 600))
+    y = net.node("Relu", net.conv("x", 3, 4, pads=[1] * 4, strides=[stride] * 2))
+    network = mapped(net, tmp_path, net.conv(y, 4, 2, 1))
+    assert len(list(network.kpu())) >= 2
+    assert all_kpu(network)

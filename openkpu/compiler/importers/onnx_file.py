@@ -34,6 +34,8 @@ def _read(data: bytes, source: str) -> Any:
         raise extra_missing(error.name or "onnx") from error
     try:
         model = onnx.load_model_from_string(data)
+        with contextlib.suppress(onnx.shape_inference.InferenceError):  # outputs may lack a shape
+            model = onnx.shape_inference.infer_shapes(model)
         onnx.checker.check_model(model)
     except Exception as error:  # protobuf and the checker raise many kinds
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -21,16 +21,14 @@ def split(weights: np.ndarray, size: tuple[int, int], source: tuple[int, int],
           may_part: bool) -> list[tuple[slice, slice]]:
     """(output channels, input channels) of the layers that (O, I, k, k) weights become."""
     outs, ins, kernel = weights.shape[:3]
-    whole = [(slice(0, outs), slice(0, ins))]
     if not may_part:
-        return whole
+        return [(slice(0, outs), slice(0, ins))]
     used = (weights != 0).any(axis=(2, 3))
     lows = np.where(used.any(1), used.argmax(1), -1)
     highs = np.where(used.any(1), ins - used[:, ::-1].argmax(1), -1)
     group_in, group_out = channel_group(source[1]), channel_group(size[1])
-    best, best_cost = whole, cycles(outs, _span(lows, highs, 0, outs, group_in, ins)[1]
-                                    - _span(lows, highs, 0, outs, group_in, ins)[0], kernel, size)
-    best = [(slice(0, outs), slice(*_span(lows, highs, 0, outs, group_in, ins)))]
+    span = _span(lows, highs, 0, outs, group_in, ins)
+    best, best_cost = [(slice(0, outs), slice(*span))], cycles(outs, span[1] - span[0], kernel, size)
     per = group_out
     while per < outs:
         cuts = [(a, min(a + per, outs)) for a in range(0, outs, per)]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ...hw.fields import AIRAM_BYTES
 from ..errors import CompileError
 from ..functions import IDENTITY, Function
 from ..graph import Graph, Node
@@ -39,6 +40,7 @@ class Mapper:
     logical : tensors of the float network as combinations of stored maps.
     hosted : value of the float network -> value on the host.
     done : nodes that an earlier one has taken over.
+    scaled : value -> (value, scale, shift) that it is made of, where only convolutions in strips read it.
     """
 
     def __init__(self, graph: Graph):
@@ -52,20 +54,28 @@ class Mapper:
         self.grown: dict[tuple[str, Size], str] = {}
         self.ones: dict[Size, str] = {}
         self.fused: dict[str, str] = {}
+        self.scaled: dict[str, tuple[str, np.ndarray, np.ndarray]] = {}
 
     def run(self) -> Network:
         for name in self.graph.inputs:
             self.net.inputs.append(name)
             self.net.shapes[name] = self.graph.shapes[name]
-            if len(self.graph.shapes[name]) == 4:
+            if len(self.graph.shapes[name]) == 4 and self.fits(self.graph.shapes[name]):
                 self.keep(name)
             else:
                 self.hosted[name] = name
+                if len(self.graph.shapes[name]) == 4:
+                    self.net.maps[name] = None  # codes all the same
         for node in self.graph.nodes:
             if id(node) not in self.done:
                 HANDLERS.get(node.op, HANDLERS["host"])(self, node)
         for name in self.graph.outputs:
             self.net.outputs.append(self.on_host(name))
+        for value, codes in self.graph.codes.items():
+            x = self.logical.get(value)
+            place = x.stored() if x else None
+            if x and place and place[1] == 0 and self.net.shapes[place[0]][1] == x.channels:
+                self.net.codes[place[0]] = codes
         return self.net
 
     # tensors
@@ -73,7 +83,7 @@ class Mapper:
     def keep(self, name: str, valid: Size | None = None, clean: bool = True, label: str = "") -> Logical:
         """The value of that name is a stored map; its logical tensor."""
         shape = self.net.shapes[name]
-        self.net.maps.add(name)
+        self.net.maps[name] = None
         x = Logical({name: np.eye(shape[1])[:, :, None, None]}, np.zeros(shape[1]), valid or shape[2:], shape[2:],
                     clean=clean, label=label or name)
         self.logical[name] = x
@@ -85,12 +95,17 @@ class Mapper:
             return self.logical[name]
         shape = self.graph.shapes[name]
         source = self.hosted.get(name)
-        if source is None or len(shape) != 4 or shape[0] != 1 or shape[1] > MAX_CHANNELS:
+        if source is None or len(shape) != 4 or shape[0] != 1 or shape[1] > MAX_CHANNELS or not self.fits(shape):
             return None
         if source in self.net.constants:
             return None
         self.logical[name] = self.keep(source)
         return self.logical[name]
+
+    @staticmethod
+    def fits(shape: tuple[int, ...]) -> bool:
+        """True if the KPU takes a map of that shape at once."""
+        return shape[2] <= MAX_HEIGHT and shape[3] <= MAX_WIDTH and map_bytes(*shape[1:]) <= AIRAM_BYTES
 
     def single(self, value: str) -> bool:
         """True if exactly one node reads the value."""
@@ -157,7 +172,7 @@ class Mapper:
 
     def any_map(self, size: Size) -> list[str]:
         """Some stored map of that size, as the input of a layer that gives constants."""
-        return [next(m for m in reversed(list(self.net.maps)) if self.net.shapes[m][2:] == size)]
+        return [next(m for m in reversed(self.net.maps) if self.net.shapes[m][2:] == size)]
 
     def new_map(self, stem: str, shape: tuple[int, ...]) -> str:
         if map_bytes(*shape[1:]) > 2 << 20:
@@ -168,7 +183,7 @@ class Mapper:
         while name in self.net.shapes:
             name, i = f"{stem}.{i}", i + 1
         self.net.shapes[name] = shape
-        self.net.maps.add(name)
+        self.net.maps[name] = None
         return name
 
     def big_enough(self, x: Logical, stride: int, outputs: Size = (0, 0)) -> Logical:

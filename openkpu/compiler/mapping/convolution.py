@@ -12,6 +12,7 @@ from .hosting import host_convolution
 from .logical import Logical, Size
 from .natives import pool_after
 from .network import KpuLayer, Part
+from .strips import in_strips, too_large
 from .taps import Axis, pairs, solve
 
 POOL_OF = {(1, 0): 0, (2, 0): 5, (2, 1): 6, (4, 0): 7}
@@ -24,7 +25,11 @@ def convolution(m: Mapper, node: Node) -> None:
     x = m.tensor(node.inputs[0])
     stride = a["stride"]
     out = m.graph.shapes[node.output][2:]
-    if x is None or stride[0] != stride[1] or stride[0] not in (1, 2, 4):
+    shape = m.graph.shapes[node.inputs[0]]
+    possible = stride[0] == stride[1] and stride[0] in (1, 2, 4)
+    if possible and len(shape) == 4 and too_large(shape[1], len(a["w"]), shape[2:], out):
+        return in_strips(m, node, convolution)
+    if x is None or not possible:
         why = "the input is no map" if x is None else f"the KPU has no stride of {stride}"
         return host_convolution(m, node, why)
     function, slopes, value = m.function_after(node)

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..graph import Node
 from ..limits import MAX_CHANNELS
+from .blocks import cycles
 from .build import Mapper, handler
 from .convolution import recut
 from .hosting import host
@@ -33,6 +34,12 @@ def function(m: Mapper, node: Node) -> None:
 def affine(m: Mapper, node: Node) -> None:
     x = m.tensor(node.inputs[0])
     if x is None:
+        readers = m.consumers.get(node.output, ())
+        shape = m.graph.shapes[node.output]
+        if len(shape) == 4 and not m.fits(shape) and node.output not in m.graph.outputs and \
+                all(n.op == "conv" for n in readers):
+            m.scaled[node.output] = node.inputs[0], node.attrs["scale"], node.attrs["shift"]
+            return None
         return host(m, node)
     if not m.single(node.inputs[0]) and x.work:
         x = m.logical[node.inputs[0]] = m.materialize(x)
@@ -54,13 +61,35 @@ def addition(m: Mapper, node: Node) -> None:
     f, slopes, value = m.function_after(node)
     if value != node.output:
         total = m.materialize(total, f, slopes, name=node.name)
-    elif not _read_by_small_kernels(m, node.output) or len(total.terms) > MOST_TERMS:
+    elif not _read_by_small_kernels(m, node.output) or len(total.terms) > MOST_TERMS or _dear(m, node.output, total):
         total = m.materialize(total, name=node.name)
     elif total.work:
         # A convolution that is part of a sum is computed once, as a map of the sum.
         total = m.materialize(total, name=node.name)
     m.logical[value] = total
     return None
+
+
+def _dear(m: Mapper, value: str, total: Logical) -> bool:
+    """True if the readers' extra input channels cost more than a layer that adds."""
+    ins = sum(m.net.shapes[name][1] for name in total.terms)
+    extra = 0.0
+    for outs, others in _readers(m, value):
+        whole = cycles(outs, others + ins, 1, total.physical)
+        extra += whole - cycles(outs, others + total.channels, 1, total.physical)
+    return extra > cycles(total.channels, ins, 1, total.physical)
+
+
+def _readers(m: Mapper, value: str, others: int = 0) -> list[tuple[int, int]]:
+    """(output channels, input channels besides) of the convolutions that would read the sum's terms."""
+    found = []
+    for node in m.consumers.get(value, ()):
+        if node.op == "conv":
+            found.append((len(node.attrs["w"]), others))
+        else:
+            channels = m.graph.shapes[node.output][1] - m.graph.shapes[value][1]
+            found += _readers(m, node.output, others + channels)
+    return found
 
 
 def _read_by_small_kernels(m: Mapper, value: str) -> bool:

@@ -77,28 +77,21 @@ class Network:
     Attributes
     ----------
     shapes : of every value; stored maps are (1, C, H, W).
-    maps : values that live in the AI RAM.
+    maps : values that live in the AI RAM, in order of their making.
     constants : host constants.
+    codes : (scale, zero) that the file prescribes for maps.
     """
 
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    maps: set[str] = field(default_factory=set)
+    maps: dict[str, None] = field(default_factory=dict)
     constants: dict[str, np.ndarray] = field(default_factory=dict)
     steps: list[KpuLayer | HostOp] = field(default_factory=list)
     inputs: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
+    codes: dict[str, tuple[float, int]] = field(default_factory=dict)
 
     def kpu(self) -> Iterator[KpuLayer]:
         return (s for s in self.steps if isinstance(s, KpuLayer))
 
     def host(self) -> Iterator[HostOp]:
         return (s for s in self.steps if isinstance(s, HostOp))
-
-    def readers(self) -> dict[str, list[KpuLayer | HostOp]]:
-        """The steps that read each value."""
-        found: dict[str, list[KpuLayer | HostOp]] = {}
-        for step in self.steps:
-            names = [p.map for p in step.inputs] if isinstance(step, KpuLayer) else step.inputs
-            for name in dict.fromkeys(names):
-                found.setdefault(name, []).append(step)
-        return found

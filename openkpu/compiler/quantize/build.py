@@ -390,9 +390,10 @@ class Quantizer:
         scales, zeros = scale_of[pick], zero_of[pick]
         if (scales == scales[0]).all() and (zeros == zeros[0]).all():
             return scales[:1], zeros[:1], axis
-        if axis == 1 and not (zeros == zeros[0]).all():
-            return scales, zeros, axis
-        return scales, zeros[:1], axis
+        if (zeros == zeros[0]).all():
+            return scales, zeros[:1], axis
+        assert axis == 1, "zero points differ along an axis that has one"
+        return scales, zeros, axis
 
     def ids(self, name: str) -> np.ndarray:
         """The number of the channel that every element comes from."""

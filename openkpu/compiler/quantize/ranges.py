@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..errors import CompileError
 from ..mapping.network import KpuLayer, Network
 from .calibrate import Statistics
 from .scales import Sharing
@@ -80,6 +81,8 @@ def choose(net: Network, stats: Statistics, sharing: Sharing, fixed: dict[str, C
         np.maximum.at(class_high, roots, hi)
         np.add.at(weight, roots, importance.get(name, np.ones(len(roots))))
     result = dict(fixed)
+    known = {sharing.scale.find(sharing.first[n] + c): float(s) for n, f in fixed.items()
+             for c, s in enumerate(f.scale)}
     sets: dict[int, list[str]] = {}
     for name in net.maps:
         sets.setdefault(sharing.zero.find(sharing.number[name]), []).append(name)
@@ -92,8 +95,10 @@ def choose(net: Network, stats: Statistics, sharing: Sharing, fixed: dict[str, C
                 continue
             index = [sharing.scale.find(sharing.first[name] + c) for c in range(net.shapes[name][1])]
             scale = _scale(class_low[index], class_high[index], zero)
-            if given and (makers.get(name) is not None and makers[name].exact):
-                scale = given[0].scale[:1].repeat(len(index)) if given[0].uniform else scale
+            scale = np.array([known.get(root, s) for root, s in zip(index, scale, strict=True)])
+            if not np.isfinite(scale).all():
+                raise CompileError(f"the map '{name}' has values below zero beside one that cannot have them; put a "
+                                   "convolution between the input and the concatenation")
             result[name] = Codes(scale, zero)
     return result
 

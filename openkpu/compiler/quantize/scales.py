@@ -62,6 +62,7 @@ class Sharing:
     first : number of a map's channel 0 among all channels.
     scale : sets of channels with one scale.
     zero : sets of maps (by number) with one zero point.
+    signed : maps that may have values below zero.
     axis : host value -> the axis (1 or the last) along which its scales differ; values that leave as codes.
     """
 
@@ -70,15 +71,19 @@ class Sharing:
     scale: Union
     zero: Union
     axis: dict[str, int] = field(default_factory=dict)
+    signed: set[str] = field(default_factory=set)
 
 
 def share(net: Network) -> Sharing:
     """Solve the constraints of a network."""
     first, number, total = {}, {}, 0
-    for name in sorted(net.maps, key=lambda n: list(net.shapes).index(n)):
+    for name in net.maps:
         first[name], number[name] = total, len(number)
         total += net.shapes[name][1]
     s = Sharing(first, number, Union(total), Union(len(number)))
+    positive = {step.output for step in net.kpu() if step.slopes is None and step.function.steps
+                and float(step.function(np.linspace(-50, 50, 1001)).min()) >= 0}
+    s.signed = {name for name in net.maps if name not in positive}
     for step in net.kpu():
         if step.exact:
             (part,) = step.inputs
@@ -90,8 +95,7 @@ def share(net: Network) -> Sharing:
         elif step.kernel == 3:
             s.zero.join(number[p.map] for p in step.inputs)
     ids: dict[str, np.ndarray] = {}
-    readers = net.readers()
-    floats: set[str] = set()
+    floats: dict[str, None] = {}
     for name in net.maps:
         shape = net.shapes[name]
         ids[name] = np.broadcast_to(first[name] + np.arange(shape[1])[None, :, None, None], shape)
@@ -108,11 +112,10 @@ def share(net: Network) -> Sharing:
             else:
                 ids[step.output] = moved
         else:
-            floats |= {name for name in step.inputs if name in ids}
+            floats |= {name: None for name in step.inputs if name in ids}
     for name in dict.fromkeys([*floats, *(o for o in net.outputs if o in ids)]):
         if name not in net.maps:
             _leave(s, name, ids[name])
-    del readers
     return s
 
 
@@ -140,21 +143,18 @@ def _leave(s: Sharing, name: str, ids: np.ndarray) -> None:
             best = apart, axis, trial
     assert best is not None
     s.scale, s.axis[name] = best[2], best[1]
-    _one_zero(s, members, ids, best[1])
+    _one_zero(s, members, best[1] == 1)
 
 
-def _one_zero(s: Sharing, members: np.ndarray, ids: np.ndarray | None = None, axis: int = 0) -> None:
-    starts = np.array(sorted(s.first.values()))
-    maps = np.searchsorted(starts, members, side="right") - 1
-    if ids is not None and axis == 1:
-        return _zeros_by_channel(s, ids, starts)
-    s.zero.join(int(i) for i in np.unique(maps))
-    return None
+def _one_zero(s: Sharing, members: np.ndarray, two: bool = False) -> None:
+    """One zero point for all maps, or (``two``) one for those with values below zero and one for those without.
 
-
-def _zeros_by_channel(s: Sharing, ids: np.ndarray, starts: np.ndarray) -> None:
-    """Along dimension 1 zero points may differ, too."""
-    for row in np.moveaxis(ids, 1, 0).reshape(ids.shape[1], -1):
-        maps = np.unique(np.searchsorted(starts, np.unique(row[row >= 0]), side="right") - 1)
-        if len(maps):
-            s.zero.join(int(i) for i in maps)
+    Along dimension 1 the host can subtract different ones, but that takes it another operator.
+    """
+    starts = np.array(list(s.first.values()))
+    names = list(s.first)
+    maps = [int(i) for i in np.unique(np.searchsorted(starts, members, side="right") - 1)]
+    for kinds in ((False,), (True,)) if two else ((False, True),):
+        found = [i for i in maps if (names[i] in s.signed) in kinds]
+        if found:
+            s.zero.join(found)

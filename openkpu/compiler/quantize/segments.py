@@ -18,6 +18,9 @@ BOTTOM = -(1 << 35)
 TOP = (1 << 35) - 1
 CANDIDATES = 112
 GRID = 1024
+FALL = 0.5
+"""Mean squared error by which a falling line is worse than a rising one: the hardware rounds it down by one code on
+average (section 7.2, p < 0), which its bias makes good, but unevenly."""
 REGION = 1 << 28
 """Distance between regions of v; sums stay within a 64th of it, so that none reaches its neighbour's."""
 
@@ -68,6 +71,7 @@ def _fixed(slope: float) -> tuple[int, int]:
     if abs(mul) > 32767:
         shift -= 1
         mul = round(slope * 2.0**shift)
+    mul, shift = (int(np.clip(mul, -32767, 32767)), shift) if shift >= 0 else (int(np.sign(slope)) * 32767, 0)
     while mul and mul % 2 == 0 and shift:
         mul, shift = mul // 2, shift - 1
     return mul, shift
@@ -186,18 +190,29 @@ class _Search:
         x0, at = grid[knots][:, None], want[knots][:, None]
         part = {k: p[ends][None] - p[knots][:, None] for k, p in prefix.items()}
         dx = part["x"] - x0 * part["w"]
-        dxx = np.maximum(part["xx"] - 2 * x0 * part["x"] + x0 * x0 * part["w"], 1e-30)
+        # A single point of the grid has no slope, only rounding errors of these sums.
+        step = (grid[-1] - grid[0]) / (len(grid) - 1)
+        dxx = np.maximum(part["xx"] - 2 * x0 * part["x"] + x0 * x0 * part["w"], 0.1 * step * step * part["w"] + 1e-30)
         cost = np.full((n, n), np.inf)
         self.slopes, self.biases = np.zeros((n, n)), np.zeros((n, n), int)
-        for bias in (np.floor(at), np.ceil(at)):
+        # The best line, and the two nearest that begin at a whole number.
+        mean = part["y"] / np.maximum(part["w"], 1e-30)
+        spread = np.maximum(part["w"] * dxx - dx * dx, (0.1 * step * part["w"]) ** 2 + 1e-30)
+        rise = (part["w"] * (part["xy"] - x0 * part["y"]) - dx * part["y"]) / spread
+        free = mean - rise * dx / np.maximum(part["w"], 1e-30)
+        for bias in (np.floor(at), np.ceil(at), np.clip(np.floor(free), 0, 255), np.clip(np.ceil(free), 0, 255)):
             dxy = part["xy"] - x0 * part["y"] - bias * dx
             dyy = part["yy"] - 2 * bias * part["y"] + bias * bias * part["w"]
-            slope = np.maximum(dxy / dxx, 0)  # falling lines are rounded badly by the hardware (section 7.2)
-            error = np.maximum(dyy - 2 * slope * dxy + slope * slope * dxx, 0)
+            slope = dxy / dxx
+            falls = slope < 0
+            error = np.maximum(dyy - 2 * slope * dxy + slope * slope * dxx, 0) + np.where(falls, FALL * part["w"], 0)
+            flat = falls & (np.maximum(dyy, 0) <= error)
+            error, slope = np.where(flat, np.maximum(dyy, 0), error), np.where(flat, 0, slope)
             better = error < cost
             cost = np.where(better, error, cost)
             self.slopes = np.where(better, slope, self.slopes)
-            self.biases = np.where(better, bias.astype(int), self.biases)
+            raised = np.minimum(bias + (slope < 0), 255)
+            self.biases = np.where(better, raised.astype(int), self.biases)
         cost[np.tril_indices(n, -1)] = np.inf
         total = cost[0].copy()
         self.back = np.full((most, n), -1)

@@ -19,7 +19,8 @@ class Fit:
 
     Attributes
     ----------
-    ridge : pull towards the trained weights, relative to the inputs' energy and per sample shortage.
+    ridge : pull towards the trained weights, relative to the inputs' energy; infinite: the file's own weights and
+        biases are kept.
     rounding : pass rounding errors on.
     """
 
@@ -59,6 +60,8 @@ def fitted(w: np.ndarray, x: np.ndarray, y: np.ndarray, bias: np.ndarray, top: i
         whole = _round(better, step, top, h + _diagonal(np.broadcast_to(0.01 * level + 1e-9, energy.shape)), energy)
     else:
         whole = np.clip(np.rint(better / step[..., None]), -top - 1, top)
+    if fit.ridge == np.inf:
+        return whole.astype(np.int64), step, bias.astype(np.float64)
     shift = mean_y - np.einsum("bok,bk->bo", whole * step[..., None], mean_x)
     idle = energy.sum(axis=1) == 0
     return whole.astype(np.int64), step, np.where(idle[:, None], bias, shift)
