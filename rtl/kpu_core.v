@@ -299,7 +299,8 @@ module kpu_core #(
         .active(active), .layer_start(layer_start), .layer_done(layer_done), .drained(drained),
         .stream_start(stream_start), .stream_done(stream_done),
         .pass_valid(pass_valid), .pass_ready(pass_ready), .pass_channel(pass_channel), .pass_slots(pass_slots),
-        .pass_y(pass_y), .pass_lines(pass_lines), .pass_step(pass_step), .pass_word(pass_word), .pass_words(pass_words), .pass_x(pass_x),
+        .pass_y(pass_y), .pass_lines(pass_lines), .pass_step(pass_step), .pass_word(pass_word), .pass_words(pass_words),
+        .pass_x(pass_x),
         .pass_groups(pass_groups), .pass_span(pass_span), .pass_first(pass_first), .pass_last(pass_last),
         .pass_high(pass_high), .pass_load(pass_load), .pass_free(pass_free), .pass_outs(pass_outs), .pass_g(pass_g),
         .pass_gs(pass_gs), .pass_rewind(pass_rewind), .pass_keep(pass_keep),
@@ -386,7 +387,8 @@ module kpu_core #(
     kpu_weights #(.LGSIZE(LGWEIGHTS), .LGSEGS(LGSEGS), .LGSEGLEN(LGSEGLEN)) weights (
         .clk(clk), .rst(rst), .entry_valid(entry_valid), .entry_ready(entry_ready), .entry(entry),
         .s_valid(wq_valid), .s_ready(wq_ready), .s_outs(wq_outs), .s_g(wq_g), .s_gs(wq_gs), .s_rewind(wq_rewind),
-        .s_keep(wq_keep), .s_dw(dwfast), .s_lgdw(lg_dw > 4'd6 ? lg_dw[1:0] - 2'd2 : 2'd0), .s_const(unity), .s_bypass(layer[`PL_BYPASS]),
+        .s_keep(wq_keep), .s_dw(dwfast), .s_lgdw(lg_dw > 4'd6 ? lg_dw[1:0] - 2'd2 : 2'd0), .s_const(unity),
+        .s_bypass(layer[`PL_BYPASS]),
         .s_lgp(layer[`PL_LGP]), .set_loaded(set_loaded), .set_freed(set_freed), .w_valid(w_valid),
         .w_dw(w_dw), .w_seg(w_seg), .w_mask(w_mask), .w_pe(w_pe), .w_data(w_data)
     );
@@ -514,7 +516,8 @@ module kpu_core #(
     wire [63:0] ram_wr_be;
     wire [PIECE*8-1:0] ram_wr_data;
     kpu_writeback #(.SEGS(SEGS), .SEGLEN(SEGLEN), .LPS(LPS), .PIECE(PIECE)) writeback (
-        .clk(clk), .rst(rst), .layer(layer), .en(post_en), .idle(writeback_idle), .start(layer_start), .complete(complete),
+        .clk(clk), .rst(rst), .layer(layer), .en(post_en), .idle(writeback_idle), .start(layer_start),
+        .complete(complete),
         .s_valid(bq_valid), .s_ready(bq_ready), .s_channel(bq_channel), .s_outs(bq_outs), .s_oy(bq_oy),
         .s_rows(bq_rows), .s_ox(bq_ox), .s_cols(bq_cols), .s_final(bq_final),
         .r_valid(r_valid), .r_pos(r_pos), .r_line_end(r_line_end), .results(results),
@@ -587,7 +590,8 @@ module kpu_core #(
                 m_mem_bid, m_mem_bresp, m_mem_arready, m_mem_rvalid, m_mem_rid, m_mem_rdata, m_mem_rresp, m_mem_rlast};
         end else begin : cached
             kpu_cache #(
-                .ROWS(AIRAM_ROWS), .LINES(CACHE_LINES), .WAYS(CACHE_WAYS), .WR_BYTES(PIECE), .ID_W(ID_W), .BASE(MEM_BASE)
+                .ROWS(AIRAM_ROWS), .LINES(CACHE_LINES), .WAYS(CACHE_WAYS), .WR_BYTES(PIECE), .ID_W(ID_W),
+                .BASE(MEM_BASE)
             ) airam (
             .clk(clk), .rst(rst),
             .rd_valid(ff_rd_valid || so_rd_valid), .rd_ready(ram_rd_ready),

@@ -131,7 +131,8 @@ module cache_lookup #(
     wire go_kept = may_read && kept;
     wire may_take = may_read && !kept && !(s1_is_read && s1_fails);
     wire go_read = may_take && read_valid;
-    wire go_walk = busy && !(s1_valid && s1_op >= EMPTY) && (emptying || !(go_fill || write_valid || kept || read_valid));
+    wire go_walk = busy && !(s1_valid && s1_op >= EMPTY) &&
+        (emptying || !(go_fill || write_valid || kept || read_valid));
     assign read_ready = may_take;
 
     wire [ROW_BITS-1:0] row = go_fill ? fill_row : go_write ? write_row : go_kept ? kept_row :

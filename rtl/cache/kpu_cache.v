@@ -187,7 +187,8 @@ module kpu_cache #(
     wire [3:0]          take_note;
     wire [63:0]         take_need;
     kpu_queue #(.WIDTH(ROW_BITS + 68), .LGDEPTH(1)) read_queue (
-        .clk(clk), .rst(rst), .s_valid(rd_valid), .s_ready(rd_ready), .s_data({rd_row[ROW_BITS-1:0], rd_stream, rd_lane, rd_need}),
+        .clk(clk), .rst(rst), .s_valid(rd_valid), .s_ready(rd_ready),
+        .s_data({rd_row[ROW_BITS-1:0], rd_stream, rd_lane, rd_need}),
         .m_valid(take_valid), .m_ready(take_ready && !bus_read), .m_data({take_row, take_note, take_need})
     );
     assign bus_read_take = take_ready;

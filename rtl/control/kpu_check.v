@@ -69,13 +69,14 @@ module kpu_check #(
     wire bad_loads = !bypass
         && (covered < {7'd0, d_o_ch_num} || (d_load_coor && {9'd0, d_para_size} < load_bytes));
     // airam_range, weight_size, unsupported
-    wire bad_range = (!bad_src_group && src_last >= AIRAM_ROWS[24:0]) || (!bad_dst_group && dst_last >= AIRAM_ROWS[24:0]);
+    wire bad_range = (!bad_src_group && src_last >= AIRAM_ROWS[24:0])
+        || (!bad_dst_group && dst_last >= AIRAM_ROWS[24:0]);
     wire bad_weights = !bypass && load_bytes > WEIGHT_BYTES[25:0];
     wire bad_align = (d_load_para && d_bwsx_base_addr[2:0] != 3'd0) || (d_load_act && d_active_addr[2:0] != 3'd0);
 
     always @(posedge clk) begin
-        errors <= {bad_align, bad_weights, bad_range, bad_src_group || bad_dst_group || bad_slots || bad_size || bad_lines
-            || bad_channels || bad_loads};
+        errors <= {bad_align, bad_weights, bad_range, bad_src_group || bad_dst_group || bad_slots || bad_size
+            || bad_lines || bad_channels || bad_loads};
     end
 
     wire _unused = &{1'b0, words, layer};

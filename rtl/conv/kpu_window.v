@@ -223,7 +223,7 @@ module kpu_window #(
                     taps[t] = near[t/3][8*(t%3)+:8*REACH];
                 end else begin
                     own = from_block(line[t], block);
-                    taps[t] = absent[t] ? {8 * REACH{1'b0}} : own[8+:8*REACH];  // channels that do not exist count as zero
+                    taps[t] = absent[t] ? {8 * REACH{1'b0}} : own[8+:8*REACH];  // a channel that is absent counts as 0
                 end
             end
             for (c = 0; c < SEGS; c = c + 1) begin

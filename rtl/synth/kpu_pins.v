@@ -34,7 +34,8 @@ module kpu_pins #(
     end
 
     kpu_core #(
-        .SEGS(SEGS), .SEGLEN(SEGLEN), .LPS(LPS), .DEPTH(DEPTH), .AIRAM_ROWS(AIRAM_ROWS), .WEIGHT_ENTRIES(WEIGHT_ENTRIES),
+        .SEGS(SEGS), .SEGLEN(SEGLEN), .LPS(LPS), .DEPTH(DEPTH), .AIRAM_ROWS(AIRAM_ROWS),
+        .WEIGHT_ENTRIES(WEIGHT_ENTRIES),
         .CACHE_LINES(CACHE_LINES)
     ) core (
         .clk(clk), .rst(shift[0]), .s_axil_awvalid(shift[1]), .s_axil_awaddr(shift[2+:16]),
