@@ -27,7 +27,8 @@ FIFO = REGS_BASE + register("layer_argument_fifo").offset
 
 class Config(ctypes.Structure):
     _fields_ = [(name, ctypes.c_uint32) for name in
-                ("sram_bytes", "latency", "outstanding", "stall_percent", "random_state", "seed")]
+                ("sram_bytes", "latency", "outstanding", "stall_percent", "random_state", "seed", "memory_latency",
+                 "memory_beat_tenths")]
 
 
 class Kpu:
