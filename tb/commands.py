@@ -50,7 +50,8 @@ def column_groups(p: Plan, b: Block) -> int:
 def block_command(p: Plan, b: Block) -> dict[str, int]:
     """The fields of a block's command, named as the ports of kpu_seq without ``block_``."""
     return {"channel": b.channel, "outs": b.outs, "oy": b.row, "rows": b.rows, "ox": b.column, "cols": b.columns,
-            "groups": column_groups(p, b), "params": int(not p.dwfast or b.column == 0),
+            "groups": column_groups(p, b) & 0x7F,  # seven bits, which the depthwise path does not use
+            "params": int(not p.dwfast or b.column == 0),
             "final": int(b.last_strip and (p.dwfast or b.last_tile))}
 
 

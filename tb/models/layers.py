@@ -189,7 +189,9 @@ def draw_layer(integer: Integer, config: KpuConfig = FULL, *, max_macs: int = 30
 
     width = pick(EDGE_WIDTHS) if integer(0, 3) else integer(1, 512)
     width = min(max(width, stride), pixels // stride)
-    height = min(max(integer(1, pick((24, 24, 24, 512))), stride), pixels // width)
+    # One channel has to fit half of the AI RAM.
+    lines = config.airam_bytes // ROW_BYTES // 2 // MapLayout.of(0, 1, 1, width).row_step
+    height = min(max(integer(1, pick((24, 24, 24, 512))), stride), pixels // width, lines)
     if kind == "first_stride":
         width, height = max(width - integer(0, 1), 1), max(height - integer(0, 1), 1)
     area = width * height
