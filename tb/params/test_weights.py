@@ -20,7 +20,7 @@ CORE = CORES[os.environ.get("KPU_CONFIG", "full")]
 def parameters(core: CoreParameters) -> dict[str, int]:
     """Of a small buffer, so that a few layers go round it."""
     lgsegs, lgseglen = core.SEGS.bit_length() - 1, core.SEGLEN.bit_length() - 1
-    return {"LGSIZE": lgsegs + lgseglen + 4, "LGSEGS": lgsegs, "LGSEGLEN": lgseglen}
+    return {"LGSIZE": max(lgsegs + lgseglen + 4, 8), "LGSEGS": lgsegs, "LGSEGLEN": lgseglen}
 
 
 LGSIZE, LGSEGS, LGSEGLEN = parameters(CORE).values()
