@@ -26,8 +26,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = "python3,python3-venv,make,g++,perl,git,ca-certificates"
-MIRRORS = {"bookworm": "http://deb.debian.org/debian", "trixie": "http://deb.debian.org/debian",
-           "sid": "http://deb.debian.org/debian", "noble": "http://archive.ubuntu.com/ubuntu"}
+SUITES = ("bookworm", "trixie", "sid", "noble")
 COMPONENTS = {"noble": "main,universe"}
 USER, UID = "newcomer", 1234
 HOME = f"home/{USER}"
@@ -40,7 +39,7 @@ class Impossible(Exception):
     """This machine cannot make or enter a root of its own."""
 
 
-def make_root(suite: str, mirror: str) -> Path:
+def make_root(suite: str, mirror: str | None) -> Path:
     """The pristine root of a suite, made if it is not there yet."""
     if os.geteuid() != 0:
         raise Impossible("debootstrap and chroot need root")
@@ -53,10 +52,10 @@ def make_root(suite: str, mirror: str) -> Path:
         shutil.rmtree(root, ignore_errors=True)
         root.parent.mkdir(parents=True, exist_ok=True)
         log = root.with_name(f"{suite}.log")
-        print(f"debootstrap {suite} from {mirror}; log in {log.relative_to(ROOT)}", flush=True)
+        print(f"debootstrap {suite} from {mirror or 'its own mirror'}; log in {log.relative_to(ROOT)}", flush=True)
         with log.open("w") as output:
             command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}",
-                       f"--components={COMPONENTS.get(suite, 'main')}", suite, str(root), mirror]
+                       f"--components={COMPONENTS.get(suite, 'main')}", suite, str(root), *([mirror] if mirror else [])]
             made = subprocess.run(command, stdout=output, stderr=output, check=False, timeout=BUILD_MINUTES * 60)
         if made.returncode:
             raise Impossible(f"debootstrap ended with code {made.returncode}: {log.read_text().strip()[-200:]}")
@@ -133,14 +132,14 @@ def readme_commands() -> list[str]:
 def main(arguments: list[str] | None = None) -> int:
     """See the module's text."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--suite", default="bookworm", choices=MIRRORS)
+    parser.add_argument("--suite", default="bookworm", choices=SUITES)
     parser.add_argument("--mirror", help="where debootstrap gets the packages; the distribution's own by default")
     parser.add_argument("--minutes", type=float, default=60, help="bound of every single command")
     parser.add_argument("--keep", action="store_true", help="go on in the home of the last run, with its clone")
     parser.add_argument("commands", nargs="*", metavar="COMMAND")
     options = parser.parse_args(arguments)
     try:
-        root = make_root(options.suite, options.mirror or MIRRORS[options.suite])
+        root = make_root(options.suite, options.mirror)
         environment, folders = prepare(root, options.keep)
         if enter(root, "true", environment, folders, 60):
             raise Impossible("the root cannot be entered (unshare, mount or chroot is not allowed)")
