@@ -1,0 +1,1 @@
+"""A profile as one page that needs no network: ``facts.py`` collects, ``page.py`` and ``page.js`` draw."""
