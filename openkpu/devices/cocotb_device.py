@@ -88,7 +88,7 @@ class CocotbDevice:
         return self._folder / "cocotb.log"
 
     def _accept(self, listener: Listener):
-        # multiprocessing has no accept with a time-out.
+        # multiprocessing has no accept with a time-out, so its types know nothing of the socket.
         listener._listener._socket.settimeout(POLL_SECONDS)  # type: ignore[attr-defined]
         for _ in range(int(BUILD_SECONDS / POLL_SECONDS)):
             try:

@@ -138,7 +138,7 @@ async def serve(dut):
     """Answer (name, arguments) with (ok, result or message, clock cycles) until the other side hangs up."""
     for name in ("", "s_axil", "s_axi", "m_axi", "m_axis"):
         logging.getLogger(f"cocotb.{dut._name}{'.' + name if name else ''}").setLevel(logging.ERROR)
-    cocotb.start_soon(Clock(dut.clk, CLOCK_NS, "ns").start())
+    Clock(dut.clk, CLOCK_NS, "ns").start()
     server = Server(dut, random.Random(cocotb.RANDOM_SEED), float(os.environ["OPENKPU_STALL"]))
     await server.reset()
     with Client(os.environ["OPENKPU_SOCKET"]) as connection:

@@ -69,7 +69,7 @@ def _words(data: bytes) -> Identity | None:
     return None
 
 
-def identify(data: bytes, name: str = "") -> Identity:
+def identify(data: bytes | memoryview, name: str = "") -> Identity:
     """What ``data`` (at least its first 512 bytes) is; ``name`` helps with file extensions. Never raises."""
     head = bytes(data[:512])
     if not head:

@@ -133,7 +133,8 @@ class Watch:
             board.on_swallowed_exit()
         board.last_exit = now
         for thread in (board.script_thread, *[w for w in list(board.workers) if w > 0]):
-            _interrupt(thread)
+            if thread is not None:
+                _interrupt(thread)
 
     def _timers_due(self, _) -> int:
         """Runs in the main thread between two of its instructions."""

@@ -31,7 +31,8 @@ def rgb_from_lab(lab: Sequence[float]) -> tuple[int, int, int]:
     linear = np.linalg.solve(_TO_XYZ, xyz)
     linear = np.clip(linear, 0, 1)
     srgb = np.where(linear > 0.0031308, 1.055 * linear ** (1 / 2.4) - 0.055, 12.92 * linear)
-    return tuple(int(v) for v in np.floor(srgb * 255 + 0.5))
+    red, green, blue = (int(v) for v in np.floor(srgb * 255 + 0.5))
+    return red, green, blue
 
 
 @lru_cache(maxsize=1)

@@ -12,9 +12,10 @@ import numpy as np
 
 from openkpu.api.imaging import colour, pixels
 from openkpu.api.imaging.opencv import opencv
+from openkpu.api.imaging.picture import Picture
 
 
-class Filters:
+class Filters(Picture):
     """Mixed into ``Image``, whose ``pixels`` are uint8 gray values or uint16 RGB565 words."""
 
     def _channels(self) -> np.ndarray:

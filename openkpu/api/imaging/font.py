@@ -18,7 +18,7 @@ _UNICODE_FONTS = (
 
 
 @lru_cache(maxsize=1)
-def _latin_font() -> ImageFont.ImageFont:
+def _latin_font() -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
     load = getattr(ImageFont, "load_default_imagefont", None)  # Pillow before 10.4 has only load_default
     return load() if load else ImageFont.load_default(size=None)
 

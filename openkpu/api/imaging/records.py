@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
+
 
 class Record(tuple):
     """Base of the result types; ``fields`` are the names of the tuple's entries.
@@ -53,6 +55,9 @@ def _field(position: int, name: str):
 class Blob(Record):
     """A patch of one colour; ``code`` has a bit for each threshold it fits, ``count`` is how many were merged."""
 
+    _centre: np.ndarray
+    _moments: tuple[float, ...]
+    _elongation: float
     fields = ("x", "y", "w", "h", "pixels", "cx", "cy", "rotation", "code", "count")
 
     def area(self) -> int:

@@ -45,6 +45,7 @@ class Histogram(_Channels):
     """Shares of the pixels in each bin of each channel; the bins of a channel add up to 1."""
 
     names = ("bins",)
+    _ranges: list[tuple[int, float]]
 
     @classmethod
     def of(cls, values: np.ndarray, mask: np.ndarray | None = None, bins: int | None = None) -> Histogram:

@@ -34,7 +34,7 @@ class kpu_fmap(np.ndarray):
         """No access from now on; twice is harmless. The memory goes with the last array or buffer made from the map."""
         self._freed = True
 
-    def size(self) -> int:
+    def size(self) -> int:  # type: ignore[override]  # a method here as on the device, an attribute in numpy
         """Bytes."""
         return self._alive().nbytes
 

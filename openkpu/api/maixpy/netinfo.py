@@ -30,6 +30,8 @@ class kpu_netinfo_find:
     """One layer; every member works called and uncalled: ``index type wi hi chi wo ho cho dw kernel_type pool_type
     para_size``."""
 
+    index: _Number
+
     def __init__(self, layer: Layer, *, strict: bool):
         values = dict.fromkeys(("index", "type", *_SHAPE, *_CONVOLUTION, "para_size"), 0)
         values.update(index=layer.index, type=TYPE_NUMBERS[layer.name], para_size=layer.size)

@@ -48,11 +48,12 @@ class _Wifi(Accepting):
                "ifconfig": ("127.0.0.1", "255.0.0.0", "127.0.0.1", "127.0.0.1", "", "this computer")}
 
     def __init__(self):
-        self._log = None
+        """The log begins with the first call: the object is made with its module."""
 
     def __getattr__(self, method: str):
-        if self._log is None:
+        if method == "_log":
             super().__init__()
+            return self._log
         return super().__getattr__(method)
 
 

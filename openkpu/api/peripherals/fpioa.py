@@ -86,6 +86,7 @@ class FpioaManager:
         if used is not None and used != int(pin) and not force:
             raise Exception(f"[Warning] function is used by {self.str_function(func)}(pin:{used})")
         self.fpioa.set_function(pin, func)
+        return None
 
     def unregister(self, pin: int) -> None:
         """Forget the pin's function."""

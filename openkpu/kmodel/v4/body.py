@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -88,7 +88,8 @@ class Body(Reader):
                  zip((height, width), (w.pad_h, w.pad_w), w.kernel, w.stride, w.dilation, strict=True)]
         if min(sizes) < 1:
             self.fail("filter, stride, padding", f"= {w} gives no output for an image {width}x{height}")
-        return self.dims("output size", *sizes)  # type: ignore[return-value]
+        rows, columns = self.dims("output size", *sizes)
+        return rows, columns
 
     def work(self, steps: int) -> None:
         """Refuse an operator that needs absurdly many elementary steps."""
@@ -100,7 +101,7 @@ class Body(Reader):
         """CL: the fused activation."""
         return self.clamp(*self.fields("low:f high:f"))
 
-    def requantize(self, names: str) -> dict[str, int]:
+    def requantize(self, names: str) -> dict[str, Any]:
         """i32 parameters; every shift is 0..62."""
         values = dict(zip(names.split(), self.fields(" ".join(f"{n}:i" for n in names.split())), strict=True))
         for name, value in values.items():

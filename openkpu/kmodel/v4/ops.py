@@ -32,7 +32,7 @@ class Window:
     dilation: Pair
 
 
-def window_args(window: Window) -> tuple:
+def window_args(window: Window) -> tuple[Pair, Pair, Pair, Pair]:
     """The window as the trailing arguments of ``arithmetic.conv``."""
     return window.pad_h, window.pad_w, window.stride, window.dilation
 
@@ -154,7 +154,7 @@ class Pad(InOut):
     """Any dtype; ``pads`` are four (before, after), negative ones crop; ``value`` has the input's dtype."""
 
     pads: tuple[Pair, ...]
-    value: np.generic
+    value: np.number
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -83,7 +83,7 @@ def _window(w: Window) -> bytes:
     return struct.pack("<10i", *w.pad_h, *w.pad_w, *w.kernel, *w.stride, *w.dilation)
 
 
-def _value(value: np.generic) -> bytes:
+def _value(value: np.number) -> bytes:
     return struct.pack("<I", 0) + value.tobytes().ljust(4, b"\0")
 
 

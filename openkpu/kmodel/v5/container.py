@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import prod
 from typing import NamedTuple
 
@@ -45,7 +46,8 @@ class Function(NamedTuple):
     code_size: int
 
 
-class Module(NamedTuple):
+@dataclass(frozen=True)
+class Module:
     """``rdata`` and ``text``: (file offset, size)."""
 
     index: int

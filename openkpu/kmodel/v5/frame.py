@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
@@ -46,7 +46,7 @@ class Frame:
         shape = self.args["s"]
         return self.tensor("in", self.args["dt"], shape, self.args["t_in"]), self.out(shape)
 
-    def fail(self, field: str, problem: str) -> None:
+    def fail(self, field: str, problem: str) -> NoReturn:
         self.reader.fail(field, problem)
 
     def warn(self, problem: str) -> None:
@@ -75,7 +75,6 @@ class Frame:
             return np.broadcast_shapes(*shapes)
         except ValueError:
             self.fail("shapes", f"= {shapes} don't broadcast")
-            raise
 
     def work(self, steps: int) -> None:
         """Refuse an operator that needs absurdly many elementary steps."""
@@ -89,7 +88,7 @@ class Frame:
             self.fail(field, f"= {dtype} is not one of {', '.join(allowed)}")
         return dtype
 
-    def number(self, field: str, dtype: str) -> np.generic:
+    def number(self, field: str, dtype: str) -> np.number:
         """A popped constant as a scalar of ``dtype``."""
         value = self.args[field]
         kind = np.dtype(dtype)
@@ -116,7 +115,7 @@ class Frame:
                       for n, p, k, s, d in zip(image, pads, kernel, stride, dilation, strict=True))
         if min(sizes) < 1:
             self.fail("kernel, stride, padding", f"give no output for an image {image[1]}x{image[0]}")
-        return Window(pads[0][:2], pads[1][:2], kernel, stride, dilation), sizes  # type: ignore[return-value]
+        return Window(pads[0][:2], pads[1][:2], kernel, stride, dilation), sizes
 
     def rank(self, field: str, shape: Shape, rank: int) -> Shape:
         if len(shape) != rank:

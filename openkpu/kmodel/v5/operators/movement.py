@@ -54,8 +54,8 @@ class Pad(InOut):
     """``pads``: (before, after, interior) per dimension; ``mode`` constant, reflect, symmetric or edge."""
 
     pads: tuple[tuple[int, int, int], ...]
-    mode: str
-    value: np.generic
+    mode: shape.PadMode
+    value: np.number
 
 
 def _pad(f: Frame) -> Layer:

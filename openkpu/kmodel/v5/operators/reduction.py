@@ -24,7 +24,7 @@ class Reduce(InOut):
     op: str
     axes: tuple[int, ...]
     keep_dims: bool
-    init: np.generic
+    init: np.number
 
 
 def _reduced(f: Frame, shape: Shape) -> tuple[Shape, Shape]:
@@ -114,7 +114,7 @@ def _reduce_window2d(f: Frame) -> Layer:
             f.fail("padding", f"= {pad} puts a window outside the image")
     f.work(n * c * oh * ow * prod(window.kernel))
     return ReduceWindow2d(**f.base(), input=f.tensor("in", FLOAT, a["s"], a["t_in"]), out=f.out((n, c, oh, ow)),
-                          op=a["op"], window=window, init=f.number("init", FLOAT), clamp=f.clamp())
+                          op=a["op"], window=window, init=np.float32(f.args["init"]), clamp=f.clamp())
 
 
 @kernel(ReduceWindow2d)
