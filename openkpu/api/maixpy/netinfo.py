@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from openkpu.kmodel.model import KpuConv, Layer
-from openkpu.kmodel.v3.records import LAYER_TYPES
+from openkpu.kmodel.v3.operators import LAYER_TYPES
 
 TYPE_NUMBERS = {name: number for number, name in LAYER_TYPES.items()}
 

@@ -10,7 +10,7 @@ import numpy as np
 from ...errors import ModelError
 from ..model import Layer, Tensor
 from ..reader import MAX_DIMENSION, MAX_ELEMENTS, Reader
-from ..v4.ops import Window
+from ..window import Window
 from .code import Instruction
 
 Shape = tuple[int, ...]

@@ -10,7 +10,7 @@ import numpy as np
 from ....arithmetic import conv, fused
 from ...kernels import FUSED_KERNELS, kernel
 from ...model import Layer, Tensor
-from ...v4.ops import Clamp, Window, window_args
+from ...window import Clamp, Window, window_args
 from ..frame import FLOAT, Frame, Function
 
 

@@ -10,7 +10,7 @@ from ....arithmetic import elementwise
 from ....errors import ModelError
 from ...kernels import kernel
 from ...model import InOut, Layer, Tensor, TwoInOut
-from ...v4.ops import Clamp
+from ...window import Clamp
 from ..frame import FLOAT, Frame, Function
 
 BINARY_OPS = ("add", "sub", "mul", "div", "min", "max", "pow", "floor_div", "floor_mod", "bitwise_and", "bitwise_or",

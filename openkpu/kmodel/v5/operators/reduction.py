@@ -10,7 +10,7 @@ import numpy as np
 from ....arithmetic import reduce
 from ...kernels import kernel
 from ...model import InOut, Layer, Tensor
-from ...v4.ops import Clamp, Window
+from ...window import Clamp, Window
 from ..frame import FLOAT, Frame, Function, Shape
 
 REDUCE_OPS = ("mean", "min", "max", "sum")
