@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from openkpu.cli.inputs import prepare_inputs
 from openkpu.cli.main import SUMMARIES, cli, run_cli
 from openkpu.devices.backends import open_device
 from openkpu.errors import DeviceError, InputError, UsageError
+from openkpu.inputs import prepare_inputs
 from openkpu.kmodel import load
 
 SMALL = Path(__file__).parent / "data" / "nncase_small"

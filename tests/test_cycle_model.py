@@ -7,13 +7,13 @@ import json
 import numpy as np
 import pytest
 
-from openkpu.cli.profile import Profiler
 from openkpu.devices.native import NativeDevice
 from openkpu.golden.layers import make_descriptor, random_layer
 from openkpu.hw.configs import CORES, ON_CHIP
 from openkpu.hw.descriptor import Descriptor, replace
 from openkpu.hw.fields import EXT_LOG_BASE, EXT_LOG_STRIDE, REGS_BASE, SRAM_BASE, WORD_NAMES
 from openkpu.kmodel import load
+from openkpu.profiling.layers import Profiler
 from openkpu.runtime import Session
 from openkpu.schedule.cycles import LayerCycles, blocks, line_rows, plan, run
 from openkpu.schedule.plan import effective_macs

@@ -17,8 +17,8 @@ from draw import HEIGHT, KINDS, WIDTH, Box, scene
 from PIL import Image
 from score import Found, Score, score
 
-from openkpu.cli.draw import annotate
 from openkpu.devices.functional import FunctionalDevice
+from openkpu.draw import annotate
 from openkpu.kmodel import load
 from openkpu.runtime import Session
 from openkpu.yolo2 import region_layer

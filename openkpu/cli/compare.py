@@ -16,9 +16,9 @@ from ..errors import DeviceError
 from ..hw.configs import config_named
 from ..hw.device import Device
 from ..hw.fields import AIRAM_BASE, ROW_BYTES
+from ..inputs import prepare_inputs
 from ..kmodel import Layer, Model
 from ..runtime import LayerResult, Session
-from .inputs import prepare_inputs
 from .options import FILE, FITS, config_option, model_argument, say
 from .progress import ProgressHook
 
