@@ -13,7 +13,7 @@ import numpy as np
 
 from ...kmodel.model import KpuConv, KpuUpload
 from ...kmodel.v3 import ops
-from ...kmodel.v3.loader import MAX_CONCAT
+from ...kmodel.v3.operators.movement import MAX_CONCAT
 from ..draft import Draft, Ref
 from ..errors import CompileError
 from ..limits import Chip
