@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Make the device modules importable under their own names (spec/driver-api.md section 3.1).
 
 They are installed instead of lying on the path as files, since ``Maix`` and ``maix`` differ only in case and ``time``,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A loaded model as both KPU APIs need it: memory accounting, input checks, runs, lifetime."""
 
 from __future__ import annotations

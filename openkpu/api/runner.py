@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Run an unmodified device script (spec/driver-api.md section 3.1)."""
 
 from __future__ import annotations

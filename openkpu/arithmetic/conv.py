@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Host convolutions: float and quantized, forward and transposed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Element-wise arithmetic: float and quantized binaries, unaries."""
 
 from __future__ import annotations

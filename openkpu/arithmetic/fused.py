@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fused multiply-adds: the arithmetic of nncase before 1.3, whose builds let the compiler contract a*b + c."""
 
 from __future__ import annotations

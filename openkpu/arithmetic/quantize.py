@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Quantize, dequantize, requantize and table look-up."""
 
 from __future__ import annotations

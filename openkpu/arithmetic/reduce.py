@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reductions, windows (pooling), softmax and normalisation."""
 
 from __future__ import annotations

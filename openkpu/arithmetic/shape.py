@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Operators that move elements: pad, slice, resize, transposes of batches and space."""
 
 from __future__ import annotations

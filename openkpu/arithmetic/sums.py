@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Float sums in the order of the vendor's loops: element by element, rounding to float32 after every addition."""
 
 from __future__ import annotations

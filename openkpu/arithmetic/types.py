@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The types that the operators' arithmetic shares."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``openkpu script``: run an unmodified MaixPy or CanMV script."""
 
 from __future__ import annotations

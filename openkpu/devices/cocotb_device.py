@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The cocotb back end: the same RTL as the native one, in any simulator, between cocotbext-axi's models.
 
 Much slower than the native back end, but its buses are driven and checked by code that this project did not write.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The simulator's side of the cocotb back end: ``kpu_core`` between cocotbext-axi's bus masters and memory.
 
 ``python -m openkpu.devices.cocotb_server SIMULATOR CONFIGURATION FOLDER SEED STALL`` builds the simulator into FOLDER

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The one interface between the driver and every back end.
 
 The driver knows nothing but 64-bit registers, bus memory and an interrupt line

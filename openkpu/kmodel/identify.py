@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a file is, from its first bytes (spec/kmodel-format.md section 1)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reader of .kfpkg packages, the ZIP archives that kflash writes (spec/kmodel-format.md section 8).
 
 It takes what either of the two flashers takes: kflash.py, which reads any ZIP method of Python's ``zipfile``, names in

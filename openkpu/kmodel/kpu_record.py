@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The 96-byte KPU layer record of every version: checks and the layer made from it (spec/kmodel-format.md 2, 9)."""
 
 from __future__ import annotations

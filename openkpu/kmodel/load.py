@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reading any model file: identification, byte order, packages (spec/kmodel-format.md sections 1, 3.8, 8)."""
 
 from __future__ import annotations

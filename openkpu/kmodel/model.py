@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The in-memory model: what every loader returns and the runtime executes (spec/kmodel-format.md).
 
 A model is a flat list of layers in execution order over a few byte pools. Everything in it has been checked:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bounds-checked reading: the only way the loaders touch a file (spec/kmodel-format.md section 9)."""
 
 from __future__ import annotations

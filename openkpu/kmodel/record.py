@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bodies of v3 and v4 operators: a table of fields for each, from which the loader reads and the writer writes.
 
 A record is a list of ``name:kind``. ``name`` is a field of the operator's class, empty for what nobody reads; the kinds

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Shapes of feature maps that the files don't store (spec/kmodel-format.md section 6).
 
 v3 and v4 store no output shape. It is found by following the layers: an operator with (C, H, W) or (1, C, H, W)

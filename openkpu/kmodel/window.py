@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sliding windows and fused activations, as operators of v4 and v5 have them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a KPU layer costs, as rows: cycles, waits, use of the array, the chip's cycles beside."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The functions that execute host operators; they stand beside their operators in ``kmodel``."""
 
 from ..kmodel.kernels import CHIP_KERNELS, FUSED_KERNELS, KERNELS, kernel

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A loaded model on a device: load once, run many times."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Models that stay in flash: weights are fetched batch by batch while the KPU computes ("non-real-time" mode).
 
 The DMA engine does it with one chain of descriptors: wait until a buffer is free, copy a batch of weights from flash

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Cycle model of the core: how long every stage of a layer takes, and what the layer takes as a whole.
 
 The stages of the core run decoupled by queues and double buffers. The model walks a layer pass by pass and keeps for

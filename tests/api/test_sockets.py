@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sockets as MicroPython has them, over this computer's (spec/driver-api.md section 3.5)."""
 
 import shutil

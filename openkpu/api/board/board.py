@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One object for all settings and counters of a simulated board.
 
 Scripts know nothing of it; the runner (``openkpu script``) makes one from its options, an importing program gets one

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """MicroPython's own modules: ``micropython``, ``uctypes``, ``uzlib``, ``uselect``, ``uheapq``, ``uerrno``."""
 
 from __future__ import annotations

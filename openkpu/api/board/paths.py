@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The device's file system on the host (spec/driver-api.md section 5.4): ``/sd`` and ``/flash`` are folders.
 
 While a script runs, its own code sees the device: ``/`` holds ``flash`` and ``sd``, the working folder is ``/sd``, and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``ulab``: the arrays of the firmware's numerics module, by numpy.
 
 Both layouts are there: sub-modules as in the firmware's release (``ulab.vector``, ``ulab.numerical``, ``ulab.linalg``,

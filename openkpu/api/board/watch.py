@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Brings every script to its end: threads, loops that wait for nothing, and exceptions that a script swallows.
 
 A device script loops for ever. It leaves through ``SystemExit`` in ``sensor.snapshot`` and the other calls; this module

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Colour thresholds as OpenMV has them: LAB for RGB565 images (L 0...100, A and B -128...127), gray values else."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Image methods that draw: shapes, text, other images (spec/driver-api.md section 3.2)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Image methods that change pixels: thresholds, morphology, smoothing, arithmetic, lens and perspective.
 
 OpenCV does the work where it has the operation; a filter's ``size`` means a square of ``2 * size + 1`` pixels. Colour

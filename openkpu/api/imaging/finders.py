@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Image methods that find things: blobs, codes, tags, circles, lines, rectangles, templates; and statistics."""
 
 from __future__ import annotations

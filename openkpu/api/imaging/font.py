@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Text in 8x12 cells: Pillow's bitmap font for Latin characters, a system font for all others."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Module ``image``: pictures with pixels and an AI plane (spec/driver-api.md section 3.2)."""
 
 from __future__ import annotations

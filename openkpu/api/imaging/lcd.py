@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Module ``lcd``: the screen, written as PNG frames (spec/driver-api.md section 3.4)."""
 
 from __future__ import annotations

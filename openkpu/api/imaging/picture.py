@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A picture with pixels and an AI plane: what the methods of ``image.Image`` share (spec/driver-api.md section 3.2)."""
 
 from __future__ import annotations

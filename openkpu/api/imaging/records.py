@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Results of image methods: tuples whose fields are methods too, as OpenMV's objects are."""
 
 from __future__ import annotations

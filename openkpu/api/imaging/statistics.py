@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Histograms and statistics of images, as OpenMV's objects: indexable, and with a method per value."""
 
 from __future__ import annotations

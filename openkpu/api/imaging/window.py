@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Optional window that shows the screen (``openkpu script --window``)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``kpu_fmap``: what ``KPU.forward`` and ``KPU.get_output`` return (spec/driver-api.md section 1.7.5)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``KPU.forward`` and the rules for nets, inputs and outputs that the module's functions share (section 1.4, 1.7)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Module ``KPU`` of MaixPy v1 (spec/driver-api.md section 1), imported by scripts as ``import KPU as kpu``."""
 
 from __future__ import annotations

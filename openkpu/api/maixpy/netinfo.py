@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Layer objects of ``KPU.netinfo`` (spec/driver-api.md section 1.10)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Small modules of the firmware: ``touchscreen``, ``pmu``, ``modules``, ``font``, ``bootloader``, and refused ones."""
 
 from __future__ import annotations

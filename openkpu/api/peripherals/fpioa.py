@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The pin multiplexer: ``Maix.FPIOA`` and ``fpioa_manager.fm``.
 
 Function numbers are those of the chip's FPIOA (kendryte-standalone-sdk, ``fpioa.h``), so that a number printed by a

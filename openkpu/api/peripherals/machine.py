@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Module ``machine``: serial ports, timers, buses, clock and identity of the chip."""
 
 from __future__ import annotations

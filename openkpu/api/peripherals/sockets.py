@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``network``, ``usocket`` and ``ussl`` over this computer's sockets; without ``--network`` only to itself."""
 
 from __future__ import annotations

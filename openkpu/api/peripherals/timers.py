@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``machine.Timer`` and ``machine.PWM``: timers call back between the script's instructions, on the board's clock."""
 
 from __future__ import annotations

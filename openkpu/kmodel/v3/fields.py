@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The fields of kmodel v3 bodies, read and written (spec/kmodel-format.md 3.3, 3.4).
 
 Every body begins with the flags. The kinds of the fields behind them are ``address`` (u32 offset in the main memory),

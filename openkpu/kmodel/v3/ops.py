@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Operators of kmodel v3 (spec/kmodel-format.md 3.4; arithmetic 3.5).
 
 Tensors are in pool "main", dense; float32 unless said otherwise. KPU layers are in ``model``: KL_K210_CONV is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writer of kmodel v3: the mirror of the loader, by the same tables (spec/kmodel-format.md section 3)."""
 
 from __future__ import annotations

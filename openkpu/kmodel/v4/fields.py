@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The fields of kmodel v4 bodies, read and written (spec/kmodel-format.md 4.1, 4.2, 4.4).
 
 =============  ====================================================================================================

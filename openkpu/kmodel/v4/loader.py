@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Loader of kmodel v4 (spec/kmodel-format.md section 4)."""
 
 from __future__ import annotations

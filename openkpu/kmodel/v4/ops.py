@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Operators of kmodel v4 (spec/kmodel-format.md 4.4; arithmetic 4.5).
 
 Tensors are in pool "main" or "const", dense, float32 unless said otherwise, (N, C, H, W) where four-dimensional.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writer of kmodel v4: the mirror of the loader, by the same tables (spec/kmodel-format.md section 4)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The container of kmodel v5: modules, functions, sections (spec/kmodel-format.md 5.1 to 5.3)."""
 
 from __future__ import annotations

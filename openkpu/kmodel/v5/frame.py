@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the operators share: the instruction that becomes a layer, and its checks (spec 5.7, section 9)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Loader of kmodel v5: the choice of the operator table, and the expansion of calls (spec/kmodel-format.md section 5).
 
 The entry function is straight-line StackVM code that calls functions of k210 modules. All calls are expanded in place,

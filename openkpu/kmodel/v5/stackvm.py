@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Decoding of kmodel v5 StackVM code (spec/kmodel-format.md 5.5 to 5.7).
 
 The code of every known file is straight-line: it pushes constants and addresses, sets shape and padding registers

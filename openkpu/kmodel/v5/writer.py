@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writer of kmodel v5: the mirror of the loader, by the same tables (spec/kmodel-format.md section 5).
 
 The file has a stackvm module with one function, and a k210 module with a function for every run of neighbouring KPU

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The operators of kmodel v3, a module per family (spec/kmodel-format.md 3.3 to 3.5).
 
 A module holds everything about its operators: their classes, their fields in the file, the checks that make a layer of

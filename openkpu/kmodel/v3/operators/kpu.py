@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What has to do with the KPU: convolutions, uploads, padding for its 1x1 layers (spec/kmodel-format.md 3.4, 3.5)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Operators that move elements: concatenation, flatten, nearest-neighbour resizing (spec/kmodel-format.md 3.4, 3.5)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The operators of kmodel v4, a module per family (spec/kmodel-format.md 4.2 to 4.5).
 
 A module holds everything about its operators: their classes, their fields in the file, the checks that make a layer of

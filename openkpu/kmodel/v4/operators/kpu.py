@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What runs on the KPU: uploads and convolutions (spec/kmodel-format.md 4.4, 4.6)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Operators that move elements: copies, pads, slices, transposes, resizing (spec/kmodel-format.md 4.4, 4.5)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reductions, pooling, softmax (spec/kmodel-format.md 4.4, 4.5)."""
 
 from __future__ import annotations

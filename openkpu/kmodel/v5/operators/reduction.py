@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reductions, pooling, ranking and running sums (spec/kmodel-format.md 5.7)."""
 
 from __future__ import annotations
