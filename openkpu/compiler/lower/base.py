@@ -174,7 +174,8 @@ class Lowering:
                 piece.copy = read
         spilled = self.program.root(target.name)[0].name in self.spills
         main = self.host_ref(target) if spilled or self._reads(self._host_reads, target) else None
-        d = descriptor(step, source.shape[1:], self.chip)
+        _, channels, height, width = source.shape
+        d = descriptor(step, (channels, height, width), self.chip)
         found = tables(step)
         fields = {
             "descriptor": d, "weights": found.weights, "batch_norm": found.batch_norm, "activation": found.activation,
