@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Clock cycles of the real models' KPU layers in the RTL, configuration "full", beside target, model and the chip.
 
 Usage: python bench/cycles.py [--predict] [MODEL ...]; MODEL is a file, by default the demo's model and every model with

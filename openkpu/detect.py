@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Detections of a whole model: the YOLO v2 head decoded, and its boxes in pixels of the picture."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Turns pictures and .npy files into model inputs."""
 
 from __future__ import annotations

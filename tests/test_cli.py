@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command line: files it writes, tables it prints, exit codes of every kind of mistake."""
 
 import io

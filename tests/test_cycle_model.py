@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The planning rules against layers planned by hand, and the cycle model against the core's own counters."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """openkpu eval: figures that do not depend on where the work is done, and files that no interruption damages."""
 
 import csv

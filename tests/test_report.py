@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """openkpu profile --html and its comparison of two profiles."""
 
 import json

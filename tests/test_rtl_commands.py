@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """openkpu compare and openkpu profile."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Measure the demo detector on pictures that it was not trained on; prints the tables of docs/demo-model.md.
 
     python examples/demo/evaluate.py                                  # OpenKPU's functional back end

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """openkpu compare: the RTL and the golden model side by side."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """openkpu compile: a trained network becomes a kmodel."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """openkpu dump: what one layer produces."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """openkpu eval: how good a model is on labelled pictures."""
 
 from __future__ import annotations

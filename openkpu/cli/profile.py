@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """openkpu profile: where the clock cycles go."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """openkpu run: a model on an input."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Labelled pictures as people keep them: YOLO text files, COCO JSON, a folder per class, a folder without labels."""
 
 from __future__ import annotations

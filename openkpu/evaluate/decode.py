@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a model's outputs say: boxes in pixels of the picture, likeliest classes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Libraries that only evaluations need."""
 
 from __future__ import annotations

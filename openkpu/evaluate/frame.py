@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One picture's layers on several workers: each begins with the golden model's maps, and must end with them."""
 
 from __future__ import annotations

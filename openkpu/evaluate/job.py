@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is asked of every picture: plain data that travels to other processes and computers."""
 
 from __future__ import annotations

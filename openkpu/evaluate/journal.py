@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The file of rows: what is in it was done, whatever happens afterwards."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rows and labels become figures. The order of the rows does not matter: pictures are taken in the dataset's."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rows as a Parquet file."""
 
 from __future__ import annotations

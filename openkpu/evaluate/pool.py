@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where pictures are worked on: this process, processes on this computer, or a cluster, by Dask distributed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An evaluation from pictures to rows."""
 
 from __future__ import annotations

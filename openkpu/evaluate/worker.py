@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A picture becomes a row of results; what runs in every process of an evaluation."""
 
 from __future__ import annotations

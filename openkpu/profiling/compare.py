@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Two profiles side by side: of two models, or of one on two versions of the RTL."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a KPU layer costs, as rows: cycles, waits, use of the array, the chip's cycles beside."""
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def predicted_profile(model: Model, config: KpuConfig, core: CoreParameters) -> 
     for layer in model.kpu_layers:
         for _ in range(layer.batches):
             f = next(figures)
-            profiler.add(layer, Figures(f.total, f.busy, *(f.wait[text] for text in WAITS.values())), f.total)
+            profiler.add(layer, Figures(f.total, f.busy, *(round(f.wait[text]) for text in WAITS.values())), f.total)
     return profiler
 
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which layer reads what which layer wrote, and where the layers stand in a drawing of the network."""
 
 from __future__ import annotations

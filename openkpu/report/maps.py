@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every layer's output as a small picture."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The page: styles, drawing library and data in one file."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a KPU layer moves: bytes of parameters, rows of AI RAM."""
 
 from __future__ import annotations
