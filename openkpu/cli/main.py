@@ -41,6 +41,7 @@ SUMMARIES = {
     "profile": "Run MODEL on the RTL and tell what every KPU layer costs, and why.",
     "script": "Run a MaixPy or CanMV script on a simulated K210.",
     "flash": "Images of the K210's 16 MiB SPI flash.",
+    "board": "A KPU on an FPGA board: build, load, test, bench.",
     "completion": "Print a shell's completion script.",
 }
 
