@@ -132,11 +132,12 @@ def write_soc(soc: KpuSoC, folder: Path, name: str) -> None:
 
 
 def run_tool(name: str, arguments: list[str], log: Path) -> str:
-    """Run a tool in the log's folder, one on PATH rather than the wheel's; what it said.
+    """Run a tool in the log's folder; what it said.
 
-    DeviceError if it is missing, fails, or takes longer than $MINUTES (240).
+    A nextpnr on PATH is preferred to the wheel's, which is the same program in WebAssembly; Yosys comes from the wheel,
+    since distributions have old ones. DeviceError if it is missing, fails, or takes longer than $MINUTES (240).
     """
-    program = shutil.which(name) or SCRIPTS / TOOLS[name]
+    program = (name != "yosys" and shutil.which(name)) or SCRIPTS / TOOLS[name]
     if not Path(program).exists():
         raise DeviceError(f"there is no {name}; install it with: python -m pip install 'openkpu[board,synth]'")
     minutes = float(os.environ.get("MINUTES", MINUTES))

@@ -100,6 +100,7 @@ class Kpu(LiteXModule):
     registers : Wishbone slave of 32 bits, a window of 64 KiB.
     airam : Wishbone slave of 64 bits.
     irq : level.
+    memory_started : input; firmware has started the external memory.
     """
 
     def __init__(self, platform, parameter_port: LiteDRAMNativePort, row_port: LiteDRAMNativePort | None = None,
@@ -110,6 +111,7 @@ class Kpu(LiteXModule):
         airam = axi.AXIInterface(data_width=64, address_width=32, id_width=ID_BITS)
         self.airam_bridge = axi.Wishbone2AXI(self.airam, airam)
         self.irq = Signal()
+        self.memory_started = Signal()
 
         # The order is that of PAGE_REGISTERS; a test compares the two.
         self.magic = CSRStatus(32, reset=PAGE_MAGIC)
@@ -121,10 +123,15 @@ class Kpu(LiteXModule):
         self.link_sum = CSRStatus(32)
         self.irq_level = CSRStatus(1, name="irq")
         self.dram_mode = CSRStatus(32, reset=dram_mode)
-        self.dram_ready = CSRStorage(1)
+        self.dram_ready = CSR()
 
         self.comb += self.irq_level.status.eq(self.irq)
-        self.sync += self.cycles.status.eq(self.cycles.status + 1)
+        host_started = Signal()
+        self.comb += self.dram_ready.w.eq(host_started | self.memory_started)
+        self.sync += [
+            self.cycles.status.eq(self.cycles.status + 1),
+            If(self.dram_ready.re, host_started.eq(self.dram_ready.r)),
+        ]
 
         buses = {"s_axil": self.bridge.axil, "s_axi": airam}
         ports = {"m_axi": parameter_port} | ({"m_mem": row_port} if core.CACHE_LINES else {})

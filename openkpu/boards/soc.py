@@ -3,14 +3,24 @@
 
 from __future__ import annotations
 
+from litex.gen import LiteXModule
 from litex.soc.integration.soc import SoCRegion
 from litex.soc.integration.soc_core import SoCCore
+from litex.soc.interconnect.csr import CSRStorage
 from migen.fhdl.bitcontainer import log2_int
 
 from ..hw.board import AIRAM_WINDOW, CSR_BASE, CSR_LOCATIONS, CSR_PAGE, REGISTER_WINDOW, REGISTER_WINDOW_BYTES
 from ..hw.configs import CORES
 from ..hw.fields import ROW_BYTES
 from .kpu import Kpu
+
+
+class MemoryStatus(LiteXModule):
+    """Where LiteX's BIOS says whether the external memory works."""
+
+    def __init__(self) -> None:
+        self.init_done = CSRStorage(1)
+        self.init_error = CSRStorage(1)
 
 
 class KpuSoC(SoCCore):
@@ -45,7 +55,8 @@ class KpuSoC(SoCCore):
         self.bus.add_slave("kpu_registers", self.kpu.registers,
                            SoCRegion(REGISTER_WINDOW, REGISTER_WINDOW_BYTES, cached=False))
         if cpu:
-            self.irq.add("kpu")
+            self.ddrctrl = MemoryStatus()  # the name by which LiteX's BIOS knows it
+            self.comb += self.kpu.memory_started.eq(self.ddrctrl.init_done.storage)
 
     def add_link(self, name: str, master) -> None:
         """A Wishbone master by which a host reaches the SoC."""

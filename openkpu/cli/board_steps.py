@@ -63,15 +63,20 @@ def cache(device: BoardDevice, cycles: dict[str, int]) -> str:
 
 
 def layers(device: BoardDevice, cycles: dict[str, int]) -> str:
-    """Random layers, the same ones on every board, compared byte for byte."""
+    """Random layers, the same ones on every board, compared byte for byte.
+
+    A layer that streams its result takes as long as the link; only the others' cycles are noted.
+    """
     rng = np.random.default_rng(3)
     for number in range(LAYERS):
         layer = random_layer(rng, device.config, max_macs=LAYER_MACS)
         try:
-            cycles[f"layer {number}"] = check_layer(device, layer)
+            count = check_layer(device, layer)
         except AssertionError as error:
             raise DeviceError(f"layer {number} is wrong: {error}") from error
-    return f"{LAYERS} layers in {sum(cycles.values())} cycles"
+        if not layer.descriptor.send_data_out and not layer.descriptor.full_add:
+            cycles[f"layer {number}"] = count
+    return f"{LAYERS} layers, {len(cycles)} of them without a stream in {sum(cycles.values())} cycles"
 
 
 def demo_model(device: BoardDevice, cycles: dict[str, int]) -> str:
