@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from shared_data import SHARED
 
 from openkpu.cli.main import cli
 from openkpu.devices.board import BoardDevice
@@ -19,7 +20,6 @@ from openkpu.hw.configs import CORES, config_named
 from openkpu.hw.fields import REGS_BASE, register
 from openkpu.kmodel import load
 from openkpu.runtime import Session
-from shared_data import SHARED
 
 pytest.importorskip("litex")
 DEMO = Path(__file__).resolve().parents[1] / "examples" / "demo"

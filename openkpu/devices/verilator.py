@@ -1,7 +1,7 @@
 """Finds a Verilator that can build this project's models.
 
-``python -m openkpu.devices.verilator COMMAND...`` runs a command that calls ``verilator``, ``yosys`` or ``nextpnr-ecp5``
-where Python's packages have them under other names.
+``python -m openkpu.devices.verilator COMMAND...`` runs a command that calls ``verilator``, ``yosys`` or
+``nextpnr-ecp5`` where Python's packages have them under other names.
 """
 
 from __future__ import annotations
