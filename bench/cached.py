@@ -1,9 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
 """Real models on configuration "board": cycles, frames per second, traffic of the AI RAM's cache.
 
 Usage: python bench/cached.py [--all] [--stalls PERCENT] [MODEL ...]; MODEL is a file, by default the demo's model and
-the detectors that are in $OPENKPU_SHARED/kmodels or ../shared/kmodels, with --all every model there. The memory behind the
-cache moves 200 MB/s at 60 MHz after a latency of 12 cycles; with --stalls every bus channel stalls at random on top.
-Every result is compared with the functional back end; ends with code 1 if one differs.
+the detectors that are in $OPENKPU_SHARED/kmodels or ../shared/kmodels, with --all every model there. The memory behind
+the cache moves 200 MB/s at 60 MHz after a latency of 12 cycles; with --stalls every bus channel stalls at random on
+top. Every result is compared with the functional back end; ends with code 1 if one differs.
 """
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Kmodels by openkpu compile and by nncase 1.9 side by side: accuracy, host steps, KPU cycles, seconds, memory.
 
 Usage: python bench/compile.py [NETWORK ...]; networks of the shared folder (OPENKPU_SHARED), by default those that are

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Compiles an ONNX network for the K210 with nncase 1.9 (CPython 3.10), for bench/compile.py.
 
 Usage: python nncase_compile.py NETWORK.onnx PICTURES.npy MEAN STD OUT.kmodel; PICTURES is uint8 (N, C, H, W), MEAN and

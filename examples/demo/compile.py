@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Compile shapes.onnx to a K210 kmodel (version 5) with nncase 1.9; needs CPython 3.10 and requirements-compile.txt.
 
     python compile.py build/demo/shapes.onnx shapes.kmodel

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Write the demo detector as kmodel v3, the version that MaixPy's ``KPU`` module loads.
 
     python examples/demo/to_v3.py examples/demo/shapes.kmodel examples/demo/shapes_v3.kmodel

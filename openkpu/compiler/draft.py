@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A model without addresses: layers over named buffers, which the planner then places.
 
 Every buffer is written before it is read, and the bytes of a buffer once written stay valid until its last reader.
@@ -166,7 +167,7 @@ class Draft:
         """The tensor at its address; ``offsets`` by buffer name, ``pools`` by the draft's names."""
         name, offset = self.resolve(ref)
         pool = self.spaces[name].pool
-        return Tensor(pools.get(pool, pool), offsets[name] + offset, ref.dtype, ref.shape, ref.strides)
+        return Tensor(pools.get(pool, pool), offsets[name] + offset, np.dtype(ref.dtype), ref.shape, ref.strides or ())
 
 
 def channels_of(buffer: str, whole: tuple[int, ...], channel: int, count: int) -> Ref:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A quantized network as a list of steps: what the passes hand to the planner and the writers.
 
 Nothing in it has an address. Values are named; steps refer to them by name and stand in execution order. The layer
@@ -82,6 +83,12 @@ class Value:
     data: np.ndarray | None = None
     parent: str | None = None
     channel: int = 0
+
+    @property
+    def affine(self) -> tuple[np.ndarray, np.ndarray]:
+        """``scale`` and ``zero``, which are known."""
+        assert self.scale is not None and self.zero is not None, f"{self.name} has no scale"
+        return self.scale, self.zero
 
     @property
     def count(self) -> int:
@@ -176,6 +183,12 @@ class Program:
 
     def __getitem__(self, name: str) -> Value:
         return self.values[name]
+
+    def constant(self, name: str) -> np.ndarray:
+        """The elements of a constant."""
+        data = self[name].data
+        assert data is not None, f"{name} is no constant"
+        return data
 
     def root(self, name: str) -> tuple[Value, int]:
         """The map that a value is part of, and the channel at which it begins there."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What all formats share: which maps are in the AI RAM, which in the main memory, and what has to move between them.
 
 A map of a KPU step is in the AI RAM from the layer that writes it to the last one that reads it. It also goes to the
@@ -173,7 +174,8 @@ class Lowering:
                 piece.copy = read
         spilled = self.program.root(target.name)[0].name in self.spills
         main = self.host_ref(target) if spilled or self._reads(self._host_reads, target) else None
-        d = descriptor(step, source.shape[1:], self.chip)
+        _, channels, height, width = source.shape
+        d = descriptor(step, (channels, height, width), self.chip)
         found = tables(step)
         fields = {
             "descriptor": d, "weights": found.weights, "batch_norm": found.batch_norm, "activation": found.activation,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Walks the float network and maps operator by operator; what makes stored maps of logical tensors."""
 
 from __future__ import annotations
@@ -160,11 +161,11 @@ class Mapper:
             else:
                 parts = [Part(m, 0, int(offsets[i + 1] - offsets[i])) for i, m in enumerate(maps)]
                 ins = slice(0, int(offsets[-1]))
-            self.net.steps.append(KpuLayer(
-                name, parts, output, weights[outs, ins], x.const[outs].copy(), function, pool=pool, exact=exact,
-                low_outside=low_outside, origin=x.label, why=why))
+            layer = KpuLayer(name, parts, output, weights[outs, ins], x.const[outs].copy(), function, pool=pool,
+                             exact=exact, low_outside=low_outside, origin=x.label, why=why)
             if slopes is not None:
-                self.net.steps[-1].slopes = slopes[outs], np.ones(outs.stop - outs.start)  # type: ignore[union-attr]
+                layer.slopes = slopes[outs], np.ones(outs.stop - outs.start)
+            self.net.steps.append(layer)
             pieces.append(self.keep(output, x.valid, x.valid == size, x.label))
         if len(pieces) == 1:
             return pieces[0]

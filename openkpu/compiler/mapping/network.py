@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The network on the KPU, still in floats: layers that the hardware has, and what the host does between them."""
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import numpy as np
 
 from ..functions import IDENTITY, Function
 
-Size = tuple[int, int]
+Size = tuple[int, ...]
+"""(height, width)."""
 
 
 @dataclass(frozen=True)

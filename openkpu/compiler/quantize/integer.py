@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One KPU layer in integers, for many pictures at once; equals the golden model (a test holds them together)."""
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ def alu(step: KpuStep, x: np.ndarray) -> np.ndarray:
     w = step.weights.astype(np.int64) - zero_w
     pad = step.kernel // 2
     bound = np.abs(w).sum(axis=(1, 2, 3)).max() * max(255 - zero_x, zero_x)
-    kind = np.float32 if bound < 1 << 24 else np.float64
+    kind: type[np.floating] = np.float32 if bound < 1 << 24 else np.float64
     centred = x.astype(kind) - kind(zero_x)
     if pad:
         centred = np.pad(centred, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=step.pad_value - zero_x)
