@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..devices.backends import BACKENDS, open_device
+from ..devices.backends import BACKENDS, WITH_PLACE, open_device
 from ..hw.configs import CORES
 from .terminal import printable
 
@@ -75,13 +75,25 @@ def model_argument(command: Callable) -> Callable:
     return click.argument("model", type=FILE)(load_options(with_model))
 
 
+class Backend(click.Choice):
+    """The name of a back end, with the place of a board behind a colon."""
+
+    def __init__(self) -> None:
+        super().__init__([name for name in BACKENDS if name not in WITH_PLACE] + [f"{name}:sim" for name in WITH_PLACE])
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Any place is taken; whoever opens it knows more."""
+        kind, _, place = value.partition(":")
+        return value if place and kind in WITH_PLACE else super().convert(value, param, ctx)
+
+
 def input_arguments(command: Callable) -> Callable:
     """INPUT..., --fit, --rounding and --backend."""
     command = click.option("--rounding", type=click.Choice(["simulator", "chip"]), default="simulator",
                            show_default=True, help="Ties in quantize operators on the host: as the vendor's simulator "
                                                    "or as the K210's own runtime rounds them.")(command)
     backends = "; ".join(f"{name}: {text}" for name, (_, _, text) in BACKENDS.items())
-    command = click.option("--backend", type=click.Choice(list(BACKENDS)), default="functional", show_default=True,
+    command = click.option("--backend", type=Backend(), default="functional", show_default=True,
                            help=backends)(command)
     command = click.option("--fit", type=click.Choice(FITS), default="stretch", show_default=True,
                            help="How a picture is brought to the model's size (bilinear): stretch changes the aspect "
