@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Everything is installed into .venv on first use.
 
 PYTHON ?= python3

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the API costs on top of the simulation: seconds per frame, and the part of it spent inside the device.
 
 Usage: python bench/api.py [--backend rtl] [--frames 5]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the simulator's build options cost and bring: seconds to build, clock cycles per second of wall-clock time.
 
 Usage: python bench/build_options.py; needs an otherwise idle machine and some minutes for every variant. The libraries

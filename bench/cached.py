@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Real models on configuration "board": cycles, frames per second, traffic of the AI RAM's cache.
 
 Usage: python bench/cached.py [MODEL ...]; MODEL is a file, by default the demo's model and the detectors that are in

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Clock cycles of the real models' KPU layers in the RTL, configuration "full", beside target, model and the chip.
 
 Usage: python bench/cycles.py [--predict] [MODEL ...]; MODEL is a file, by default the demo's model and every model with
@@ -18,13 +19,13 @@ from pathlib import Path
 
 from inputs import demo_and_found, random_inputs
 
-from openkpu.cli.profile import predict
 from openkpu.devices.native import NativeDevice
 from openkpu.errors import OpenKPUError
 from openkpu.hw.configs import CORES
 from openkpu.hw.fields import ACT_TABLE_BYTES
 from openkpu.kmodel import Model, load
 from openkpu.kmodel.model import KpuConv
+from openkpu.profiling.layers import predict
 from openkpu.runtime import Session
 from openkpu.schedule.chip import chip_cycles
 from openkpu.schedule.plan import effective_macs

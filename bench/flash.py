@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Cycles per frame of a model in SRAM and streamed from flash: ``make bench-flash``.
 
 Every figure is counted by the simulated SoC at the chip's clock ratio (KPU 400 MHz, SPI 80 MHz). Results are compared

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Seconds per frame and peak memory of the functional back end on one core.
 
 Usage: python bench/functional.py [MODEL.kmodel ...]; without arguments the demo's and, where they are

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The models that the benchmarks run, and what they run them on."""
 
 from __future__ import annotations

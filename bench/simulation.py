@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Speed of the native RTL simulation in clock cycles per second of one core.
 
 Usage: python bench/simulation.py [MODEL]; by default the demo's detector. Configuration "full", one thread, random

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Say what is in the picture, the three best guesses with their probabilities.        API: MaixPy KPU
 #
 #   openkpu script examples/classifier.py --camera examples/demo/pictures

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Find faces (or whatever the model knows) and frame them.        API: MaixPy KPU
 #
 #   openkpu script examples/face_find.py --camera examples/demo/pictures

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Recognise what was seen before: find, cut out, encode, compare.        API: MaixPy face_encode, face_compare
 #
 #   openkpu script examples/face_recognition.py --camera examples/demo/pictures --frames 12

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Look into the network: the channels of one layer as a mosaic, the next layer with every frame.        API: MaixPy KPU
 #
 #   openkpu script examples/feature_maps.py --camera examples/demo/pictures/heldout_006.png --frames 15

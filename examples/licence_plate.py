@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Read licence plates.        API: CanMV maix.KPU, lp_recog
 #
 #   python examples/demo/fit_plates.py out/plates

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Learn three classes from one picture each, then name every further picture.        API: MaixPy KPU.classifier
 #
 #   openkpu script examples/self_learning.py --camera examples/demo/pictures --frames 12 --key 0 --key 1 --key 2

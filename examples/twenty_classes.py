@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Detect objects of many classes and name them.        API: CanMV maix.KPU, released firmware
 #
 #   openkpu script examples/twenty_classes.py --camera examples/demo/pictures

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Exceptions of the package and the exit codes the command line gives for them.
 
 Every message is one sentence that names the file, the field and the fix.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Images of the 16 MiB SPI flash: what is burnt where (spec/driver-api.md section 5, kmodel-format.md section 8)."""
 
 from __future__ import annotations

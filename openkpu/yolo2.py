@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The YOLO v2 region layer of the vendor's firmwares, in float32 as they compute it (spec/driver-api.md appendix A).
 
 Dialects: "M" is ``KPU.run_yolo2`` of MaixPy, "C" CanMV's old ``regionlayer_yolo2``, "N" its new ``Yolo2.run``.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Builds and runs one cocotb bench; shared by every ``tb/<folder>/test_<module>.py``, whose folders are the RTL's.
 
 A bench's module holds the ``cocotb.test`` functions, which run inside the simulator, and one pytest function that calls

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Clock, reset and random numbers of a bench that drives the ports of one module."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The commands that kpu_seq gives to the units of the data path for a layer, worked out from its plan."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Content of the flash behind ``flash_pins.v``, whichever of the two models it is."""
 
 from __future__ import annotations

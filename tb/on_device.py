@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs whole layers on any ``Device`` through its registers and compares them with the golden model, byte for byte."""
 
 from __future__ import annotations

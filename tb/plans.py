@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Plans as the bus of bits that kpu_decode gives to the units of the data path."""
 
 from __future__ import annotations

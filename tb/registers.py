@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Access by name to a register block described in ``openkpu.hw.fields``, through a cocotbext-axi master."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The comparison rules of the test vectors."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The shared-data fixture, and a summary of the real models that ran."""
 
 from collections import Counter

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One small ONNX graph per operator, compiled and run by nncase 1.9 (PyPI, CPython 3.10) for test_nncase_operators.py.
 
 Usage: python generate_nncase_ops.py FOLDER [NAME ...], with requirements-nncase.txt installed.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes small kmodel files for tests: only what the loaders need to see, straight from the format's tables."""
 
 from __future__ import annotations

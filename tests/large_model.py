@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A model that just fits the chip's 6 MiB of SRAM; ``python tests/large_model.py OUT.kmodel`` writes it as a file.
 
 A V3 file of 3x3 convolutions with random weights, scaled so that every layer's output uses its whole range.

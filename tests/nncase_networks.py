@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Random ordinary small networks, compiled and run by nncase 1.9 (PyPI, CPython 3.10).
 
 Usage: python nncase_networks.py FOLDER SEED COUNT, with requirements-nncase.txt installed. For every i < COUNT it

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Kmodels in nncase 1.9's own simulator (PyPI, CPython 3.10): an independent witness for written files.
 
 Usage: python nncase_simulator.py FOLDER, with requirements-nncase.txt installed. For every NAME.kmodel with NAME.npz

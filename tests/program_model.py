@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a compiler program means: direct evaluation with numpy, and random programs."""
 
 from __future__ import annotations

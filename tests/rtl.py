@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Opens simulated hardware for a test."""
 
 from collections.abc import Iterator

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the third-party test data is: real kmodels, their vectors, pictures."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The SoC that tests simulate: a small core with the chip's AI RAM; 256 KiB of SRAM and 1 MiB of flash."""
 
 from dataclasses import replace

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every synthetic model of the loader tests, by name; ``python tests/synthetic_models.py DIR`` writes them as files,
 for instance for ``python tools/fuzz_kmodel.py DIR``."""
 

@@ -23,7 +23,6 @@ from PIL import Image
 from openkpu import files, pictures
 from openkpu.api.imaging import feed
 from openkpu.cli import interruption
-from openkpu.cli.inputs import prepare_inputs
 from openkpu.cli.main import run_cli
 from openkpu.cli.terminal import printable
 from openkpu.devices import build, guard
@@ -31,6 +30,7 @@ from openkpu.devices.backends import open_device
 from openkpu.errors import DeviceError, InputError
 from openkpu.files import read_file, write_file
 from openkpu.flash import FLASH_BYTES, Flash
+from openkpu.inputs import prepare_inputs
 from openkpu.kmodel import load
 from openkpu.runtime import Session
 

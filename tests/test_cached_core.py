@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The core with its AI RAM behind a cache (configuration "board"): the same numbers, whatever the memory does."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The estimate of the real chip's cycles against its measured layers (spec/kpu-hardware.md 10.3)."""
 
 import pytest

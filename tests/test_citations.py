@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every citation of the specification leads to a heading that exists."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command line: files it writes, tables it prints, exit codes of every kind of mistake."""
 
 import io
@@ -13,10 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from openkpu.cli.inputs import prepare_inputs
 from openkpu.cli.main import SUMMARIES, cli, run_cli
 from openkpu.devices.backends import open_device
 from openkpu.errors import DeviceError, InputError, UsageError
+from openkpu.inputs import prepare_inputs
 from openkpu.kmodel import load
 
 SMALL = Path(__file__).parent / "data" / "nncase_small"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The cocotb back end: the same device interface over cocotbext-axi's masters and memory."""
 
 from __future__ import annotations

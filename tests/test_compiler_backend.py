@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The compiler's planner, its limits, and what it says when something does not fit."""
 
 from dataclasses import replace

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Random programs, written in every format, loaded and run, against their direct evaluation."""
 
 import subprocess

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The planning rules against layers planned by hand, and the cycle model against the core's own counters."""
 
 from __future__ import annotations
@@ -7,13 +8,13 @@ import json
 import numpy as np
 import pytest
 
-from openkpu.cli.profile import Profiler
 from openkpu.devices.native import NativeDevice
 from openkpu.golden.layers import make_descriptor, random_layer
 from openkpu.hw.configs import CORES, ON_CHIP
 from openkpu.hw.descriptor import Descriptor, replace
 from openkpu.hw.fields import EXT_LOG_BASE, EXT_LOG_STRIDE, REGS_BASE, SRAM_BASE, WORD_NAMES
 from openkpu.kmodel import load
+from openkpu.profiling.layers import Profiler
 from openkpu.runtime import Session
 from openkpu.schedule.cycles import LayerCycles, blocks, line_rows, plan, run
 from openkpu.schedule.plan import effective_macs

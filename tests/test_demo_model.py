@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The committed demo detector finds the objects in the committed pictures (functional back end)."""
 
 import importlib

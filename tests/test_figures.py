@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The block figures are drawn from their sources, name modules that exist, and every module stands in one."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Flash images: build, list, extract, and what they refuse."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The functional device behaves like the chip at its registers (spec/kpu-hardware.md sections 1 and 9)."""
 
 from __future__ import annotations

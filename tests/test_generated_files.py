@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The generated files say what openkpu.hw.fields says."""
 
 from __future__ import annotations

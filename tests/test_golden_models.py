@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The two golden models agree with each other and with the vendor's vectors."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Host operators against plain loops written from the specification's sentences."""
 
 import ctypes

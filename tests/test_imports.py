@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The packages' order: nothing imports upwards, nothing goes round in a circle (contracts in pyproject.toml)."""
 
 import ast

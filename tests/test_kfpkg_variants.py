@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Packages as people make them: what either of the two flashers takes is taken (spec/kmodel-format.md section 8)."""
 
 from __future__ import annotations

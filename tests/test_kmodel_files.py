@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The real model files and the small networks load, with the facts of the format's corpus tables."""
 
 from __future__ import annotations

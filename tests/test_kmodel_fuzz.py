@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Damaged files of every kind end in a model or in ModelError, in bounded time and memory."""
 
 from __future__ import annotations

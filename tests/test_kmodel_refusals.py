@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Files that are no loadable model: each is refused with a sentence that says what it is and what to do."""
 
 from __future__ import annotations

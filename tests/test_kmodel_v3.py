@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """kmodel v3: every layer body of the format is decoded, every check refuses what it should."""
 
 from __future__ import annotations

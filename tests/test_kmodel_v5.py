@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """kmodel v5: container, operator tables, every tensor function and K210 record, and what is refused."""
 
 from __future__ import annotations

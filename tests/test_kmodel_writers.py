@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writers against loaders: every file that loads is written again and gives the same model."""
 
 from dataclasses import fields, replace

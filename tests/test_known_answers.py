@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Known-answer vectors of spec/kpu-hardware.md section 13 on both golden models and on the functional device."""
 
 from __future__ import annotations

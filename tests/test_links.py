@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Relative links and figures of every Markdown file lead somewhere."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The native RTL back end: its C interface, several chips in one process, and whole layers against the golden model."""
 
 from __future__ import annotations

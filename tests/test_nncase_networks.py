@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Random ordinary networks give the bytes of nncase 1.9's simulator: stored ones always, fresh ones where nncase is."""
 
 from __future__ import annotations

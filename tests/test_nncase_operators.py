@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every StackVM operator that nncase 1.9 can be made to emit gives the numbers of nncase's simulator."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Parameters that a module does not support stop elaboration with the rule's name, in every tool that reads the RTL."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The planner's choice over a grid of layer shapes, judged by the cycle model: configuration ``full``."""
 
 from __future__ import annotations

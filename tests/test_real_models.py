@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every real model and case of the shared vectors, under the comparison rules of their README."""
 
 import json

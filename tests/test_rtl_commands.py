@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """openkpu compare and openkpu profile."""
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ import pytest
 
 from openkpu.cli import compare
 from openkpu.cli.main import run_cli
-from openkpu.cli.profile import COLUMNS
 from openkpu.devices.build import trace_format
 from openkpu.devices.native import NativeDevice
 from openkpu.errors import DeviceError
 from openkpu.hw.fields import SRAM_BASE
 from openkpu.kmodel import load
+from openkpu.profiling.layers import COLUMNS
 from rtl import open_rtl
 
 SMALL = Path(__file__).parent / "data" / "nncase_small"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Single layers in the RTL: the vendor's raw_layers and random ones, in all configurations."""
 
 from contextlib import closing

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The runtime: what a session promises besides right numbers."""
 
 import zlib

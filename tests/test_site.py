@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The documentation builds as a site without a warning, and its pages load nothing from the network."""
 
 import re

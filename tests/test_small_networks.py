@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The 105 networks that nncase 1.9 compiled for this project, against nncase's own simulator."""
 
 import json

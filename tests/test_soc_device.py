@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The simulated SoC: its flash driver, DMA, and models that run from flash, against the functional back end."""
 
 from __future__ import annotations

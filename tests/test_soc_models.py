@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Real and large models on the SoC with the full core: minutes each, so only on request (``make check-flash``)."""
 
 from __future__ import annotations

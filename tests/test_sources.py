@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The one list of the RTL's files is what is there, and what FuseSoC is told."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The page "one 3x3 layer, cycle by cycle" tells the cycles of the RTL as it is."""
 
 from tools import waves

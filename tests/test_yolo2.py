@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Region layer against the vectors of the driver specification (appendix B.3)."""
 
 import numpy as np

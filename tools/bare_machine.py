@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs commands on a machine that has nothing: a fresh Debian or Ubuntu root, an ordinary user, cold caches.
 
 Usage: sudo python3 tools/bare_machine.py [--suite bookworm] [--minutes 60] [COMMAND ...]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Draws the block figures of the documentation with Graphviz: ``python -m tools.figures [NAME ...]``.
 
 A figure is the body of a graph in docs/img/NAME.gv; the style is added here and docs/img/NAME.svg written, with

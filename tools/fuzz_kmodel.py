@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fuzzing of the loaders: ``python tools/fuzz_kmodel.py --count N --seed S FILE...``
 
 Every file is mutated (bits, words, truncation, splicing, zip contents) and loaded. A load must end in a model or in

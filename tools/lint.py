@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checks the RTL with three tools, without warnings: Verilator -Wall in every configuration, verible, slang.
 
 What is allowed, and why, stands in rtl/lint/waivers.vlt (Verilator) and rtl/lint/verible.rules.

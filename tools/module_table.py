@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes the status table of all modules, docs/modules/README.md: ``python -m tools.module_table [--check]``.
 
 A row says what a module is for (the first sentence of its file), what its ports cost in time, and its cells in

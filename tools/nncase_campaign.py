@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Random networks compiled by nncase 1.9, whose simulator says what they give: OpenKPU must give the same bytes.
 
     python -m tools.nncase_campaign --count 300 --seed 7

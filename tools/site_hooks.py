@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """MkDocs hook: links that leave docs/, to sources of the repository, become plain text; the site does not hold them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Synthesis of kpu_core: structural checks in every configuration, and an estimate for an ECP5-85.
 
     python tools/synth.py check [CONFIGURATION ...]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Draws "one 3x3 layer, cycle by cycle" from simulations: ``python -m tools.waves [--check]``.
 
 Runs a layer in ``kpu_core`` (``tb/core/waves.py``) and the same one out of the flash of ``kpu_soc``

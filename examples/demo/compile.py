@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Compile shapes.onnx to shapes.kmodel (version 5) and shapes_v3.kmodel (version 3, what MaixPy's KPU module loads).
 
     python examples/demo/compile.py            # needs openkpu[compile]; half a minute

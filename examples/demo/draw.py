@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Draw the pictures that the demo detector learns from: six kinds of objects on cluttered backgrounds.
 
 Every picture is a pure function of (split, index): the held-out set can be drawn again anywhere, byte for byte with the

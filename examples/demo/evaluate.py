@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Measure the demo detector on pictures that it was not trained on; prints the tables of docs/demo-model.md.
 
     python examples/demo/evaluate.py                                  # OpenKPU's functional back end
@@ -17,8 +18,8 @@ from draw import HEIGHT, KINDS, WIDTH, Box, scene
 from PIL import Image
 from score import Found, Score, score
 
-from openkpu.cli.draw import annotate
 from openkpu.devices.functional import FunctionalDevice
+from openkpu.draw import annotate
 from openkpu.kmodel import load
 from openkpu.runtime import Session
 from openkpu.yolo2 import region_layer

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Teach the demo network to read licence plates: draws plates and fits the seven heads of ``lp_recog``.
 
     python examples/demo/fit_plates.py out/plates

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Try which layers nncase 1.9 puts on the K210's KPU: compile one small network per layer kind and list its operators.
 
     python layer_rules.py            # prints a Markdown table

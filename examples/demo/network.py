@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The demo detector: a small YOLOv2 on a 20x15 grid, made of every kind of layer that the KPU has.
 
 The network is a plain chain, described by `LAYERS`. `Detector` is its PyTorch form, for pixels divided by 255;

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Count what a detector found: matching of detections with true boxes, precision, recall and average precision."""
 
 from __future__ import annotations

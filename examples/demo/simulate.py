@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Run a kmodel on held-out pictures in nncase's own simulator, as the reference to compare OpenKPU with.
 
     python simulate.py shapes.kmodel --count 500 --out build/demo/nncase_outputs.npy

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Train the demo detector on drawn pictures and write shapes.onnx, anchors.txt and labels.txt.
 
     python train.py --work build/demo      # about half an hour on one core; needs requirements-train.txt

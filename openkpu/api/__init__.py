@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The K210's Python APIs on a PC: ``KPU`` (MaixPy), ``maix.KPU`` (CanMV) and the modules their scripts use.
 
 ``install()`` makes the modules importable under the names a device script uses (``import KPU``, ``from maix import

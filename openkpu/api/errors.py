@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Exceptions of the two KPU APIs (spec/driver-api.md section 1.1).
 
 Each is a subclass of what the firmware raises, so that ``except ValueError`` and ``except OSError`` in old scripts

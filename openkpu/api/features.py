@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Arithmetic of features and activations, in float32 as the firmware computes it (sections 1.13, 1.14, 2.2.6)."""
 
 from __future__ import annotations

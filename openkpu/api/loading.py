@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a path or flash address to a checked model, with a cause and a fix for everything that is none."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Make the device modules importable under their own names (spec/driver-api.md section 3.1).
 
 They are installed instead of lying on the path as files, since ``Maix`` and ``maix`` differ only in case and ``time``,
@@ -13,7 +14,6 @@ import collections
 import contextlib
 import hashlib
 import importlib
-import importlib.machinery
 import io
 import json
 import os
@@ -23,6 +23,9 @@ import struct
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from importlib.abc import Loader
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
@@ -48,6 +51,14 @@ def _renamed(name: str, source: str, names: tuple[str, ...] | None = None) -> di
     found = _import(source)
     public = names or getattr(found, "__all__", None) or [n for n in vars(found) if not n.startswith("_")]
     return {name: _module(name, {n: getattr(found, n) for n in public}, found.__doc__)}
+
+
+def _given(name: str, module: ModuleType) -> dict[str, ModuleType]:
+    return {name: module}
+
+
+def _whole(name: str, source: str) -> dict[str, ModuleType]:
+    return {name: _import(source)}
 
 
 def _maix(name: str) -> dict[str, ModuleType]:
@@ -102,11 +113,11 @@ _MAKERS: list[tuple[tuple[str, ...], Callable[[], dict[str, ModuleType]]]] = [
      lambda: _import("board.micropython").own_modules()),
     (("touchscreen", "pmu", "modules", "font", "bootloader", "lvgl", "lvgl_helper", "nes", "ucryptolib", "btree",
       "network_esp32", "network_esp8285", "network_wiznet5k"), lambda: _import("peripherals.extras").extra_modules()),
-    *(((name,), lambda name=name: {name: _import(f"imaging.{name}")}) for name in ("image", "sensor", "lcd")),
+    *(((name,), partial(_whole, name, f"imaging.{name}")) for name in ("image", "sensor", "lcd")),
 ]
 
 MODULES: dict[str, Callable[[], dict[str, ModuleType]]] = {
-    **{name: lambda name=name, module=module: {name: module} for name, module in _ALIASES.items()},
+    **{name: partial(_given, name, module) for name, module in _ALIASES.items()},
     **{name: maker for names, maker in _MAKERS for name in names},
 }
 """Function that makes a device module (and those that belong to it) by the module's name."""
@@ -135,7 +146,7 @@ def install() -> None:
     sys.modules.update({name: module for name, module in modules().items() if name != "socket"})
 
 
-class DeviceImporter:
+class DeviceImporter(Loader):
     """Makes device modules when a script imports them, before modules of the same name on the host.
 
     Parameters
@@ -146,14 +157,14 @@ class DeviceImporter:
     def __init__(self, folders: Sequence[str] = ()):
         self._folders = [Path(folder) for folder in folders]
         self._made: dict[str, ModuleType] = {}
-        self._specs: dict[str, object] = {}
+        self._specs: dict[str, ModuleSpec | None] = {}
         self._making = False
 
     def find_spec(self, name: str, path=None, target=None):
         """Spec of a device module, or None."""
         if self._making or name not in MODULES or (name in REPLACEABLE and self._is_file(name)):
             return None
-        return importlib.machinery.ModuleSpec(name, self, is_package=name == "ulab")
+        return ModuleSpec(name, self, is_package=name == "ulab")
 
     def _is_file(self, name: str) -> bool:
         return any((folder / f"{name}.py").is_file() or (folder / name).is_dir() for folder in self._folders)
@@ -179,7 +190,7 @@ class DeviceImporter:
 
     def exec_module(self, module: ModuleType) -> None:
         """A module of the host that has a device name too keeps its own origin."""
-        own = self._specs[module.__spec__.name]
+        own = module.__spec__ and self._specs[module.__spec__.name]
         if own is not None:
             module.__spec__ = own
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A loaded model as both KPU APIs need it: memory accounting, input checks, runs, lifetime."""
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Network:
 
     def __init__(self, model: Model, source: int | str, resident_bytes: int | None = None):
         self.board = current_board()
-        self.model: Model | None = model
+        self._model: Model | None = model
         self.source = source
         self.heap_bytes = model.size + model.main_memory if resident_bytes is None else resident_bytes
         self.outputs: list[np.ndarray] | None = None
@@ -49,20 +50,25 @@ class Network:
     @property
     def released(self) -> bool:
         """Whether ``release`` was called."""
-        return self.model is None
+        return self._model is None
 
     def release(self) -> None:
         """Free model and buffers; twice is harmless."""
-        self.model = self._runtime = self.outputs = None
+        self._model = self._runtime = self.outputs = None
         self.heap_bytes = 0
         self.board.nets.discard(self)
 
     def require(self, argument: str) -> Model:
         """The model; ``KPUArgumentError`` after ``release``."""
-        if self.model is None:
+        if self._model is None:
             raise KPUArgumentError("[MAIXPY]kpu: model was released", argument=argument,
                                    hint=f"the model from {where(self.source)} was freed by deinit(); load it again")
-        return self.model
+        return self._model
+
+    @property
+    def model(self) -> Model:
+        """The model; ``KPUArgumentError`` after ``release``."""
+        return self.require("kpu_net")
 
     @property
     def input_shape(self) -> tuple[int, int, int] | None:
@@ -72,12 +78,21 @@ class Network:
             return None
         return shape[3], shape[2], shape[1]
 
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(width, height, channels) of the image input; ``KPUArgumentError`` if the model takes no image."""
+        shape = self.input_shape
+        if shape is None:
+            raise KPUArgumentError("[MAIXPY]kpu: first layer not conv layer!\r\n", argument="img",
+                                   hint=f"the model from {where(self.source)} takes no image")
+        return shape
+
     def output_shape(self, index: int) -> tuple[int, int, int] | None:
         """(width, height, channels) of an output as the file states it, or None."""
         shape = self.model.outputs[index].map_shape
         if shape is None and self.model.version == 5:
             dims = self.model.outputs[index].shape
-            shape = dims[1:] if len(dims) == 4 and dims[0] == 1 else None
+            shape = (dims[1], dims[2], dims[3]) if len(dims) == 4 and dims[0] == 1 else None
         return shape and (shape[2], shape[1], shape[0])
 
     def run_image(self, planes: np.ndarray, end_layer: int | None = None) -> list[np.ndarray]:
@@ -134,8 +149,17 @@ class Network:
         return FlashSession(self.model, self.board.device, chip, self.streaming.address, dual=self.streaming.dual,
                             batch_size=self.streaming.batch_size)
 
+    def outputs_of_run(self) -> list[np.ndarray]:
+        """The outputs of the last whole run."""
+        if self.outputs is None:
+            raise KPURunError("get_output err", code=2008, source=self.source,
+                              hint="the net has not been run to its end yet; call forward() or run_yolo2() first")
+        return self.outputs
+
     def layer_output(self, index: int) -> np.ndarray:
         """First output of layer ``index``, right after a run that ended there."""
+        if self._runtime is None:
+            raise KPURunError(CODES[2008][1], code=2008, source=self.source, hint="the net has not been run yet")
         return self._runtime.layer_output(index)
 
     def first_convolution(self) -> KpuConv | None:
@@ -154,7 +178,7 @@ def image_problem(network: Network, image: Image) -> tuple[str, KPUImageError] |
 
     Returns None if it suits.
     """
-    expected = network.input_shape
+    expected = network.image_shape
     gray = image.format() == GRAYSCALE
     got = (image.width(), image.height(), 1 if gray else 3)
     if got[:2] != expected[:2]:
@@ -182,10 +206,14 @@ def ai_planes(network: Network, image: Image, error: type[KPUImageError] = KPUIm
     KPUImageError
         (``error``) The plane is smaller than that, because the image changed after ``pix_to_ai``.
     """
-    width, height, channels = expected = network.input_shape
-    flat = image.pix_ai.reshape(-1)[:width * height * channels]
+    width, height, channels = expected = network.image_shape
+    plane = image.pix_ai
+    if plane is None:
+        raise error("[MAIXPY]kpu: check img format err!\r\n", expected=expected, got=(image.width(), image.height(), 0),
+                    hint="the image has no AI plane; call pix_to_ai() before the run")
+    flat = plane.reshape(-1)[:width * height * channels]
     if flat.size < width * height * channels:
-        planes, rows, columns = image.pix_ai.shape
+        planes, rows, columns = plane.shape
         raise error("[MAIXPY]kpu: check img format err!\r\n", expected=expected, got=(columns, rows, planes),
                     hint=f"the AI plane is {columns}x{rows} with {planes} channels, the model takes {width}x{height} "
                          f"with {channels}; call pix_to_ai() after changing the image")

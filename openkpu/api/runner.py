@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Run an unmodified device script (spec/driver-api.md section 3.1)."""
 
 from __future__ import annotations
@@ -66,8 +67,8 @@ def run_script(path: str | Path, board: Board) -> Outcome:
     saved_path, saved_argv, saved_folder, saved_sleep = list(sys.path), list(sys.argv), os.getcwd(), time.sleep
     sys.path[:0] = folders
     sys.argv[:] = [str(script)]
-    os.chdir(board.settings.sd)
-    board.host_sleep, time.sleep = saved_sleep, board.sleep
+    os.chdir(folders[1])
+    board.host_sleep, vars(time)["sleep"] = saved_sleep, board.sleep
     board.parts["script folders"] = folders
     board.sandboxed = True
     try:
@@ -82,7 +83,7 @@ def run_script(path: str | Path, board: Board) -> Outcome:
 
 def _resolved(settings: Settings, script_folder: Path) -> Settings:
     """Settings with absolute paths, since the script runs in another folder."""
-    folders = {}
+    folders: dict[str, Path] = {}
     for name, prefix in (("sd", "/sd"), ("fs", "/flash")):
         chosen = getattr(settings, name)
         folder = Path(chosen) if chosen is not None else paths.default_folder(prefix, script_folder)
@@ -93,7 +94,8 @@ def _resolved(settings: Settings, script_folder: Path) -> Settings:
     if isinstance(camera, (str, Path)) and not str(camera).startswith(("/sd/", "/flash/")) and camera != "synthetic":
         camera = str(Path(camera).absolute())
     uart = tuple(_absolute_target(text) for text in settings.uart)
-    return replace(settings, camera=camera, lcd=settings.lcd and Path(settings.lcd).absolute(), uart=uart, **folders)
+    return replace(settings, camera=camera, lcd=settings.lcd and Path(settings.lcd).absolute(), uart=uart,
+                   sd=folders["sd"], fs=folders["fs"])
 
 
 def _absolute_target(text: str) -> str:
@@ -165,7 +167,7 @@ def _finally_blocks(source: bytes) -> list[range]:
         tree = ast.parse(decoded(source))
     except (SyntaxError, ValueError):
         return []
-    return [range(node.finalbody[0].lineno, node.finalbody[-1].end_lineno + 1)
+    return [range(node.finalbody[0].lineno, (node.finalbody[-1].end_lineno or 0) + 1)
             for node in ast.walk(tree) if isinstance(node, ast.Try) and node.finalbody]
 
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Host convolutions: float and quantized, forward and transposed."""
 
 from __future__ import annotations
@@ -6,8 +7,7 @@ import numpy as np
 
 from .rounding import saturate, shift_round
 from .sums import ordered_matmul
-
-Pair = tuple[int, int]
+from .types import Limits, Pair
 
 
 def windowed_size(size: int, pad: Pair, kernel: int, stride: int, dilation: int) -> int:
@@ -15,7 +15,7 @@ def windowed_size(size: int, pad: Pair, kernel: int, stride: int, dilation: int)
     return (size + pad[0] + pad[1] - ((kernel - 1) * dilation + 1) + stride) // stride
 
 
-def clamp(x: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
+def clamp(x: np.ndarray, limits: Limits) -> np.ndarray:
     """Fused activation: values clamped to (low, high)."""
     low, high = np.asarray(limits, x.dtype)
     if low == -np.inf and high == np.inf:
@@ -63,7 +63,7 @@ def correlate(x: np.ndarray, w: np.ndarray, groups: int, pad_h: Pair, pad_w: Pai
 
 
 def conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray, groups: int, pad_h: Pair, pad_w: Pair,
-           stride: Pair, dilation: Pair, limits: tuple[float, float]) -> np.ndarray:
+           stride: Pair, dilation: Pair, limits: Limits) -> np.ndarray:
     """float32 convolution, NCHW, bias (OC), fused clamp (spec 4.5, 5.7).
 
     Every sum runs from the bias over input channels, then kernel rows, then columns, as in the vendor's kernels: where
@@ -107,7 +107,7 @@ def quantized_conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray, groups: int
 
 
 def conv2d_transpose(x: np.ndarray, w: np.ndarray, out_shape: tuple[int, ...], pad_h: Pair, pad_w: Pair,
-                     stride: Pair, dilation: Pair, limits: tuple[float, float]) -> np.ndarray:
+                     stride: Pair, dilation: Pair, limits: Limits) -> np.ndarray:
     """float32 transposed convolution without bias, which the vendor's code never adds (spec 4.5).
 
     x: (N, C, H, W); w: (groups, OC/groups, C/groups, KH, KW); result ``out_shape`` (N, OC, OH, OW).
@@ -123,7 +123,7 @@ def conv2d_transpose(x: np.ndarray, w: np.ndarray, out_shape: tuple[int, ...], p
     return clamp(out, limits)
 
 
-def matmul(a: np.ndarray, b: np.ndarray, bias: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
+def matmul(a: np.ndarray, b: np.ndarray, bias: np.ndarray, limits: Limits) -> np.ndarray:
     """float32 a @ b + bias, summed from the bias on, fused clamp (spec 4.5, 5.7)."""
     return clamp(ordered_matmul(a, b, bias), limits)
 

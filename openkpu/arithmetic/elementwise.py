@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Element-wise arithmetic: float and quantized binaries, unaries."""
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ import numpy as np
 
 from . import libm
 from .rounding import round_half_away, saturate, shift_carry, shift_round
+from .types import Limits
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
@@ -58,7 +60,7 @@ COMPARE: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 }
 
 
-def binary(a: np.ndarray, b: np.ndarray, op: str, limits: tuple[float, float]) -> np.ndarray:
+def binary(a: np.ndarray, b: np.ndarray, op: str, limits: Limits) -> np.ndarray:
     """a op b with broadcasting, in the dtype of ``a``. Integers too are clamped as float32, which may round them
     (spec 4.5, 5.7)."""
     clipped = np.clip(BINARY[op](a, b).astype(np.float32), *np.asarray(limits, np.float32))
@@ -74,7 +76,7 @@ def quantized_binary(a: np.ndarray, b: np.ndarray, op: str, a_scale: tuple[int, 
     """uint8 a op b with broadcasting; scales are (offset, mul, shift) (spec 4.5)."""
     wide_a, wide_b = _rescaled(a, *a_scale), _rescaled(b, *b_scale)
     if op == "div":
-        result = _integer_divide(wide_a + _integer_divide(wide_b, np.int64(2)), wide_b)
+        result = _integer_divide(wide_a + _integer_divide(wide_b, np.asarray(2)), wide_b)
     else:
         result = BINARY[op](wide_a, wide_b)
     offset, mul, shift = out_scale

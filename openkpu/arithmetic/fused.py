@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fused multiply-adds: the arithmetic of nncase before 1.3, whose builds let the compiler contract a*b + c."""
 
 from __future__ import annotations
@@ -5,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from . import conv
-from .conv import Pair
+from .types import Limits, Pair
 
 F32, F64 = np.float32, np.float64
 
@@ -26,7 +27,7 @@ def multiply_add(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
 
 
 def conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray, groups: int, pad_h: Pair, pad_w: Pair,
-           stride: Pair, dilation: Pair, limits: tuple[float, float]) -> np.ndarray:
+           stride: Pair, dilation: Pair, limits: Limits) -> np.ndarray:
     """``conv.conv2d`` as nncase before 1.3 has it.
 
     Its fast kernels (square and odd up to 7x7, strides 1 and 2, one group) fuse, and add the bias last. The others are
@@ -35,8 +36,8 @@ def conv2d(x: np.ndarray, w: np.ndarray, bias: np.ndarray, groups: int, pad_h: P
     oc, icg, kh, kw = w.shape
     if kh != kw or kh not in (1, 3, 5, 7) or stride not in ((1, 1), (2, 2)) or dilation != (1, 1) or groups != 1:
         return conv.conv2d(x, w, bias, groups, pad_h, pad_w, stride, dilation, limits)
-    size = tuple(conv.windowed_size(*a) for a in zip(x.shape[2:], (pad_h, pad_w), (kh, kw), stride, dilation,
-                                                     strict=True))
+    size = (conv.windowed_size(x.shape[2], pad_h, kh, stride[0], dilation[0]),
+            conv.windowed_size(x.shape[3], pad_w, kw, stride[1], dilation[1]))
     maps = conv.pad_spatial(x, pad_h, pad_w)
     out = np.zeros((len(x), oc, *size), F32)
     for k in range(icg):

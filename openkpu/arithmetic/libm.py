@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """C's float functions of the vendor's kernels: the machine's own where its libm is glibc (spec 5.7).
 
 The vendor's simulators are linked against glibc, whose float functions are not correctly rounded, so only glibc itself

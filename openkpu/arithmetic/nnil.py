@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """nnil_unary_method: a small stack program run for every element (spec/kmodel-format.md section 4.5)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Quantize, dequantize, requantize and table look-up."""
 
 from __future__ import annotations
@@ -5,17 +6,18 @@ from __future__ import annotations
 import numpy as np
 
 from .rounding import round_half_away, saturate
+from .types import Number
 
 F32 = np.float32
 
 
-def quantize_v3(x: np.ndarray, scale: float, bias: float) -> np.ndarray:
+def quantize_v3(x: np.ndarray, scale: Number, bias: Number) -> np.ndarray:
     """float32 -> uint8: roundf((x - bias) * (1/scale)), clamped (spec 3.5)."""
     t = (x - F32(bias)) * (F32(1) / F32(scale))
     return saturate(round_half_away(t))
 
 
-def quantize(x: np.ndarray, scale: float, bias: float, rounding: str,
+def quantize(x: np.ndarray, scale: Number, bias: Number, rounding: str,
              dtype: np.dtype | type = np.uint8) -> np.ndarray:
     """float32 -> integer: x*scale + bias, rounded, clamped to the type (spec 4.5, 5.7).
 
@@ -30,12 +32,12 @@ def quantize(x: np.ndarray, scale: float, bias: float, rounding: str,
     return saturate(rounded, dtype)
 
 
-def dequantize(q: np.ndarray, scale: float | np.ndarray, bias: float | np.ndarray) -> np.ndarray:
+def dequantize(q: np.ndarray, scale: Number | np.ndarray, bias: Number | np.ndarray) -> np.ndarray:
     """integer -> float32: q*scale + bias (spec 3.5, 5.7); arrays of scale and bias broadcast."""
     return q.astype(F32) * np.asarray(scale, F32) + np.asarray(bias, F32)
 
 
-def dequantize_v4(q: np.ndarray, zero_point: int, scale: float) -> np.ndarray:
+def dequantize_v4(q: np.ndarray, zero_point: int, scale: Number) -> np.ndarray:
     """uint8 -> float32: (q - zero_point) * (1/scale); v4's scale goes from real to quantized (spec 4.5)."""
     return (q.astype(np.int32) - np.int32(zero_point)).astype(F32) * (F32(1) / F32(scale))
 

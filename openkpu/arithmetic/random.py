@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Random numbers as the vendor's kernels draw them: the engine and the distributions of GNU's C++ library."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Gated recurrent units, in the order of the vendor's loops (spec/kmodel-format.md 5.7)."""
 
 from __future__ import annotations

@@ -1,19 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reductions, windows (pooling), softmax and normalisation."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from . import libm
-from .conv import Pair, clamp, pad_spatial, taps, windowed_size
+from .conv import clamp, pad_spatial, taps, windowed_size
 from .elementwise import BINARY
 from .sums import ordered_sum
+from .types import Limits, Number, Pair
 
 F32 = np.float32
 _FOLD = {"mean": BINARY["add"], "sum": BINARY["add"], "min": BINARY["min"], "max": BINARY["max"]}
 
 
-def reduce_axes(x: np.ndarray, op: str, axes: tuple[int, ...], init: float | None = None,
+def reduce_axes(x: np.ndarray, op: str, axes: tuple[int, ...], init: Number | None = None,
                 reciprocal: bool = False) -> np.ndarray:
     """Fold ``axes`` (kept with length 1) from ``init`` (None: 0, for min and max the type's farthest finite value).
 
@@ -27,8 +31,9 @@ def reduce_axes(x: np.ndarray, op: str, axes: tuple[int, ...], init: float | Non
         limits = np.finfo(x.dtype) if x.dtype.kind == "f" else np.iinfo(x.dtype)
         init = {"min": limits.max, "max": limits.min}.get(op, 0)
     flat = np.concatenate([np.full((*flat.shape[:-1], 1), init, x.dtype), flat], axis=-1)
-    fold = {"mean": ordered_sum, "sum": ordered_sum, "min": np.fmin.reduce, "max": np.fmax.reduce}[op]
-    result = fold(flat, axis=-1)
+    fold: dict[str, Callable[..., np.ndarray]] = {"mean": ordered_sum, "sum": ordered_sum, "min": np.fmin.reduce,
+                                                  "max": np.fmax.reduce}
+    result = fold[op](flat, axis=-1)
     if op == "mean":
         result = (result * F32(1 / count) if reciprocal else result / x.dtype.type(count)).astype(x.dtype)
     return result.reshape([1 if i in axes else n for i, n in enumerate(x.shape)])
@@ -59,7 +64,7 @@ def top_k(x: np.ndarray, k: int, axis: int, largest: bool) -> tuple[np.ndarray, 
 
 
 def reduce_window2d(x: np.ndarray, op: str, pad_h: Pair, pad_w: Pair, kernel: Pair, stride: Pair, dilation: Pair,
-                    init: float, limits: tuple[float, float]) -> np.ndarray:
+                    init: Number, limits: Limits) -> np.ndarray:
     """Window reduction of (N, C, H, W) over the pixels inside the image only (spec 4.5)."""
     size = (windowed_size(x.shape[2], pad_h, kernel[0], stride[0], dilation[0]),
             windowed_size(x.shape[3], pad_w, kernel[1], stride[1], dilation[1]))
@@ -76,16 +81,16 @@ def reduce_window2d(x: np.ndarray, op: str, pad_h: Pair, pad_w: Pair, kernel: Pa
     return clamp(out, limits)
 
 
-def pool_v3(x: np.ndarray, op: str, out_hw: Pair, kernel: Pair, stride: Pair, pad: Pair) -> np.ndarray:
+def pool_v3(x: np.ndarray, op: str, out_hw: tuple[int, ...], kernel: Pair, stride: Pair, pad: Pair) -> np.ndarray:
     """Pooling of (C, H, W) over the pixels inside the image; the value starts at 0 (spec 3.5)."""
     # v3 stores the output size instead of the padding behind the map; choose the latter so that both agree.
-    pads = [(p, (o - 1) * s + k - p - size)
-            for o, s, k, p, size in zip(out_hw, stride, kernel, pad, x.shape[1:], strict=True)]
+    pad_h, pad_w = ((p, (o - 1) * s + k - p - size)
+                    for o, s, k, p, size in zip(out_hw, stride, kernel, pad, x.shape[1:], strict=True))
     limits = (-np.inf, np.inf) if x.dtype == F32 else (0, 255)
-    return reduce_window2d(x[None], op, *pads, kernel, stride, (1, 1), 0, limits)[0]
+    return reduce_window2d(x[None], op, pad_h, pad_w, kernel, stride, (1, 1), 0, limits)[0]
 
 
-def softmax(x: np.ndarray, axis: int = -1, beta: float = 1.0) -> np.ndarray:
+def softmax(x: np.ndarray, axis: int = -1, beta: Number = 1.0) -> np.ndarray:
     """exp((x - max)*beta), normalised along ``axis`` (spec 4.5, 5.7)."""
     e = libm.expf((x - x.max(axis=axis, keepdims=True)) * F32(beta))
     return e / np.expand_dims(ordered_sum(e, axis), axis)
@@ -99,11 +104,11 @@ def softmax_v3(x: np.ndarray) -> np.ndarray:
 
 def l2_normalize(x: np.ndarray) -> np.ndarray:
     """x / sqrt(max(sum of squares, 1e-10)) (spec 3.5)."""
-    total = max(ordered_sum(np.square(x)), F32(1e-10))
+    total = np.maximum(ordered_sum(np.square(x)), F32(1e-10))
     return x * (F32(1) / np.sqrt(total))
 
 
-def layer_normalize(x: np.ndarray, scale: np.ndarray, bias: np.ndarray, axis: int, epsilon: float) -> np.ndarray:
+def layer_normalize(x: np.ndarray, scale: np.ndarray, bias: np.ndarray, axis: int, epsilon: Number) -> np.ndarray:
     """(x - mean) / sqrt(variance + epsilon) * scale + bias over the dimensions from ``axis`` on (spec 5.7).
 
     Every element is divided by the count before it is summed.

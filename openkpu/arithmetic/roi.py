@@ -1,8 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pooling of regions of interest, in the order of the vendor's loops (spec/kmodel-format.md 5.7)."""
 
 from __future__ import annotations
 
 import numpy as np
+
+from .types import Number
 
 F32 = np.float32
 
@@ -21,7 +24,7 @@ def _samples(start: np.float32, step: np.float32, count: int, grid: int, size: i
     return low, np.minimum(low + 1, size - 1), np.where(outside, F32(-1), at - low.astype(F32))
 
 
-def roi_align(x: np.ndarray, rois: np.ndarray, batch: np.ndarray, size: tuple[int, int], mode: str, scale: float,
+def roi_align(x: np.ndarray, rois: np.ndarray, batch: np.ndarray, size: tuple[int, ...], mode: str, scale: Number,
               sampling: int) -> np.ndarray:
     """ONNX's RoiAlign without the half-pixel offset.
 

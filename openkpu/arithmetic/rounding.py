@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rounding and shifting rules shared by the quantized operators."""
 
 from __future__ import annotations

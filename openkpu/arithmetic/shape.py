@@ -1,15 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
 """Operators that move elements: pad, slice, resize, transposes of batches and space."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from .rounding import saturate
+from .types import Number
 
 F32 = np.float32
+PadMode = Literal["constant", "reflect", "symmetric", "edge"]
 
 
-def pad(x: np.ndarray, before: tuple[int, ...], after: tuple[int, ...], value: float | int, mode: str = "constant",
+def pad(x: np.ndarray, before: tuple[int, ...], after: tuple[int, ...], value: Number, mode: PadMode = "constant",
         interior: tuple[int, ...] | None = None) -> np.ndarray:
     """Pad every axis; negative amounts crop; ``interior`` values go between the elements first (spec 4.5, 5.7)."""
     if interior is not None and any(interior):
@@ -29,7 +34,7 @@ def strided_slice(x: np.ndarray, begin: tuple[int, ...], step: tuple[int, ...],
     return x[np.ix_(*(b + np.arange(n) * s for b, s, n in zip(begin, step, shape, strict=True)))]
 
 
-def resize_scales(in_hw: tuple[int, int], out_hw: tuple[int, int], align_corners: bool) -> tuple[F32, F32]:
+def resize_scales(in_hw: tuple[int, ...], out_hw: tuple[int, ...], align_corners: bool) -> tuple[F32, ...]:
     """Input pixels per output pixel (float32), in y and x."""
     return tuple(F32((i - 1) / (o - 1)) if align_corners and o > 1 else F32(i) / F32(o)
                  for i, o in zip(in_hw, out_hw, strict=True))
@@ -42,7 +47,7 @@ def nearest_index(size: int, out: int, scale: F32, align_corners: bool = False, 
     return np.clip(chosen, 0, size - 1).astype(np.intp)
 
 
-def resize_nearest(x: np.ndarray, out_hw: tuple[int, int], align_corners: bool = False,
+def resize_nearest(x: np.ndarray, out_hw: tuple[int, ...], align_corners: bool = False,
                    half_pixel: bool = False) -> np.ndarray:
     """Nearest-neighbour resize of the last two axes; any dtype (spec 3.5, 4.5, 5.7)."""
     scales = resize_scales(x.shape[-2:], out_hw, align_corners)
@@ -59,7 +64,7 @@ def _bilinear_axis(size: int, out: int, scale: F32, half_pixel: bool, ceil: bool
     return low.astype(np.intp), np.maximum(high, 0).astype(np.intp), (v - low).astype(F32)
 
 
-def resize_bilinear(x: np.ndarray, out_hw: tuple[int, int], align_corners: bool, half_pixel: bool = False,
+def resize_bilinear(x: np.ndarray, out_hw: tuple[int, ...], align_corners: bool, half_pixel: bool = False,
                     v5: bool = False) -> np.ndarray:
     """Bilinear resize of the last two axes; integers are truncated (v4) or rounded by adding 0.5 first (v5)."""
     (y0, y1, fy), (x0, x1, fx) = (
@@ -94,4 +99,5 @@ def batch_to_space(x: np.ndarray, block: tuple[int, ...], crops: tuple[tuple[int
     moved = x.reshape(*block, -1, *x.shape[1:]).transpose(order)
     sizes = [n * b for n, b in zip(x.shape[first:], block, strict=True)]
     merged = moved.reshape(*moved.shape[:first], *sizes)
-    return merged[(..., *(slice(a, n - b) for n, (a, b) in zip(sizes, crops, strict=True)))]
+    kept: list[slice] = [slice(a, n - b) for n, (a, b) in zip(sizes, crops, strict=True)]
+    return merged[(slice(None),) * (merged.ndim - len(kept)) + tuple(kept)]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """openkpu compare: the RTL and the golden model side by side."""
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from ..errors import DeviceError
 from ..hw.configs import config_named
 from ..hw.device import Device
 from ..hw.fields import AIRAM_BASE, ROW_BYTES
+from ..inputs import prepare_inputs
 from ..kmodel import Layer, Model
 from ..runtime import LayerResult, Session
-from .inputs import prepare_inputs
 from .options import FILE, FITS, config_option, model_argument, say
 from .progress import ProgressHook
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """openkpu compile: a trained network becomes a kmodel."""
 
 from __future__ import annotations
@@ -13,13 +14,7 @@ import click
 from ..errors import UsageError
 from .files import write_json, write_whole
 from .options import FILE, print_table, say
-
-
-def _numbers(context: click.Context, option: click.Parameter, text: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise click.BadParameter(f"'{text}' is not a list of numbers such as 0.485,0.456,0.406") from None
+from .parameters import numbers
 
 
 def _threads() -> None:
@@ -35,8 +30,8 @@ def _threads() -> None:
 @click.option("-o", "--output", type=FILE, help="The kmodel to write.  [default: NETWORK with .kmodel]")
 @click.option("--scale", type=float, default=1.0, show_default=True,
               help="The network sees (x * scale - mean) / std of the raw codes x = 0..255.")
-@click.option("--mean", default="0", callback=_numbers, metavar="M[,M,M]", help="See --scale.  [default: 0]")
-@click.option("--std", default="1", callback=_numbers, metavar="D[,D,D]", help="See --scale.  [default: 1]")
+@click.option("--mean", default="0", callback=numbers, metavar="M[,M,M]", help="See --scale.  [default: 0]")
+@click.option("--std", default="1", callback=numbers, metavar="D[,D,D]", help="See --scale.  [default: 1]")
 @click.option("--rgb/--bgr", "rgb", default=True, help="Order of the planes that the network was trained with; "
               "the kmodel takes R, G, B.  [default: rgb]")
 @click.option("--input", "input_type", type=click.Choice(["uint8", "float32"]), default="uint8", show_default=True,

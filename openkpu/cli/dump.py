@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """openkpu dump: what one layer produces."""
 
 from __future__ import annotations
@@ -6,10 +7,10 @@ from pathlib import Path
 
 import click
 
+from ..draw import tiled
+from ..inputs import prepare_inputs
 from ..kmodel import Model
-from .draw import tiled
 from .files import write_array, write_picture
-from .inputs import prepare_inputs
 from .options import FILE, input_arguments, model_argument, open_session, say, show_shape
 from .progress import ProgressHook
 

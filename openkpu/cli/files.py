@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Files of the command line: bytes, text and numbers in, results out."""
 
 from __future__ import annotations

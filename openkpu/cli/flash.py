@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """openkpu flash: build, list and take apart images of the SPI flash."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """openkpu info: what a model file is."""
 
 from __future__ import annotations

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from ..hw.device import Clocked
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -24,7 +26,7 @@ class Clock:
     The rest is estimated by MACs: a layer counts as many cycles as its MACs would have taken so far.
     """
 
-    def __init__(self, model: Model, device: Device):
+    def __init__(self, model: Model, device: Clocked):
         self._device = device
         self._macs = sum(layer.descriptor.macs * layer.batches for layer in model.kpu_layers)
         self._done = 0
@@ -65,7 +67,7 @@ class ProgressHook:
     def __init__(self, model: Model, last: int | None = None, device: Device | None = None):
         steps = sum(getattr(layer, "batches", 1) for layer in model.layers[: None if last is None else last + 1])
         terminal = Console(stderr=True)
-        self._clock = Clock(model, device) if hasattr(device, "cycles") else None
+        self._clock = Clock(model, device) if isinstance(device, Clocked) else None
         columns = [BarColumn(bar_width=10), MofNCompleteColumn(), _ClockColumn(self._clock)] if self._clock else [
             BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()]
         self._progress = Progress(TextColumn("{task.description}"), *columns, console=terminal, transient=True,

@@ -1,21 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
 """openkpu run: a model on an input."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
 import numpy as np
 
-from ..errors import InputError, UsageError
+from ..detect import Detection, detect, head_shape, placed
+from ..draw import annotate
+from ..inputs import Prepared, prepare_inputs
 from ..kmodel import Layer, Model, TensorSpec
 from ..runtime import LayerResult
-from ..yolo2 import Box, region_layer
-from .draw import annotate
-from .files import read_text, write_array, write_json, write_picture
-from .inputs import Prepared, prepare_inputs
+from .files import write_array, write_json, write_picture
 from .options import (
     FILE,
     input_arguments,
@@ -25,46 +24,10 @@ from .options import (
     say,
     show_shape,
 )
+from .parameters import Anchors, Share, read_labels
 from .progress import ProgressHook
-from .terminal import printable
 
 TOP = 5
-MAX_LABEL = 200
-
-
-class Anchors(click.ParamType):
-    """Comma-separated positive numbers, an even count; or a file that holds them."""
-
-    name = "anchors"
-
-    def convert(self, value, param, ctx) -> tuple[float, ...]:
-        try:
-            numbers = tuple(float(part) for part in value.split(","))
-        except ValueError:
-            try:
-                numbers = tuple(float(part) for part in read_text(Path(value), "--yolo2").split(","))
-            except (UsageError, ValueError):
-                shown = value if len(value) < 80 else f"{value[:80]}..."
-                self.fail(f"{shown!r} is neither a list of numbers such as 1.08,1.19,3.42,4.41 nor a file with one",
-                          param, ctx)
-        if len(numbers) % 2:
-            self.fail(f"{len(numbers)} numbers are no pairs of width and height", param, ctx)
-        if not all(0 < number < float("inf") for number in numbers):
-            self.fail("anchors must be positive", param, ctx)
-        return numbers
-
-
-class Share(click.FloatRange):
-    """A number from 0 to 1. That of click lets NaN pass, because no comparison with it is true."""
-
-    def __init__(self) -> None:
-        super().__init__(0, 1)
-
-    def convert(self, value, param, ctx) -> float:
-        number = super().convert(value, param, ctx)
-        if number != number:
-            self.fail(f"{value} is not in the range 0<=x<=1.", param, ctx)
-        return number
 
 
 class Recorder:
@@ -106,7 +69,7 @@ def run(loaded: Model, inputs: tuple[Path, ...], fit: str, rounding: str,
       openkpu run face_model_at_0x300000.kfpkg photo.jpg \\
         --yolo2 1.889,2.5245,2.9465,3.94056,3.99987,5.3658,5.155437,6.92275,6.718375,9.01025
     """
-    names = _read_labels(labels)
+    names = read_labels(labels)
     if anchors:
         head_shape(loaded, anchors)
     prepared = prepare_inputs(loaded, inputs, fit)
@@ -123,11 +86,11 @@ def run(loaded: Model, inputs: tuple[Path, ...], fit: str, rounding: str,
     # Everything is written before anything is printed: the reader of the output may go away.
     boxes, drawing = [], None
     if anchors:
-        boxes = _placed(_detect(loaded, outputs[0], anchors, threshold, nms), prepared[0], names)
-        drawing = _draw(boxes, prepared[0], out)
+        boxes = placed(detect(loaded, outputs[0], anchors, threshold, nms), prepared[0])
+        drawing = _draw(boxes, prepared[0], names, out)
     _print_outputs(loaded, outputs, files, recorder.results, seconds)
     if anchors:
-        _print_boxes(boxes, drawing)
+        _print_boxes(boxes, names, drawing)
     else:
         _print_classes(loaded, outputs, names)
 
@@ -145,17 +108,6 @@ def report(model: str, backend: str, outputs: list[np.ndarray], files: list[Path
         "totals": {"macs": sum(layer.macs for layer in layers), "cycles": sum(cycles) if cycles else None,
                    "seconds": seconds},
     }
-
-
-def _read_labels(path: Path | None) -> list[str]:
-    if path is None:
-        return []
-    names = read_text(path, "--labels").splitlines()
-    for number, name in enumerate(names, 1):
-        if len(name) > MAX_LABEL:
-            raise UsageError(f"--labels {path}: line {number} has {len(name)} characters; a name has at most "
-                             f"{MAX_LABEL}")
-    return [printable(name) for name in names]
 
 
 def _name(names: list[str], index: int) -> str:
@@ -188,58 +140,21 @@ def _print_classes(model: Model, outputs: list[np.ndarray], names: list[str]) ->
     print_table(("class", "score"), [(_name(names, int(index)), f"{scores[index]:.6g}") for index in best])
 
 
-def head_shape(model: Model, anchors: tuple[float, ...]) -> tuple[int, int, int]:
-    """(C, H, W) of the detector head, output 0; InputError if it cannot be one for these anchors."""
-    spec = model.outputs[0]
-    shape = spec.map_shape or spec.shape[-3:]
-    count = len(anchors) // 2
-    if len(shape) != 3 or spec.dtype != np.float32 or len(model.inputs[0].shape) != 4:
-        raise InputError(f"--yolo2: output 0 of {model.source} is no float feature map (C, H, W) of a picture")
-    if shape[0] % count or shape[0] // count < 5:
-        raise InputError(f"--yolo2: output 0 of {model.source} has {shape[0]} channels, which are not {count} anchors "
-                         "times 5 + classes; give as many anchors as the network was trained with")
-    return shape
-
-
-def _detect(model: Model, output: np.ndarray, anchors: tuple[float, ...], threshold: float, nms: float) -> list[Box]:
-    height, width = model.inputs[0].shape[-2:]
-    return region_layer(output.reshape(head_shape(model, anchors)), anchors, threshold, nms, (width, height),
-                        (width, height))
-
-
-@dataclass(frozen=True)
-class _Placed:
-    """A box in picture pixels."""
-
-    left: float
-    top: float
-    right: float
-    bottom: float
-    class_id: int
-    name: str
-    probability: float
-
-
-def _placed(boxes: list[Box], prepared: Prepared, names: list[str]) -> list[_Placed]:
-    return [_Placed(*prepared.to_picture(box.x, box.y), *prepared.to_picture(box.x + box.w, box.y + box.h),
-                    box.class_id, _name(names, box.class_id), box.probability)
-            for box in sorted(boxes, key=lambda b: -b.probability)]
-
-
-def _draw(boxes: list[_Placed], prepared: Prepared, out: Path) -> Path | None:
+def _draw(boxes: list[Detection], prepared: Prepared, names: list[str], out: Path) -> Path | None:
     """Write the picture with its boxes; where, None if the input was no picture."""
     if prepared.picture is None:
         return None
     file = out / "annotated.png"
-    write_picture(file, annotate(prepared.picture, [(b.left, b.top, b.right, b.bottom, b.class_id,
-                                                     f"{b.name} {b.probability:.2f}") for b in boxes]))
+    labelled = [(b.left, b.top, b.right, b.bottom, b.class_id, f"{_name(names, b.class_id)} {b.probability:.2f}")
+                for b in boxes]
+    write_picture(file, annotate(prepared.picture, labelled))
     return file
 
 
-def _print_boxes(boxes: list[_Placed], drawing: Path | None) -> None:
+def _print_boxes(boxes: list[Detection], names: list[str], drawing: Path | None) -> None:
     say(f"{len(boxes)} boxes, in picture pixels:")
-    rows = [(b.name, f"{b.probability:.4f}", *(f"{v:.0f}" for v in (b.left, b.top, b.right - b.left, b.bottom - b.top)))
-            for b in boxes]
+    rows = [(_name(names, b.class_id), f"{b.probability:.4f}",
+             *(f"{v:.0f}" for v in (b.left, b.top, b.right - b.left, b.bottom - b.top))) for b in boxes]
     print_table(("class", "probability", "x", "y", "w", "h"), rows, right=("x", "y", "w", "h"))
     if drawing is not None:
         say(f"boxes drawn in {drawing}")

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``openkpu script``: run an unmodified MaixPy or CanMV script."""
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ def script(file, camera, flash_items, sd, fs, lcd, lcd_last, window, frames, tim
     flash = Flash()
     for item in flash_items:
         flash.burn_argument(item)
-    remove_old_frames(settings.lcd)
+    remove_old_frames(Path(lcd).absolute())
     simulated = Board(settings, flash)
     before_the_end(lambda: click.echo(summary(simulated, "interrupted by the user"), err=True))
     simulated.on_swallowed_exit = lambda: _leave(simulated)
@@ -130,10 +131,10 @@ def summary(board, reason: str) -> str:
     else:
         cycles = f"{counters.cycles / max(1, counters.snapshots):,.0f}"
     where = f"{len(pictures)} in {folder} ({pictures[0].name} ... {pictures[-1].name})" if pictures else "none"
-    rows = (("ended by", reason), ("frames", f"{counters.snapshots} taken, {counters.displays} shown"),
+    rows = [("ended by", reason), ("frames", f"{counters.snapshots} taken, {counters.displays} shown"),
             ("inferences", counters.inferences), ("detections", counters.detections), ("cycles per frame", cycles),
-            ("pictures", where))
-    rows += tuple((port, f"{count} bytes sent, in {folder / port.lower()}.log")
+            ("pictures", where)]
+    rows += ((port, f"{count} bytes sent, in {folder / port.lower()}.log")
                   for port, count in bytes_sent(board).items())
     return "\n".join(f"{name + ':':<18}{value}" for name, value in rows)
 

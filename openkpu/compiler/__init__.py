@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a trained network to a kmodel.
 
 >>> from openkpu.compiler import Options, Preprocess, compile_network

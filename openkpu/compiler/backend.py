@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The back end: from a program to the bytes of a kmodel, checked by reading them again."""
 
 from __future__ import annotations

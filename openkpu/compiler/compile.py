@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a network file and pictures to a kmodel."""
 
 from __future__ import annotations

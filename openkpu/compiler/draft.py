@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A model without addresses: layers over named buffers, which the planner then places.
 
 Every buffer is written before it is read, and the bytes of a buffer once written stay valid until its last reader.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Float arithmetic of the operators, for maps (N, C, H, W): what a rewrite has to equal, and what calibration runs."""
 
 from __future__ import annotations

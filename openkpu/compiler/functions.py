@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Functions of one number, as expressions: what stands between two layers.
 
 An expression is kept as its steps, so that it can be evaluated, recognised by its values (is it linear, does it scale

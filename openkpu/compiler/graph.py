@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The float network: what importers make and the passes rewrite.
 
 Operators are few and canonical; constants that belong to an operator are its attributes.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A KPU step as descriptor and parameter tables (spec/kpu-hardware.md sections 2 and 4)."""
 
 from __future__ import annotations

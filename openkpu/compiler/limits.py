@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a map and a layer may be, derived from the hardware's tables (spec/kpu-hardware.md 2, 3, 4.2, 11.1)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs a program in integers without a device: what every written file must give, bit for bit."""
 
 from __future__ import annotations

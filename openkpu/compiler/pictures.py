@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Calibration data: pictures or arrays, as the kmodel will get them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Addresses for buffers by their live ranges: best fit, largest first."""
 
 from __future__ import annotations

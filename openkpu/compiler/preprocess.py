@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is done to the raw pixels before the network sees them, folded into its first layer."""
 
 from __future__ import annotations

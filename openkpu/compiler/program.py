@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A quantized network as a list of steps: what the passes hand to the planner and the writers.
 
 Nothing in it has an address. Values are named; steps refer to them by name and stand in execution order. The layer

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The network as its own framework's runtime computes it, in floats."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What became of each layer, and what to do about the worst."""
 
 from __future__ import annotations

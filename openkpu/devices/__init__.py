@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Back ends behind the one Device interface."""
 
 from ..hw.device import Device, KpuConfig

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Builds the Verilated KPU once per content of its sources and options, and keeps it in the user's cache."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The cocotb back end: the same RTL as the native one, in any simulator, between cocotbext-axi's models.
 
 Much slower than the native back end, but its buses are driven and checked by code that this project did not write.
@@ -88,7 +89,7 @@ class CocotbDevice:
         return self._folder / "cocotb.log"
 
     def _accept(self, listener: Listener):
-        # multiprocessing has no accept with a time-out.
+        # multiprocessing has no accept with a time-out, so its types know nothing of the socket.
         listener._listener._socket.settimeout(POLL_SECONDS)  # type: ignore[attr-defined]
         for _ in range(int(BUILD_SECONDS / POLL_SECONDS)):
             try:

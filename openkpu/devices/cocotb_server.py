@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The simulator's side of the cocotb back end: ``kpu_core`` between cocotbext-axi's bus masters and memory.
 
 ``python -m openkpu.devices.cocotb_server SIMULATOR CONFIGURATION FOLDER SEED STALL`` builds the simulator into FOLDER
@@ -138,7 +139,7 @@ async def serve(dut):
     """Answer (name, arguments) with (ok, result or message, clock cycles) until the other side hangs up."""
     for name in ("", "s_axil", "s_axi", "m_axi", "m_axis"):
         logging.getLogger(f"cocotb.{dut._name}{'.' + name if name else ''}").setLevel(logging.ERROR)
-    cocotb.start_soon(Clock(dut.clk, CLOCK_NS, "ns").start())
+    Clock(dut.clk, CLOCK_NS, "ns").start()
     server = Server(dut, random.Random(cocotb.RANDOM_SEED), float(os.environ["OPENKPU_STALL"]))
     await server.reset()
     with Client(os.environ["OPENKPU_SOCKET"]) as connection:

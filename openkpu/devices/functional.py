@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The functional back end: registers, memories and interrupts of the chip over the golden model.
 
 There is no clock. Time passes, one layer at a time, when the driver lets it pass: when it waits for an interrupt, takes

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Finds the shared libpython that a simulator loads for cocotb.
 
 Debian's and Ubuntu's ``python3`` is one static program; the library of the same version is a package of its own. Where

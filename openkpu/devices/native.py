@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The Verilated RTL back end: ``kpu_core`` as a shared library (sim/include/openkpu.h), clock by clock."""
 
 from __future__ import annotations

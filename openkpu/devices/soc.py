@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The Verilated system on a chip: ``kpu_soc`` with a flash chip as a shared library (sim/include/openkpu_soc.h)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Finds a Verilator that can build this project's models."""
 
 from __future__ import annotations

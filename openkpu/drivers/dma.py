@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Driver of the SoC's DMA engine (registers: ``openkpu.hw.fields.DMA_CHANNEL_REGISTERS``)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Driver of the SoC's SPI flash controller: identify, read, burn (registers: ``hw.fields.FLASH_REGISTERS``)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Register-level driver: runs layer descriptors on a Device as the chip's software does (spec/kpu-hardware.md 1.3).
 
 Knows nothing of model formats: it gets descriptors with their tables and moves maps in and out of the AI RAM.

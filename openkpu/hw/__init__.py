@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """The hardware's contract: registers, layer descriptor, AI-RAM layout, parameter tables."""

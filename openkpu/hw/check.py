@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What makes a layer descriptor illegal: one function for driver, functional device and RTL.
 
 Fields carry their true values here ("minus one" undone). kernel = 3 if kernel_type is 1 else 1; channels read

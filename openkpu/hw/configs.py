@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The configurations of the RTL that are kept working: parameters of ``kpu_core`` and what they make of it."""
 
 from __future__ import annotations

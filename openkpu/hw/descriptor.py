@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The 12-word layer descriptor as a typed object (spec/kpu-hardware.md section 2)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The one interface between the driver and every back end.
 
 The driver knows nothing but 64-bit registers, bus memory and an interrupt line
@@ -10,7 +11,7 @@ import functools
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,23 @@ class Device(Protocol):
 
     def close(self) -> None:
         """Release simulator processes and memory; closing twice is harmless."""
+
+
+@runtime_checkable
+class Clocked(Protocol):
+    """A device that counts clock cycles."""
+
+    @property
+    def cycles(self) -> int:
+        """Clock cycles simulated so far."""
+
+
+@runtime_checkable
+class FlashDevice(Protocol):
+    """A device with a flash chip."""
+
+    def flash_write(self, offset: int, data: bytes) -> None:
+        """Set the flash's content, as a programmer would."""
 
 
 def one_at_a_time(method: Callable) -> Callable:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """DMA descriptors: build, pack and chain them (field table ``openkpu.hw.fields.DMA_DESCRIPTOR``)."""
 
 from __future__ import annotations

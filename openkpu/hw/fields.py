@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The one table of registers and descriptor fields (spec/kpu-hardware.md sections 1.2 and 2).
 
 The Verilog include, the C header and the register reference in docs/ are generated from

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes what other languages need to know of ``fields`` and ``signals``: ``python -m openkpu.hw.generate [--check]``.
 
 Produces the Verilog includes, the C header and the register reference. ``--check`` writes nothing and fails when a file

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """AI-RAM layout of a feature map: gather and scatter (spec/kpu-hardware.md section 3.2)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The buses between units of the RTL as tables: plan, job and token, each a flat bus of named fields.
 
 ``python -m openkpu.hw.generate`` writes ``rtl/include/kpu_<bus>.vh`` from them, with one macro for the bits of every

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The RTL's files, in one table: simulators, benches, lint, synthesis and ``openkpu.core`` take their lists from here.
 
 A folder stands for a station on the data's way; ``rtl/<folder>/README.md`` says what its modules do. A file is named

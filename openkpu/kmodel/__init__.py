@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Loaders of K210 models: kmodel v3, v4, v5 and kfpkg packages into one typed in-memory model."""
 
 from .identify import Identity, identify

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a file is, from its first bytes (spec/kmodel-format.md section 1)."""
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def _words(data: bytes) -> Identity | None:
     return None
 
 
-def identify(data: bytes, name: str = "") -> Identity:
+def identify(data: bytes | memoryview, name: str = "") -> Identity:
     """What ``data`` (at least its first 512 bytes) is; ``name`` helps with file extensions. Never raises."""
     head = bytes(data[:512])
     if not head:

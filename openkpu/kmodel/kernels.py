@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which function executes which host operator."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reader of .kfpkg packages, the ZIP archives that kflash writes (spec/kmodel-format.md section 8).
 
 It takes what either of the two flashers takes: kflash.py, which reads any ZIP method of Python's ``zipfile``, names in
@@ -13,10 +14,17 @@ import re
 import zipfile
 import zlib
 from dataclasses import dataclass
+from types import ModuleType
 
 from ..errors import ModelError
 from .identify import Identity, identify
 from .reader import Context
+
+lzma: ModuleType | None
+try:
+    import lzma
+except ImportError:  # a Python built without it
+    lzma = None
 
 VERSION = "kfpkg"
 LIST = "flash-list.json"
@@ -29,7 +37,7 @@ SECTOR = 4096
 KNOWN_VERSIONS = "0.1.0", "0.1.1"
 _METHODS = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA
 _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, OverflowError, NotImplementedError,
-               RuntimeError, KeyError, IndexError, MemoryError, *([zipfile.lzma.LZMAError] if zipfile.lzma else []))
+               RuntimeError, KeyError, IndexError, MemoryError, *([lzma.LZMAError] if lzma else []))
 _ADVICE = "the package is damaged: download it again, or make it again with kflash"
 
 
@@ -212,7 +220,8 @@ def _entry(context: Context, index: int, item: object) -> tuple[int, str, bool, 
             context.fail(f"{place}.{field} = {str(value)[:40]!r} is neither true nor false", field=field,
                          advice=_ADVICE)
         flags.append(bool(value))
-    return address, "/".join(parts), *flags  # type: ignore[return-value]
+    has_digest, reversed_bytes = flags
+    return address, "/".join(parts), has_digest, reversed_bytes
 
 
 def _warn_overlaps(context: Context, entries: list[Entry]) -> None:

@@ -1,6 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
 """The 96-byte KPU layer record of every version: checks and the layer made from it (spec/kmodel-format.md 2, 9)."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -79,8 +82,8 @@ def table_sizes(d: Descriptor, *, eight_bit: bool) -> tuple[int, int, int]:
     return d.weight_bytes(eight_bit), 8 * d.o_ch_num, ACT_TABLE_BYTES
 
 
-def make_conv(r: Reader, memory: Memory, base: dict, d: Descriptor, tables: tuple[np.ndarray, ...],
-              offsets: tuple[int, int, int], *, eight_bit: bool = True, batches: int = 1,
+def make_conv(r: Reader, memory: Memory, base: dict, d: Descriptor, tables: Sequence[np.ndarray],
+              offsets: Sequence[int], *, eight_bit: bool = True, batches: int = 1,
               main_out: Tensor | None, stream: bool = False) -> KpuConv:
     """Check the tables and the AI-RAM extents of a layer and make it.
 

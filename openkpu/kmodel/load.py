@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reading any model file: identification, byte order, packages (spec/kmodel-format.md sections 1, 3.8, 8)."""
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def _format(version: str) -> ModuleType:
     return import_module(f".{version}.loader", __package__)
 
 
-def load(model: str | PathLike | bytes, *, source: str | None = None, member: str | None = None,
+def load(model: str | PathLike | bytes | memoryview, *, source: str | None = None, member: str | None = None,
          release: str | None = None, strict_math: bool = False) -> Model:
     """Load and check a model.
 
@@ -62,7 +63,7 @@ def load(model: str | PathLike | bytes, *, source: str | None = None, member: st
     return _format(version).load(view, name, byte_swapped=swapped)
 
 
-def model_size(data: bytes, source: str = "") -> int:
+def model_size(data: bytes | memoryview, source: str = "") -> int:
     """Bytes of the model that starts at the beginning of ``data``, for instance at an address of a flash dump.
 
     Only headers and tables are checked. The result may exceed ``len(data)``: then the model is cut off (up to 7 bytes
@@ -82,7 +83,7 @@ def model_size(data: bytes, source: str = "") -> int:
     return loader.measure(view, Context(source, loader.VERSION))
 
 
-def _read(model: str | PathLike | bytes, source: str | None) -> tuple[bytes, str]:
+def _read(model: str | PathLike | bytes | memoryview, source: str | None) -> tuple[bytes, str]:
     """(bytes, name for messages)."""
     if isinstance(model, (bytes, bytearray, memoryview)):
         data, name = bytes(model), source or ""
@@ -99,7 +100,7 @@ def _read(model: str | PathLike | bytes, source: str | None) -> tuple[bytes, str
     return data, name
 
 
-def _restore_byte_order(data: bytes) -> bytes:
+def _restore_byte_order(data: bytes | memoryview) -> bytes:
     """Reverse the bytes of every aligned 32-bit word; an incomplete last word is dropped."""
     return np.frombuffer(data, "<u4", len(data) // 4).byteswap().tobytes()
 

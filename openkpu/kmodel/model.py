@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The in-memory model: what every loader returns and the runtime executes (spec/kmodel-format.md).
 
 A model is a flat list of layers in execution order over a few byte pools. Everything in it has been checked:
@@ -41,20 +42,19 @@ class Tensor:
 
     Parameters
     ----------
-    strides : elements, one per dimension; 0 where the element is broadcast or the dimension is 1.
+    strides : elements, one per dimension; 0 where the element is broadcast or the dimension is 1. None given: dense.
     """
 
     pool: str
     offset: int
     dtype: np.dtype
     shape: tuple[int, ...]
-    strides: tuple[int, ...] = None  # type: ignore[assignment]
+    strides: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "dtype", np.dtype(self.dtype))
         object.__setattr__(self, "shape", tuple(self.shape))
-        strides = dense_strides(self.shape) if self.strides is None else tuple(self.strides)
-        object.__setattr__(self, "strides", strides)
+        object.__setattr__(self, "strides", tuple(self.strides) or dense_strides(self.shape))
 
     @property
     def count(self) -> int:

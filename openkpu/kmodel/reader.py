@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bounds-checked reading: the only way the loaders touch a file (spec/kmodel-format.md section 9)."""
 
 from __future__ import annotations
@@ -172,7 +173,7 @@ class Memory:
             reader.fail(field, f"has the impossible shape {shape}")
         if strides is not None and (len(strides) != len(shape) or (strides and min(strides) < 0)):
             reader.fail(field, f"has strides {strides} that don't fit its shape {shape}")
-        tensor = Tensor(pool, offset, np.dtype(dtype), shape, strides)
+        tensor = Tensor(pool, offset, np.dtype(dtype), shape, strides or ())
         size = self.pools[pool].size
         if offset < 0 or offset + tensor.extent > size:
             reader.fail(field, f"= {offset:#x} with {tensor.extent} bytes ends behind the {pool} memory ({size} bytes)")

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Shapes of feature maps that the files don't store (spec/kmodel-format.md section 6).
 
 v3 and v4 store no output shape. It is found by following the layers: an operator with (C, H, W) or (1, C, H, W)
@@ -26,9 +27,11 @@ def _lookup(known: _Known, tensor: Tensor) -> MapShape | None:
 def _shape_of(layer: Layer, out: Tensor, known: _Known) -> MapShape | None:
     if layer.MAP == "concat":
         parts = [_lookup(known, p) for p in layer.inputs]
-        if None in parts or len({p[1:] for p in parts if p}) != 1 or (len(out.shape) == 2 and out.shape[0] != 1):
+        sizes = {p and p[1:] for p in parts}
+        found = sizes.pop() if len(sizes) == 1 else None
+        if found is None or (len(out.shape) == 2 and out.shape[0] != 1):
             return None
-        return (sum(p[0] for p in parts if p), *parts[0][1:])  # type: ignore[index]
+        return (sum(p[0] for p in parts if p), *found)
     if layer.MAP == "none":
         return None
     if len(out.shape) == 3:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a model needs, as plain data for ``openkpu info``: shapes, work, weights, memory, does it fit the chip."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A loaded model on a device: load once, run many times."""
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from itertools import takewhile
 from typing import Protocol
 from weakref import WeakKeyDictionary, ref
 
@@ -59,6 +59,15 @@ class Hook(Protocol):
     def layer_started(self, layer: Layer) -> None: ...
 
     def layer_done(self, result: LayerResult, output: np.ndarray) -> None: ...
+
+
+def _first_kpu_layers(layers: Sequence[Layer]) -> list[KpuConv]:
+    chain = []
+    for layer in layers:
+        if not isinstance(layer, KpuConv):
+            break
+        chain.append(layer)
+    return chain
 
 
 _placed: WeakKeyDictionary[Device, ref[Session]] = WeakKeyDictionary()
@@ -167,7 +176,7 @@ class Session:
         position = 0
         try:
             while position < len(layers):
-                chain = list(takewhile(lambda layer: isinstance(layer, KpuConv), layers[position:]))
+                chain = _first_kpu_layers(layers[position:])
                 if chain:
                     self._run_chain(chain, hooks)
                 else:
@@ -234,23 +243,25 @@ class Session:
             while self._ahead and self.driver.room:
                 following, descriptor = self._ahead.popleft()
                 self.driver.push(descriptor, following.stream)
+            streamed = layer.main_out.nbytes if layer.stream and layer.main_out is not None else 0
             try:
-                data, figures = self.driver.finish(d, layer.main_out.nbytes if layer.stream else 0)
+                data, figures = self.driver.finish(d, streamed)
             except DeviceError as error:
                 raise type(error)(f"layer {layer.index} ({layer.name}): {error}") from error
             cycles = None if figures is None else figures.cycles
             if cycles is not None:
                 self.cycles = (self.cycles or 0) + cycles
-            output = None
             if layer.stream:
                 output = np.frombuffer(data, np.uint8).reshape(d.out_shape)
             elif hooks or layer.main_out is not None:
                 output = self.driver.download((target,), observe=layer.main_out is None)[0]
+            else:
+                continue
             outputs.append(output)
             seconds = time.perf_counter() - begin
             if hooks:
                 result = LayerResult(layer.index, layer.name, "kpu", d.in_shape, d.out_shape, d.macs,
-                                     zlib.crc32(np.ascontiguousarray(output)), seconds, cycles, figures)
+                                     zlib.crc32(np.ascontiguousarray(output).data), seconds, cycles, figures)
                 for hook in hooks:
                     hook.layer_done(result, output)
         if layer.main_out is not None:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Models that stay in flash: weights are fetched batch by batch while the KPU computes ("non-real-time" mode).
 
 The DMA engine does it with one chain of descriptors: wait until a buffer is free, copy a batch of weights from flash
@@ -19,7 +20,7 @@ from ..drivers.flash import FlashDriver
 from ..drivers.kpu import ALL_INTERRUPTS, CLEAR, ONLY_CALC_DONE, KpuDriver, cycle_limit
 from ..errors import CapacityError, DeviceError, UsageError
 from ..hw.descriptor import Descriptor
-from ..hw.device import Device
+from ..hw.device import Clocked, Device
 from ..hw.dma import DESCRIPTOR_BYTES, DmaDescriptor
 from ..hw.fields import REGS_BASE, SRAM_BASE, WORDS, register
 from ..kmodel.model import KpuConv, Model
@@ -153,7 +154,7 @@ class FlashSession(Session):
         outputs.append(self.driver.download((layer.kpu_out.layouts[n],))[0])
         d = self._descriptors[layer.index][n]
         result = LayerResult(layer.index, layer.name, "kpu", d.in_shape, d.out_shape, d.macs,
-                             zlib.crc32(np.ascontiguousarray(outputs[-1])), time.perf_counter() - begin, cycles)
+                             zlib.crc32(np.ascontiguousarray(outputs[-1]).data), time.perf_counter() - begin, cycles)
         for hook in hooks:
             hook.layer_done(result, outputs[-1])
 
@@ -163,14 +164,16 @@ class FlashSession(Session):
         The flash is identified before and after: what is read while it is not there looks like any data.
         """
         self.flash.check()
-        before = getattr(self.device, "cycles", None)
+        before = self.device.cycles if isinstance(self.device, Clocked) else None
         self.device.write64(_address("ext_control"), CLEAR)
         self.device.write64(_address("interrupt_clear"), ALL_INTERRUPTS)
         self.device.write64(_address("interrupt_mask"), ONLY_CALC_DONE)
         self._dma.start(self._chain(batches))
         self._wait(batches)
         self.device.write64(_address("interrupt_mask"), ALL_INTERRUPTS)
-        cycles = None if before is None else self.device.cycles - before
+        cycles = None
+        if before is not None and isinstance(self.device, Clocked):
+            cycles = self.device.cycles - before
         self.flash.check()
         return cycles
 

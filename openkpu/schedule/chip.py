@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The real K210's cycles for a layer, by a fit of measurements (spec/kpu-hardware.md 10.4)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Cycle model of the core: how long every stage of a layer takes, and what the layer takes as a whole.
 
 The stages of the core run decoupled by queues and double buffers. The model walks a layer pass by pass and keeps for
@@ -34,7 +35,7 @@ FETCH = 2            # from the plan to the first burst's address
 STREAM_LATENCY = 8   # from the last read of the output stream to the layer's end
 LANE_STAGES = 12     # from a partial sum's read to the byte in the write-back
 QUEUE = 4            # commands that the sequencer can be ahead of a unit
-LONG_AGO = -10**9
+LONG_AGO: float = -10**9
 
 
 @dataclass
@@ -51,14 +52,14 @@ class LayerCycles:
 
     total: int = 0
     busy: int = 0
-    wait: dict[str, int] = field(default_factory=lambda: dict.fromkeys(WAITS, 0))
+    wait: dict[str, float] = field(default_factory=lambda: dict.fromkeys(WAITS, 0))
     tail: int = 0
 
     @property
     def limit(self) -> str:
         """The array, or what it lost most of its time to if that is more than a tenth of the layer."""
         lost = {**self.wait, "tail": self.tail}
-        reason = max(lost, key=lost.get)
+        reason = max(lost, key=lost.__getitem__)
         return reason if lost[reason] > 0.1 * self.total else "array"
 
 
@@ -173,7 +174,7 @@ class Parameters:
     """``kpu_fetch``, ``kpu_unpack`` and the weight buffer: when parameters are there."""
 
     def __init__(self, core: CoreParameters):
-        self.space = core.WEIGHT_ENTRIES
+        self.space: float = core.WEIGHT_ENTRIES
         self.pieces: deque[list[float]] = deque()  # entries, cycle in which they are freed; oldest first
         self.done = float(LONG_AGO)
 
@@ -192,7 +193,7 @@ class Parameters:
         """Cycle in which the weights of ``passes`` passes of a block from the ``first`` on have arrived."""
         d = p.descriptor
         group = 9 << p.wide  # bytes that are taken together
-        left = passes * b.outs
+        left: float = passes * b.outs
         if p.channel_bytes <= 9 * p.piece:
             work = b.outs * max(p.channel_bytes / 8 * word_cycles(p), unpack_cycles(p.channel_bytes, p.wide))
         else:
@@ -227,7 +228,7 @@ class Parameters:
 class WeightLoad:
     """``kpu_weights``: one entry per cycle into the weight set that the array does not use."""
 
-    def __init__(self, start: int):
+    def __init__(self, start: float):
         self.last = start
         self.freed = deque([LONG_AGO] * 2)  # cycles in which the two sets became free
 
@@ -251,7 +252,7 @@ class Features:
         self.fetched = max(self.fetched + 3, command + 3)
         ready = max(self.ready, self.fetched + 2)
         older, newer = self.used
-        now, waited = begin, 0
+        now, waited = begin, 0.0
         for count in rows:
             ready = max(ready, older - 1) + count
             start = max(now, ready + 1) + 1
@@ -337,7 +338,7 @@ def run(plans: Iterable[Plan], core: CoreParameters, prefetched: bool = False) -
     plans = list(plans)
     results = []
     begin = started = 0.0
-    planned = LONG_AGO if prefetched else 0
+    planned = LONG_AGO if prefetched else 0.0
     for p in plans:
         # One plan waits for its layer's start, while parameters come; the next one is made meanwhile.
         fetched = max(planned, LONG_AGO if p is plans[0] else started + 1)
@@ -349,8 +350,9 @@ def run(plans: Iterable[Plan], core: CoreParameters, prefetched: bool = False) -
         if p.descriptor.send_data_out:
             end = max(end, stream_end(p, finished, free, end))
         result.total = round(end - begin)
-        result.wait = {reason: round(waited) for reason, waited in result.wait.items()}
-        result.tail = result.total - result.busy - sum(result.wait.values())
+        waits = {reason: round(waited) for reason, waited in result.wait.items()}
+        result.wait.update(waits)
+        result.tail = result.total - result.busy - sum(waits.values())
         results.append(result)
         begin = end + 1
     return results

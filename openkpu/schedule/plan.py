@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How the core lays a layer out on its array: the rules of ``rtl/control/kpu_decode.v``.
 
 A layer is cut into strips of input columns, tiles of window rows, blocks of output channels and passes. A pass is what

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The AI-RAM rows that a layer reads, in order: what ``rtl/conv/kpu_feature_fetch.v`` asks for and why.
 
 A memory that is not all on the chip (docs/cache.md) makes time depend on which rows a layer touches, not only on how

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """axi_interconnect, axi_sram and axi_to_axil under random traffic of three masters."""
 
 from __future__ import annotations

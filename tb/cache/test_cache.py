@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """kpu_cache: the core's ports and the AXI4 slave on rows in an external memory, against an array of bytes."""
 
 from __future__ import annotations

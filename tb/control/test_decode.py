@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """kpu_decode: its plan against the cycle model's, its errors against openkpu/hw/check.py."""
 
 from __future__ import annotations

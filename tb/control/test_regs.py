@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """kpu_regs: registers, descriptor queue and interrupts as each kind of driver uses them (spec 1.2 to 1.4)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """kpu_seq: the commands of a layer, their order, and the layer's start and end."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """kpu_array with its segments and processing elements: sums of products and of pixels, both banks, passes in a row."""
 
 from __future__ import annotations

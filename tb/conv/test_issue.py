@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """kpu_issue: when passes begin, the pixels they take, and what goes with each to the array or to the lanes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """kpu_feature_fetch and kpu_window: the nine inputs of every pixel column, for every kind of layer and shape."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """kpu_core as a whole: layers from memory to AI RAM on real buses against the golden model; every port stalls."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Records what kpu_core does in every cycle of one small layer; ``tools/waves.py`` runs it and draws the figures."""
 
 from __future__ import annotations

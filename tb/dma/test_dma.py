@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """dma_engine: random transfers against a memory model, errors, time-outs, aborts and resets."""
 
 from __future__ import annotations

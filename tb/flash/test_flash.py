@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """spi_flash against two flash models, with the same tests.
 
 On Icarus the flash is cocotbext-qspi's JEDEC model, a witness this project did not write; on Verilator it is the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The parts that everything is built of: queue, FIFO, memory, divider, and the read buffer of the SoC."""
 
 from __future__ import annotations

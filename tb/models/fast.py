@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Vectorised golden model of one KPU layer, bit-identical to :mod:`openkpu.golden.reference` for every legal layer.
 
 Convolutions are matrix products of floats, which are exact as long as no sum leaves the 24 (float32) or 53 (float64)

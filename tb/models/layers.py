@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whole layers as test data: random legal ones for every model and bench, and the vendor's ``raw_layers``.
 
 >>> layer = random_layer(np.random.default_rng(1))

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Parameter memories of the KPU: fetch and decode of weights, batch-norm and activation tables.
 
 Both golden models start from the :class:`Parameters` made here (spec/kpu-hardware.md sections 4 and 9.1).

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Plain reference of one KPU layer: Python integers and loops, spec/kpu-hardware.md sections 5 to 9 word by word.
 
 What the specification leaves open is settled here; the RTL follows the same text.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """kpu_airam: the core's ports and the AXI4 slave on one memory, against an array of bytes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """kpu_stream_out: the dense C,H,W stream of a map in the AI RAM (spec 9.3) and full_add (9.4)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """kpu_writeback: every byte of a map reaches its place in the AI RAM, and no other byte changes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """kpu_fetch and kpu_unpack: tables, weight entries and weight sums of random layers, bursts, bus errors."""
 
 from __future__ import annotations

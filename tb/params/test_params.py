@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """kpu_params: every lane gets batch norm and constant term of the channel it serves, and keeps them while in use."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """kpu_weights: which weights reach which processing element, in which set, whatever stalls."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """kpu_drain: the order in which partial sums reach the lanes, and the controls that go with them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """kpu_lane: affine, activation and pool of one value per cycle, against the reference model (spec 5.1, 6, 7, 8)."""
 
 from __future__ import annotations

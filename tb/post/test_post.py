@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """kpu_post: tokens, values, lane parameters and activation tables meet in the lanes, whatever stalls."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """kpu_soc in its smallest configuration: address map, DMA between all memories, layers streamed from flash."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Records how weights come from the flash into kpu_soc's array; ``tools/waves.py`` runs it and writes the table."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fixtures of the API tests: a fresh simulated board per test, the shared models and pictures, every back end."""
 
 from __future__ import annotations

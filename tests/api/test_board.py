@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Time, memory, pins and the rest of the board (spec/driver-api.md section 3.5)."""
 
 import gc

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Class ``maix.KPU``, both generations (spec/driver-api.md section 2)."""
 
 import gc

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The code of the two public API documents, taken from the documents themselves, under ``openkpu script``'s runner.
 
 The documents, the vendors' face models and the pictures are third-party data in the shared folder; without it these

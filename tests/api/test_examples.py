@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The examples run on the demo detector and give sensible results."""
 
 import importlib.util

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The simulated flash, path mapping and settings (spec/driver-api.md sections 5.1-5.5)."""
 
 import hashlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``image``: formats, conversions, geometry, drawing (spec/driver-api.md section 3.2)."""
 
 import math

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``KPU.face_encode``, ``face_compare``, ``classifier`` (spec/driver-api.md sections 1.13, 1.14, 1.18; appendix B)."""
 
 import math

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``KPU.load``, ``load_flash``, ``deinit``, ``memtest``, lifetime, error model (spec sections 1.1-1.3, 1.12, 1.15)."""
 
 import gc

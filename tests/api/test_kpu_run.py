@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``KPU``: detection, maps, layers, outputs (spec/driver-api.md sections 1.4-1.11, 1.16-1.17)."""
 
 import math

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``lcd``: the screen as PNG frames (spec/driver-api.md section 3.4)."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``openkpu script`` (spec/driver-api.md section 3.1): unmodified scripts, end of feed, summary, exit codes."""
 
 import os

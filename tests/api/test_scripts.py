@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The short scripts in ``tests/scripts``, one per idiom of public device scripts, through the command line.
 
 Each begins with a sentence and lines of what to expect: ``options`` of the run, ``exit`` code (0), and regular

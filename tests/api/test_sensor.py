@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``sensor`` and its feed (spec/driver-api.md section 3.3)."""
 
 import builtins

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Scripts on the simulated SoC: models come through the flash controller, ``load_flash`` leaves the weights there."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whole compilations: the file's result is the program's, near the float network."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every rewrite of the mapping, alone, against onnxruntime's float result."""
 
 from pathlib import Path

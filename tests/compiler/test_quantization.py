@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Integers of one layer: the golden model's, table fits, and random networks against onnxruntime."""
 
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Colours are found and marked.
 # needs: cv2
 # prints: 1 3 \(40, 30, 50, 40\) 64 49

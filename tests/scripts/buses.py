@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Power chips and sensors on the buses, a watchdog, the clock.
 # prints: \[\] b'\\x00\\x00'
 # prints: \(2024, 5, 6, 7, 8

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The camera loop runs in a second thread; the main program only waits.
 # options: --frames 3
 # ended by: frame limit of 3 reached

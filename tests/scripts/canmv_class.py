@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The CanMV document's own lines, without parentheses.
 # options: --frames 2 --camera demo
 # rtl: --frames 1

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # A QR code and a bar code are read.
 # needs: cv2
 # prints: \['OpenKPU 42'\]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # A detector that reports over a serial port and moves a servo: the commonest KPU script.
 # options: --frames 2 --camera demo
 # rtl: --frames 1

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # A script sees the device's file system and no other.
 # prints: \['flash', 'sd'\] /sd
 # prints: \('commands.txt', 32768, 0, 11\)

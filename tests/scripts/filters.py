@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # A picture is prepared for a small classifier.
 # needs: cv2
 # prints: 28 28

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The clean-up fails as well because the model was never loaded: the first error decides.
 # exit: 3
 # says: line 9: KPULoadError: .*nothing is burnt.*; then, in finally, .*line 11: NameError: name 'net'

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # An error in an except block is an error of its own.
 # exit: 1
 # says: line 7: IndexError

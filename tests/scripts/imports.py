@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Every module a script may import is there, and importing one says nothing.
 # prints: all there
 # silent: stand-in

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # A timer goes off during an inference: its function runs after it.
 # options: --frames 3 --camera demo
 # rtl: --frames 1

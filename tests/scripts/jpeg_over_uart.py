@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # A picture is sent as a JPEG file.
 # options: --frames 1
 # wrote: uart1.log: \xff\xd8\xff.*\xff\xd9

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Sockets: this computer can be reached, others cannot.
 # prints: True b'line\\n' b'rest'
 # prints: refused example.com is another computer

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Another board: its pins, its screen, its button.
 # options: --board m5stickv --frames 3 --key 1:1000
 # prints: 36 7 240 135

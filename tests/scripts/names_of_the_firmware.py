@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Each of these names is there on the board; a script that only needs the KPU dies at the first one missing.
 # prints: (?m)^0 missing
 LINES = (

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # ulab as features are compared with it.
 # prints: 3 \(3,\) \(3,\) 3
 # prints: 4.5 2

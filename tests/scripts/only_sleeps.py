@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # A loop that only sleeps ends.
 # options: --no-sleep
 # ended by: the script only slept

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The pin manager: registering, looking up, names, all functions of the chip.
 # prints: 24 190 65
 # prints: fm.fpioa.GPIOHS3 16

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # A board mounted upside down: its user sees the picture upright.
 # options: --frames 1
 # pictures: 320x240 white at 0,0

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Shapes are found where they were drawn.
 # needs: cv2
 # prints: circle \[\(1[0-9][0-9], [56][0-9], [23][0-9]\)\]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Playing and recording sound: over at once, silent.
 # prints: played None|played 0
 # prints: \[2, 44100

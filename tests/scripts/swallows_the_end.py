@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Nothing gets past this except.
 # process: the script catches SystemExit
 # options: --frames 2

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # An error in a second thread is not lost when the main program goes on to its end.
 # exit: 1
 # says: ValueError: in the thread

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Timers call back in a loop that calls nothing; a one-shot timer calls once; an error in a callback goes on.
 # exit: 1
 # prints: ticks done with arg

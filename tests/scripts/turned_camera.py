@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # A script for a camera mounted upside down: the feed is turned for it.
 # options: --frames 1 --camera {here}/card/corner.png --camera-rotation 180
 # prints: \(255, 255, 255\) \(0, 0, 0\)

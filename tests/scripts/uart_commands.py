@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Commands come over a serial port: a file stands for the other end.
 # options: --uart {here}/card/commands.txt
 # prints: start b'start\\n'

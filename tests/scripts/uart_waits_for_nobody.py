@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # A loop that waits for a byte which nobody sends ends.
 # ended by: UART1 was asked for data \d+ times
 from machine import UART

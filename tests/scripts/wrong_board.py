@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # A pin that the chosen board has not: the message says which has it.
 # options: --board bit
 # exit: 1

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One object for all settings and counters of a simulated board.
 
 Scripts know nothing of it; the runner (``openkpu script``) makes one from its options, an importing program gets one
@@ -23,7 +24,9 @@ from openkpu.api.board.bootkey import BootKey
 from openkpu.api.board.settings import Counters, Settings
 
 if TYPE_CHECKING:
+    from openkpu.drivers.flash import FlashDriver
     from openkpu.flash import Flash
+    from openkpu.hw.device import Device
 
 __all__ = ["Board", "Counters", "Settings", "current_board", "from_environment", "use_board"]
 
@@ -58,8 +61,8 @@ class Board:
 
     def __post_init__(self) -> None:
         self._start = time.monotonic()
-        self._device = None
-        self._flash_controller = None
+        self._device: Device | None = None
+        self._flash_controller: FlashDriver | None = None
         self._warned: set[str] = set()
         self._display_only = 0
         self._snapshot_since_display = False
@@ -94,18 +97,19 @@ class Board:
         return self.settings.compat == "strict"
 
     @property
-    def device(self):
+    def device(self) -> Device:
         """The KPU all models of this board run on, opened at first use."""
         if self._device is None:
-            from openkpu.devices.backends import WITH_FLASH, open_device
+            from openkpu.devices.backends import open_device
+            from openkpu.hw.device import FlashDevice
 
-            self._device = open_device(self.settings.backend)
-            if self.settings.backend in WITH_FLASH:
-                self._device.flash_write(0, self.flash.image())
+            device = self._device = open_device(self.settings.backend)
+            if isinstance(device, FlashDevice):
+                device.flash_write(0, self.flash.image())
         return self._device
 
     @property
-    def flash_controller(self):
+    def flash_controller(self) -> FlashDriver | None:
         """Driver of the simulated flash controller (``FlashDriver``); None if the back end has none."""
         if self._flash_controller is None:
             from openkpu.devices.backends import WITH_FLASH

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``board.board_info`` and the screen size of the common boards, chosen with ``--board``.
 
 The tables are the vendors' own board configurations (``config_maix_*.py``, the M5StickV's ``board.py``).

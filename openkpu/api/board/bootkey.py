@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The board's key: low while pressed, with edge interrupts (spec/driver-api.md section 3.5, key events)."""
 
 from __future__ import annotations

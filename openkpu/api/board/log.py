@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What scripts send to peripherals: ``peripherals.log`` and ``uart<n>.log`` beside the screen's pictures."""
 
 from __future__ import annotations

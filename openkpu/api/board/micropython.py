@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """MicroPython's own modules: ``micropython``, ``uctypes``, ``uzlib``, ``uselect``, ``uheapq``, ``uerrno``."""
 
 from __future__ import annotations
@@ -5,7 +6,6 @@ from __future__ import annotations
 import builtins
 import ctypes
 import errno
-import gc
 import heapq
 import io
 import select
@@ -13,6 +13,7 @@ import zlib
 from types import ModuleType
 
 from openkpu.api.board.board import current_board
+from openkpu.api.board.timing import mem_alloc, mem_free
 
 
 def _module(name: str, doc: str, **members) -> ModuleType:
@@ -28,7 +29,7 @@ def _unchanged(value):
 
 def _mem_info(verbose=None) -> None:
     board = current_board()
-    print(f"GC: total: {board.gc_heap_bytes}, used: {gc.mem_alloc()}, free: {gc.mem_free()}")
+    print(f"GC: total: {board.gc_heap_bytes}, used: {mem_alloc()}, free: {mem_free()}")
 
 
 def _stack_use() -> int:
@@ -95,8 +96,8 @@ def own_modules() -> dict[str, ModuleType]:
         "micropython": _module("micropython", "MicroPython's own helpers.", **emitters, mem_info=_mem_info,
                                qstr_info=_accepted, stack_use=_stack_use, heap_lock=_accepted, heap_unlock=_accepted,
                                kbd_intr=_accepted, opt_level=_accepted, schedule=_schedule,
-                               mem_total=lambda: current_board().gc_heap_bytes, mem_current=lambda: gc.mem_alloc(),
-                               mem_peak=lambda: gc.mem_alloc(), alloc_emergency_exception_buf=_accepted),
+                               mem_total=lambda: current_board().gc_heap_bytes, mem_current=mem_alloc,
+                               mem_peak=mem_alloc, alloc_emergency_exception_buf=_accepted),
         "uctypes": _module("uctypes", "Addresses of buffers; structures are not simulated.", addressof=_addressof,
                            sizeof=_sizeof, bytearray_at=_bytearray_at,
                            bytes_at=lambda address, size: ctypes.string_at(address, size),

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The device's file system on the host (spec/driver-api.md section 5.4): ``/sd`` and ``/flash`` are folders.
 
 While a script runs, its own code sees the device: ``/`` holds ``flash`` and ``sd``, the working folder is ``/sd``, and
@@ -22,6 +23,7 @@ from collections import namedtuple
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from types import FrameType
 
 from openkpu import files
 from openkpu.api.board.board import current_board
@@ -112,7 +114,7 @@ def read_file(path: str) -> bytes:
 # --- MicroPython's files ------------------------------------------------------------------------------------------
 
 
-class _Tolerant:
+class _Tolerant(io.IOBase):
     """MicroPython's files take str and bytes alike."""
 
     def write(self, data):
@@ -140,6 +142,7 @@ def open_device(path, mode: str = "r", buffering: int = -1, encoding=None, *args
     """``open`` as MicroPython has it: UTF-8, line ends untouched, str and bytes alike may be written."""
     binary = "b" in mode
     raw = io.FileIO(device_path(path), mode.replace("b", "").replace("t", ""))
+    file: io.BufferedReader | _Updater | _Writer
     if "+" in mode:
         file = _Updater(raw)
     else:
@@ -188,7 +191,7 @@ ADDITIONS = {"ilistdir": ilistdir, "statvfs": statvfs, "mount": _accepted, "umou
 
 def _from_script() -> bool:
     """Whether the caller of our caller is the script's code, or ``os.path`` called by it."""
-    frame = sys._getframe(2)
+    frame: FrameType | None = sys._getframe(2)
     while frame is not None and frame.f_code.co_filename in _TRANSPARENT:
         frame = frame.f_back
     folders = current_board().parts.get("script folders", ())
@@ -310,7 +313,8 @@ def _device_finder(entry: str):
 class _DeviceLoader(importlib.machinery.SourceFileLoader):
     """Imports a script's own modules; nothing is written beside them."""
 
-    def source_to_code(self, data, path, *, _optimize=-1):
+    # As in importlib.machinery.SourceLoader itself, whose bases declare a static method.
+    def source_to_code(self, data, path, *, _optimize=-1):  # type: ignore[override]
         return compile_script(bytes(data), os.fsdecode(path))
 
     def exec_module(self, module) -> None:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the user chose for a run, and what happened in it."""
 
 from __future__ import annotations

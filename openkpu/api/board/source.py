@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Compiling scripts as MicroPython reads them, where CPython is stricter.
 
 MicroPython counts a tab as eight columns, takes comments in any encoding, and reads ``01`` as 1.

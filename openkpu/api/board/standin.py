@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Parts of the board that are not simulated: they can be imported and used, and say once that nothing is behind them.
 
 Two kinds. A stand-in accepts what a script does with it, so that the script's KPU part runs; its first use prints one

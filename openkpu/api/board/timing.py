@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """MicroPython's additions to ``time``, ``gc`` and ``sys`` (spec/driver-api.md section 3.5)."""
 
 from __future__ import annotations

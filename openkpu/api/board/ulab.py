@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``ulab``: the arrays of the firmware's numerics module, by numpy.
 
 Both layouts are there: sub-modules as in the firmware's release (``ulab.vector``, ``ulab.numerical``, ``ulab.linalg``,
@@ -32,7 +33,7 @@ class ndarray(np.ndarray):
 
     @shape.setter
     def shape(self, value):
-        np.ndarray.shape.__set__(self, value)
+        vars(np.ndarray)["shape"].__set__(self, value)
 
     @property
     def size(self):
@@ -157,6 +158,6 @@ def ulab_modules() -> dict[str, ModuleType]:
     numpy_like.__dict__.update(everything, **{name: found[f"ulab.{name}"] for name in ("fft", "linalg")})
     ulab.__dict__.update(everything, numpy=numpy_like)
     ulab.__dict__.update({name.partition(".")[2]: module for name, module in found.items() if "." in name})
-    ulab.array = _ArrayModule("ulab.array", _ArrayModule.__doc__)
-    ulab.array.__dict__.update(_CREATION)
-    return {**found, "ulab.numpy": numpy_like, "ulab.array": ulab.array}
+    array = ulab.__dict__["array"] = _ArrayModule("ulab.array", _ArrayModule.__doc__)
+    array.__dict__.update(_CREATION)
+    return {**found, "ulab.numpy": numpy_like, "ulab.array": array}

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Brings every script to its end: threads, loops that wait for nothing, and exceptions that a script swallows.
 
 A device script loops for ever. It leaves through ``SystemExit`` in ``sensor.snapshot`` and the other calls; this module
@@ -133,7 +134,8 @@ class Watch:
             board.on_swallowed_exit()
         board.last_exit = now
         for thread in (board.script_thread, *[w for w in list(board.workers) if w > 0]):
-            _interrupt(thread)
+            if thread is not None:
+                _interrupt(thread)
 
     def _timers_due(self, _) -> int:
         """Runs in the main thread between two of its instructions."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reading files and flash with the errors of ``maix.KPU`` (spec/driver-api.md section 2.2.1)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Class ``maix.KPU`` of CanMV, both generations (spec/driver-api.md section 2)."""
 
 from __future__ import annotations
@@ -141,9 +142,9 @@ class KPU:
             if size < 0 or (strict and size == 0):
                 raise ValueError("size error!")
             data = flash_part(source, size)
-        self._adopt(_parsed(data, source, "Failed to init model", (3, 4)), source, "Failed to init model",
-                    size or len(data) if isinstance(source, str) else size)
-        self._digest, self._old = hashlib.sha256(self._network.model.image).digest(), True
+        model = _parsed(data, source, "Failed to init model", (3, 4))
+        self._adopt(model, source, "Failed to init model", size or len(data) if isinstance(source, str) else size)
+        self._digest, self._old = hashlib.sha256(model.image).digest(), True
         if strict:
             print("model load succeed", end="\r\n")
 
@@ -250,7 +251,7 @@ class KPU:
     def deinit(self) -> bool | None:
         """Free model, weights and helpers: True after ``load_kmodel``, None after ``load``, False if not loaded."""
         was_loaded, was_old = self._network is not None, self._old
-        if was_loaded:
+        if self._network is not None:
             self._network.release()
             if was_old and current_board().strict:
                 print("free kpu model buf succeed", end="\r\n")
@@ -380,8 +381,8 @@ class _OnClassToo:
     """
 
     def __init__(self, function):
-        self._function = function
-        functools.update_wrapper(self, function)
+        self._function = self.__wrapped__ = function
+        self.__name__, self.__doc__ = function.__name__, function.__doc__
 
     def __get__(self, instance, owner):
         if instance is not None:
@@ -416,7 +417,7 @@ def _raise_image_problem(error: KPUImageError, *, new: bool):
 
 
 def _file_planes(network: Network, path: str) -> np.ndarray:
-    width, height, channels = network.input_shape
+    width, height, channels = network.image_shape
     data = read_model_file(path)
     if not current_board().strict and data.startswith(_PICTURE_SIGNATURES):
         picture = image.open_picture(data, path)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Licence plates: seven small linear heads on the recogniser's output (spec/driver-api.md sections 2.2.7, 2.3.5)."""
 
 from __future__ import annotations

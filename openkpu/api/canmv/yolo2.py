@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``maix.KPU.Yolo2``: the region layer whose geometry comes from the model (spec/driver-api.md section 2.3.4)."""
 
 from __future__ import annotations

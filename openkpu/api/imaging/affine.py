@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Affine warps of AI planes and rotations in space (spec/driver-api.md section 3.2)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Colour thresholds as OpenMV has them: LAB for RGB565 images (L 0...100, A and B -128...127), gray values else."""
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ def rgb_from_lab(lab: Sequence[float]) -> tuple[int, int, int]:
     linear = np.linalg.solve(_TO_XYZ, xyz)
     linear = np.clip(linear, 0, 1)
     srgb = np.where(linear > 0.0031308, 1.055 * linear ** (1 / 2.4) - 0.055, 12.92 * linear)
-    return tuple(int(v) for v in np.floor(srgb * 255 + 0.5))
+    red, green, blue = (int(v) for v in np.floor(srgb * 255 + 0.5))
+    return red, green, blue
 
 
 @lru_cache(maxsize=1)

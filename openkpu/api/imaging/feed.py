@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pictures in place of a camera: a file, a folder, a glob, a video, a callable or a synthetic scene."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Image methods that change pixels: thresholds, morphology, smoothing, arithmetic, lens and perspective.
 
 OpenCV does the work where it has the operation; a filter's ``size`` means a square of ``2 * size + 1`` pixels. Colour
@@ -12,9 +13,10 @@ import numpy as np
 
 from openkpu.api.imaging import colour, pixels
 from openkpu.api.imaging.opencv import opencv
+from openkpu.api.imaging.picture import Picture
 
 
-class Filters:
+class Filters(Picture):
     """Mixed into ``Image``, whose ``pixels`` are uint8 gray values or uint16 RGB565 words."""
 
     def _channels(self) -> np.ndarray:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Image methods that find things: blobs, codes, tags, circles, lines, rectangles, templates; and statistics."""
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ import numpy as np
 
 from openkpu.api.imaging import colour, pixels
 from openkpu.api.imaging.opencv import opencv
+from openkpu.api.imaging.picture import Picture
 from openkpu.api.imaging.records import BarCode, Blob, Circle, Code, Line, Rect, Tag
 from openkpu.api.imaging.statistics import Histogram, Statistics
 
@@ -18,7 +20,7 @@ _BARCODES = {"EAN_13": EAN13, "EAN_8": EAN8, "UPC_A": UPCA, "UPC_E": UPCE, "CODE
              "CODE_128": CODE128, "CODABAR": CODABAR, "ITF": I25}
 
 
-class Finders:
+class Finders(Picture):
     """Mixed into ``Image``. A ``roi`` is (x, y, w, h); found places are those of the whole image."""
 
     def _part(self, roi) -> tuple[np.ndarray, int, int]:
@@ -160,8 +162,8 @@ class Finders:
         gray, left, top = self._gray_part(roi)
         found = cv.HoughLinesP(cv.Canny(gray, 50, 150), 1, np.pi / 180, 30, minLineLength=20,
                                maxLineGap=max(1, int(merge_distance)))
-        return [_segment(*(int(v) for v in line), left, top)
-                for line in ([] if found is None else np.asarray(found).reshape(-1, 4))]
+        return [_segment(int(x1), int(y1), int(x2), int(y2), left, top)
+                for x1, y1, x2, y2 in ([] if found is None else np.asarray(found).reshape(-1, 4))]
 
     def find_rects(self, roi=None, threshold=10000, **other) -> list[Rect]:
         """Quadrangles whose outline is an edge; magnitudes differ from OpenMV's."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Text in 8x12 cells: Pillow's bitmap font for Latin characters, a system font for all others."""
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _UNICODE_FONTS = (
 
 
 @lru_cache(maxsize=1)
-def _latin_font() -> ImageFont.ImageFont:
+def _latin_font() -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
     load = getattr(ImageFont, "load_default_imagefont", None)  # Pillow before 10.4 has only load_default
     return load() if load else ImageFont.load_default(size=None)
 

@@ -1,9 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
 """Module ``lcd``: the screen, written as PNG frames (spec/driver-api.md section 3.4)."""
 
 from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image as PillowImage
@@ -13,6 +15,9 @@ from openkpu.api.board.boards import current_kind
 from openkpu.api.imaging import font, image, pixels
 from openkpu.errors import OpenKPUError
 from openkpu.files import write_file
+
+if TYPE_CHECKING:
+    from openkpu.api.imaging.window import Window
 
 BLACK, NAVY, DARKGREEN, DARKCYAN = 0x0000, 0x0F00, 0xE003, 0xEF03
 MAROON, PURPLE, OLIVE, LIGHTGREY = 0x0078, 0x0F78, 0xE07B, 0x18C6
@@ -35,7 +40,7 @@ class _Screen:
         self.rotation, self.mirrored, self.frequency = 0, False, 20_000_000
         self.frame = -1
         self.dirty = False
-        self.window = None
+        self.window: Window | None = None
         self.canvas = image.Image(size=size)
         self.fill(color)
         owner.closers.append(self.finish)
@@ -104,7 +109,7 @@ def _made() -> _Screen:
     """The screen; one that was turned or mirrored before ``init`` is made here."""
     if _screen is None or _screen.owner is not current_board():
         init()
-    return _screen
+    return _initialised()
 
 
 def init(type=1, freq=20_000_000, color=BLACK, width=None, height=None, invert=0, **other) -> None:

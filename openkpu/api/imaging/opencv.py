@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """OpenCV, imported at first use; without it one sentence says how to get it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pixel arithmetic: RGB565 words, gray values, resizing (spec/driver-api.md section 3.2).
 
 An RGB565 word is stored as scripts see it: byte-swapped, so that its two bytes in memory are high byte first.

@@ -1,8 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
 """Results of image methods: tuples whose fields are methods too, as OpenMV's objects are."""
 
 from __future__ import annotations
 
 import json
+
+import numpy as np
 
 
 class Record(tuple):
@@ -53,6 +56,9 @@ def _field(position: int, name: str):
 class Blob(Record):
     """A patch of one colour; ``code`` has a bit for each threshold it fits, ``count`` is how many were merged."""
 
+    _centre: np.ndarray
+    _moments: tuple[float, ...]
+    _elongation: float
     fields = ("x", "y", "w", "h", "pixels", "cx", "cy", "rotation", "code", "count")
 
     def area(self) -> int:

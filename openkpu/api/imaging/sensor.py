@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Module ``sensor``: the camera, fed with pictures (spec/driver-api.md section 3.3)."""
 
 from __future__ import annotations

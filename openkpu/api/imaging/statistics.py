@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Histograms and statistics of images, as OpenMV's objects: indexable, and with a method per value."""
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ class Histogram(_Channels):
     """Shares of the pixels in each bin of each channel; the bins of a channel add up to 1."""
 
     names = ("bins",)
+    _ranges: list[tuple[int, float]]
 
     @classmethod
     def of(cls, values: np.ndarray, mask: np.ndarray | None = None, bins: int | None = None) -> Histogram:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Optional window that shows the screen (``openkpu script --window``)."""
 
 from __future__ import annotations
@@ -20,14 +21,15 @@ class Window:
         except ImportError:
             raise UsageError("--window needs tkinter (Debian: python3-tk); without it frames are PNG files") from None
         try:
-            self._root = tkinter.Tk()
+            root = tkinter.Tk()
         except tkinter.TclError as error:
             raise UsageError(f"--window found no display ({error}); without --window frames are PNG files") from None
+        self._root: tkinter.Tk | None = root
         self._owner = owner
         self._open = True
-        self._root.title("OpenKPU")
-        self._root.protocol("WM_DELETE_WINDOW", self._closed)
-        self._label = tkinter.Label(self._root)
+        root.title("OpenKPU")
+        root.protocol("WM_DELETE_WINDOW", self._closed)
+        self._label = tkinter.Label(root)
         self._label.pack()
 
     def _closed(self) -> None:
@@ -39,7 +41,8 @@ class Window:
 
         self._photo = ImageTk.PhotoImage(picture)
         self._label.configure(image=self._photo)
-        self._root.update()
+        if self._root is not None:
+            self._root.update()
         if not self._open:
             self.close()
             self._owner.end("the window was closed")

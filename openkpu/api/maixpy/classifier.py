@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``KPU.classifier``: learning from a few pictures (spec/driver-api.md section 1.18).
 
 The vendor's arithmetic is not published; this one is nearest prototype after k-means, in float32. Distances are

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``kpu_fmap``: what ``KPU.forward`` and ``KPU.get_output`` return (spec/driver-api.md section 1.7.5)."""
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class kpu_fmap(np.ndarray):
         """No access from now on; twice is harmless. The memory goes with the last array or buffer made from the map."""
         self._freed = True
 
-    def size(self) -> int:
+    def size(self) -> int:  # type: ignore[override]  # a method here as on the device, an attribute in numpy
         """Bytes."""
         return self._alive().nbytes
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``KPU.forward`` and the rules for nets, inputs and outputs that the module's functions share (section 1.4, 1.7)."""
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ def _layer_map(network: Network, index: int) -> kpu_fmap:
     layer = network.model.layers[index]
     if isinstance(layer, KpuConv):
         return kpu_fmap(data[0], index)
-    return _flat_map(network, data, index, TYPECODES.get(TYPE_NUMBERS.get(layer.name), ""))
+    return _flat_map(network, data, index, TYPECODES.get(TYPE_NUMBERS.get(layer.name, -1), ""))
 
 
 def _flat_map(network: Network, data: np.ndarray, index: int, typecode: str) -> kpu_fmap:
@@ -101,7 +102,7 @@ def _flat_map(network: Network, data: np.ndarray, index: int, typecode: str) -> 
 
 def output_map(net: kpu_net, index: int) -> kpu_fmap:
     network = net._network
-    data = network.outputs[index]
+    data = network.outputs_of_run()[index]
     last = len(network.model.layers) - 1
     shape = output_shape(net, index) if network.model.version != 3 else None
     if shape is None:

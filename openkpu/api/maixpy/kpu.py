@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Module ``KPU`` of MaixPy v1 (spec/driver-api.md section 1), imported by scripts as ``import KPU as kpu``."""
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from openkpu.api import features as arithmetic
 from openkpu.api import loading
 from openkpu.api.board.board import current_board
 from openkpu.api.board.standin import refuse
-from openkpu.api.errors import CODES, KPUArgumentError, KPULoadError, KPURunError
+from openkpu.api.errors import CODES, KPUArgumentError, KPULoadError
 from openkpu.api.imaging import image
 from openkpu.api.maixpy.classifier import classifier
 from openkpu.api.maixpy.fmap import kpu_fmap
@@ -177,20 +178,20 @@ def run_yolo2(kpu_net, image_t=None, *ignored, image=None, **ignored_keywords) -
     if classes < 1 or anchors * (BOX_ENTRIES + classes) != channels:
         _region_error(kpu_net)
     raw = network.run_image(planes)[0].astype(np.float32, copy=False).reshape(channels, height, width)
-    size = network.input_shape[:2]
+    size = network.image_shape[:2]
     boxes = region_layer(raw, yolo.anchor(), yolo.threshold(), yolo.nms_value(), size, size, "M", classes)
     if network.board.strict:
-        network.outputs[0] = activated(raw, anchors)
+        network.outputs_of_run()[0] = activated(raw, anchors)
     network.board.counters.detections += len(boxes)
     return [kpu_yolo2_find(box, i, len(boxes)) for i, box in enumerate(boxes)] or None
 
 
 def _region_error(net: kpu_net):
-    network, yolo = net._network, net._yolo
+    network, anchors = net._network, 0 if net._yolo is None else net._yolo.anchor_number()
     raise KPUArgumentError(
         "[MAIXPY]kpu: region_layer_init err!\r\n", argument="kpu_net",
         hint=f"output 0 of the model from {place(network.source)} has the shape (w, h, ch) {output_shape(net, 0)}, "
-             f"which is no YOLO v2 map of {yolo.anchor_number()} anchors times 5 + classes")
+             f"which is no YOLO v2 map of {anchors} anchors times 5 + classes")
 
 
 def fmap(fmap, channel) -> image.Image:
@@ -278,9 +279,6 @@ def get_output(kpu_net, out_index) -> kpu_fmap:
     index = checked_output(network, out_index, "2011" if network.model.version == 3 else "get_output err")
     if network.outputs is None and kpu_net._last is not None and index == 0:
         return kpu_fmap(np.asarray(kpu_net._last), kpu_net._last.index())
-    if network.outputs is None:
-        raise KPURunError("get_output err", code=2008, source=network.source,
-                          hint="the net has not been run to its end yet; call forward() or run_yolo2() first")
     return output_map(kpu_net, index)
 
 

@@ -1,9 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
 """Layer objects of ``KPU.netinfo`` (spec/driver-api.md section 1.10)."""
 
 from __future__ import annotations
 
 from openkpu.kmodel.model import KpuConv, Layer
-from openkpu.kmodel.v3.records import LAYER_TYPES
+from openkpu.kmodel.v3.operators import LAYER_TYPES
 
 TYPE_NUMBERS = {name: number for number, name in LAYER_TYPES.items()}
 
@@ -29,6 +30,8 @@ class _Number(int):
 class kpu_netinfo_find:
     """One layer; every member works called and uncalled: ``index type wi hi chi wo ho cho dw kernel_type pool_type
     para_size``."""
+
+    index: _Number
 
     def __init__(self, layer: Layer, *, strict: bool):
         values = dict.fromkeys(("index", "type", *_SHAPE, *_CONVOLUTION, "para_size"), 0)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Objects of the ``KPU`` module: ``kpu_net``, ``kpu_yolo2``, ``kpu_yolo2_find`` (spec/driver-api.md 1.2-1.6)."""
 
 from __future__ import annotations

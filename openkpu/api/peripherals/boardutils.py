@@ -1,8 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
 """``Maix.utils``, ``Maix.freq`` and ``Maix.config`` (spec/driver-api.md section 3.5)."""
 
 from __future__ import annotations
 
 from openkpu.api.board.board import CHIP_CLOCK_HZ, current_board
+from openkpu.hw.device import FlashDevice
 
 
 class utils:
@@ -35,7 +37,7 @@ class utils:
         """Overwrite the flash image in memory; the files it was burnt from stay as they are."""
         board = current_board()
         board.flash.write(int(offset), bytes(data))
-        if board.flash_controller is not None:
+        if board.flash_controller is not None and isinstance(board.device, FlashDevice):
             board.device.flash_write(int(offset), bytes(data))
 
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``machine.I2C`` and ``machine.SPI``: nothing is connected; what is written is logged, what is read is zero."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Small modules of the firmware: ``touchscreen``, ``pmu``, ``modules``, ``font``, ``bootloader``, and refused ones."""
 
 from __future__ import annotations
@@ -48,11 +49,12 @@ class _Wifi(Accepting):
                "ifconfig": ("127.0.0.1", "255.0.0.0", "127.0.0.1", "127.0.0.1", "", "this computer")}
 
     def __init__(self):
-        self._log = None
+        """The log begins with the first call: the object is made with its module."""
 
     def __getattr__(self, method: str):
-        if self._log is None:
+        if method == "_log":
             super().__init__()
+            return self._log
         return super().__getattr__(method)
 
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The pin multiplexer: ``Maix.FPIOA`` and ``fpioa_manager.fm``.
 
 Function numbers are those of the chip's FPIOA (kendryte-standalone-sdk, ``fpioa.h``), so that a number printed by a
@@ -86,6 +87,7 @@ class FpioaManager:
         if used is not None and used != int(pin) and not force:
             raise Exception(f"[Warning] function is used by {self.str_function(func)}(pin:{used})")
         self.fpioa.set_function(pin, func)
+        return None
 
     def unregister(self, pin: int) -> None:
         """Forget the pin's function."""

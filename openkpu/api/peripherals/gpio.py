@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pins: ``Maix.GPIO`` (spec/driver-api.md section 3.5)."""
 
 from __future__ import annotations

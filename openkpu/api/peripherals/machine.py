@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Module ``machine``: serial ports, timers, buses, clock and identity of the chip."""
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ class RTC:
     def init(self, date=None) -> None:
         """Set (year, month, day, hour, minute, second, ...); the rest of the tuple is ignored."""
         if date is not None:
-            fields = [*map(int, date[:6]), 0, 0, 0][:6]
-            self._offset = time.mktime((*fields, 0, 0, -1)) - time.time()
+            year, month, day, hour, minute, second = [*map(int, date[:6]), 0, 0, 0][:6]
+            self._offset = time.mktime((year, month, day, hour, minute, second, 0, 0, -1)) - time.time()
 
     def now(self) -> tuple[int, ...]:
         """(year, month, day, hour, minute, second, 0, 0)."""

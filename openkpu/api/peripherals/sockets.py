@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``network``, ``usocket`` and ``ussl`` over this computer's sockets; without ``--network`` only to itself."""
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def _check(address) -> None:
                                          "--network")
 
 
-class _Stream:
+class _Stream(host.socket):
     """What MicroPython's sockets have of files."""
 
     def read(self, size=-1) -> bytes:
@@ -62,7 +63,7 @@ class _Stream:
         return len(data)
 
 
-class socket(_Stream, host.socket):
+class socket(_Stream):
     """CPython's socket with MicroPython's ``read``, ``readline`` and ``write``."""
 
     def __init__(self, *args, **keywords):
@@ -93,8 +94,8 @@ class socket(_Stream, host.socket):
 
     def accept(self):
         """The next connection, as one of these sockets."""
-        fd, address = self._accept()
-        return socket(self.family, self.type, self.proto, fileno=fd), address
+        plain, address = super().accept()
+        return socket(self.family, self.type, self.proto, fileno=plain.detach()), address
 
 
 def getaddrinfo(name, port, *args, **keywords):
@@ -119,6 +120,19 @@ def socket_module(name: str) -> ModuleType:
 
 class _SecureSocket(_Stream, ssl.SSLSocket):
     """A TLS socket with MicroPython's file methods."""
+
+    def read(self, size=-1, buffer=None):
+        """As that of the other sockets; with ``buffer`` as CPython's."""
+        return super().read(size) if buffer is None else ssl.SSLSocket.read(self, size, buffer)
+
+    # CPython's call ``read``, which means another thing here.
+    def recv(self, size=1024, flags=0) -> bytes:
+        """At most ``size`` bytes."""
+        return ssl.SSLSocket.read(self, size)
+
+    def recv_into(self, buffer, size=None, flags=0) -> int:
+        """Fill a buffer as far as there is something; the number of bytes."""
+        return self.read(size or len(buffer), buffer)
 
 
 def wrap_socket(sock, server_side=False, keyfile=None, certfile=None, cert_reqs=0, ca_certs=None,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sound and video: ``audio``, ``video``, ``speech_recognizer``, ``Maix.I2S``, ``Maix.FFT``, ``Maix.MIC_ARRAY``.
 
 There is no microphone (it hears silence) and no loudspeaker (what is played is heard by nobody and is over at once).

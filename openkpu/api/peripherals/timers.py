@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``machine.Timer`` and ``machine.PWM``: timers call back between the script's instructions, on the board's clock."""
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ class Timer:
 
     def run_if_due(self, now: int) -> None:
         """Call back if it is time; an exception of the callback is printed, as the firmware does."""
-        if not self.is_due(now):
+        if self._due is None or not self.is_due(now):
             return
         if self._mode == Timer.MODE_PERIODIC:
             period = self._microseconds()

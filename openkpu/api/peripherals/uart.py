@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``machine.UART``: what a script sends goes to ``uart<n>.log``, and with ``--uart`` to and from the outside.
 
 ``--uart [UARTn=]TARGET``, where TARGET is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Readers of network files: ONNX and TFLite."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """ONNX, opset 7 to the newest that the onnx package knows.
 
 The onnx package reads and checks the file and infers shapes, onnxslim folds exporters' chains of constants; here is

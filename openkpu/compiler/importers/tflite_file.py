@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TFLite: float32 files, and int8/uint8 full-integer files, whose own scales are kept.
 
 TFLite's maps are (N, H, W, C); here they become (N, C, H, W), with transpositions where an operator looks at the order

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What all formats share: which maps are in the AI RAM, which in the main memory, and what has to move between them.
 
 A map of a KPU step is in the AI RAM from the layer that writes it to the last one that reads it. It also goes to the

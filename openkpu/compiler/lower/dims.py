@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tensors of any rank for operators of four dimensions: dimensions of 1 go, neighbours that behave alike become one."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Host operators in terms of what the formats have in common: binary operators, copies, products, windows.
 
 A format's subclass supplies the building blocks; what it cannot build it refuses with a sentence.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Layers of kmodel v3 (spec/kmodel-format.md 3.3 to 3.5): what the SDK's own runtime executes.
 
 The format knows few host operators. A layer either leaves its result in the AI RAM or streams it to the main memory,
@@ -13,7 +14,7 @@ import numpy as np
 
 from ...kmodel.model import KpuConv, KpuUpload
 from ...kmodel.v3 import ops
-from ...kmodel.v3.loader import MAX_CONCAT
+from ...kmodel.v3.operators.movement import MAX_CONCAT
 from ..draft import Draft, Ref
 from ..errors import CompileError
 from ..limits import Chip

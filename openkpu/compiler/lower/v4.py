@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Layers of kmodel v4 (spec/kmodel-format.md 4.4, 4.5): what nncase 0.2's runtime in MaixPy and CanMV executes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Layers of kmodel v5 (spec/kmodel-format.md 5.7, 5.8): StackVM tensor functions and KPU records of nncase 1.x."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From the float network to layers of the KPU and operators of the host, with equal mathematics."""
 
 from .network import HostOp, KpuLayer, Network, Part

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Layers whose channels do not mix are cut into narrower ones, which cost less together."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Walks the float network and maps operator by operator; what makes stored maps of logical tensors."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Convolutions of any kernel, stride 1, 2 or 4, padding, dilation and grouping."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The mapped network in floats: for calibration, and the proof that the mapping changed nothing."""
 
 from __future__ import annotations

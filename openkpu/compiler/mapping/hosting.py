@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Everything that the host does, and why."""
 
 from __future__ import annotations

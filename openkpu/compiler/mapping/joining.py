@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Additions, concatenations, scales and functions."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tensors of the network as linear combinations of maps that are stored.
 
 Additions, concatenations, channel slices, scales per channel and convolutions that nothing has been done to yet are all

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Slices, orders of channels, and larger maps."""
 
 from __future__ import annotations

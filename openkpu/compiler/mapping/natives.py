@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The pools that the KPU has."""
 
 from __future__ import annotations

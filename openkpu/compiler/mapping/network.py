@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The network on the KPU, still in floats: layers that the hardware has, and what the host does between them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pools: the KPU's own, and maximum and mean pools built of them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Convolutions whose maps are too large: cut into strips by the host, computed one by one, put together by the host."""
 
 from __future__ import annotations

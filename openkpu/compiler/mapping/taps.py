@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which shifted copies of a map a convolution needs along one axis.
 
 A KPU layer reads pixels p - 1, p, p + 1 around p = stride * y + origin, where the origin is 0, or 1 for the columns of

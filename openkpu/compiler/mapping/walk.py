@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The handlers of all operators, and the walk over a network."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rewrites of the float network; each gives a network that computes the same."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Operators on single elements become functions of one tensor, additions, or scales per channel.
 
 Exporters write SiLU, hard swish or mish as several operators; whatever is a function of one tensor and scalars becomes

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Scales, shifts and padding move into the convolutions beside them."""
 
 from __future__ import annotations

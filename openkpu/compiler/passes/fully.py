@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fully connected layers become convolutions with a kernel of one pixel, or of the map that was flattened before."""
 
 from __future__ import annotations

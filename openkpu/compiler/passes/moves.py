@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Operators that only move elements: dropped where they move nothing, joined where they follow each other."""
 
 from __future__ import annotations

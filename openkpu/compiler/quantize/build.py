@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Layer by layer from floats to the integer program; what is already integer tells what the next layer will see."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the pictures tell: ranges of every channel, and samples of what goes into the layers and should come out."""
 
 from __future__ import annotations

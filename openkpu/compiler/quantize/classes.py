@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Classes of channels with scales of their own, for functions that do not commute with a scale.
 
 The activation table is one for all channels, but batch norm can move each channel's sums to a region of their own: a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One KPU layer in integers, for many pictures at once; equals the golden model (a test holds them together)."""
 
 from __future__ import annotations

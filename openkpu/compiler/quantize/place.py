@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Maps that layers read side by side get places in larger maps; where two such wishes contradict, a map is copied."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What range of each map its 256 codes cover."""
 
 from __future__ import annotations

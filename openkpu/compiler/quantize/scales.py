@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which maps share scales and zero points, and what their codes mean.
 
 Codes stand for (code - zero) * scale[channel]. Constraints:

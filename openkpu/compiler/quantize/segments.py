@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The 16 segments of the activation table, fitted in the quantized domain.
 
 The hardware takes the last segment whose start is below v and gives clamp(bias + round((v - start) * mul / 2^shift)):

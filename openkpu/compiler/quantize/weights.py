@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Weights in integers: a scale per output channel, rounded one input after the other against the calibration data.
 
 The sums that a layer should give are known (float network), and so are the codes that it will get (integer network up

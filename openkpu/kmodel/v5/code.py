@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Decoded StackVM code (spec/kmodel-format.md 5.5)."""
 
 from __future__ import annotations

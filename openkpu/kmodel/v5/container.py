@@ -1,7 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
 """The container of kmodel v5: modules, functions, sections (spec/kmodel-format.md 5.1 to 5.3)."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import prod
 from typing import NamedTuple
 
@@ -45,7 +47,8 @@ class Function(NamedTuple):
     code_size: int
 
 
-class Module(NamedTuple):
+@dataclass(frozen=True)
+class Module:
     """``rdata`` and ``text``: (file offset, size)."""
 
     index: int

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Encoding of kmodel v5 StackVM code, by the tables that decode it (spec/kmodel-format.md 5.5 to 5.7)."""
 
 from __future__ import annotations

@@ -1,16 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the operators share: the instruction that becomes a layer, and its checks (spec 5.7, section 9)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
 from ...errors import ModelError
 from ..model import Layer, Tensor
 from ..reader import MAX_DIMENSION, MAX_ELEMENTS, Reader
-from ..v4.ops import Window
+from ..window import Window
 from .code import Instruction
 
 Shape = tuple[int, ...]
@@ -46,7 +47,7 @@ class Frame:
         shape = self.args["s"]
         return self.tensor("in", self.args["dt"], shape, self.args["t_in"]), self.out(shape)
 
-    def fail(self, field: str, problem: str) -> None:
+    def fail(self, field: str, problem: str) -> NoReturn:
         self.reader.fail(field, problem)
 
     def warn(self, problem: str) -> None:
@@ -75,7 +76,6 @@ class Frame:
             return np.broadcast_shapes(*shapes)
         except ValueError:
             self.fail("shapes", f"= {shapes} don't broadcast")
-            raise
 
     def work(self, steps: int) -> None:
         """Refuse an operator that needs absurdly many elementary steps."""
@@ -89,7 +89,7 @@ class Frame:
             self.fail(field, f"= {dtype} is not one of {', '.join(allowed)}")
         return dtype
 
-    def number(self, field: str, dtype: str) -> np.generic:
+    def number(self, field: str, dtype: str) -> np.number:
         """A popped constant as a scalar of ``dtype``."""
         value = self.args[field]
         kind = np.dtype(dtype)
@@ -116,7 +116,7 @@ class Frame:
                       for n, p, k, s, d in zip(image, pads, kernel, stride, dilation, strict=True))
         if min(sizes) < 1:
             self.fail("kernel, stride, padding", f"give no output for an image {image[1]}x{image[0]}")
-        return Window(pads[0][:2], pads[1][:2], kernel, stride, dilation), sizes  # type: ignore[return-value]
+        return Window(pads[0][:2], pads[1][:2], kernel, stride, dilation), sizes
 
     def rank(self, field: str, shape: Shape, rank: int) -> Shape:
         if len(shape) != rank:

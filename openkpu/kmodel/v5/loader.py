@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Loader of kmodel v5: the choice of the operator table, and the expansion of calls (spec/kmodel-format.md section 5).
 
 The entry function is straight-line StackVM code that calls functions of k210 modules. All calls are expanded in place,
@@ -111,8 +112,8 @@ def load(data: memoryview, source: str, *, release: str | None = None, strict_ma
             models.append((found, all(i.reads_all for code in decoded.values() for i in code)))
         except ModelError as error:
             first_error = first_error or error
-    if not models:
-        raise first_error  # type: ignore[misc]
+    if first_error is not None and not models:
+        raise first_error
     # A wrong table may fit by accident, but then functions leave registers unread that were set for them.
     models = [m for m in models if m[1]] or models
     if len(models) > 1:
@@ -189,8 +190,9 @@ class _Expander:
         pool = f"{name}{index}"
         self.memory.add(head, pool, pool, port.range.size)
         tensor = self.memory.tensor(head, pool, pool, 0, port.range.dtype, port.shape)
-        is_map = len(port.shape) == 4 and port.shape[0] == 1
-        return TensorSpec(index, tensor, port.shape[1:] if is_map else None)  # type: ignore[arg-type]
+        shape = port.shape
+        is_map = len(shape) == 4 and shape[0] == 1
+        return TensorSpec(index, tensor, (shape[1], shape[2], shape[3]) if is_map else None)
 
     def add(self, layer: Layer) -> None:
         if len(self.layers) >= MAX_LAYERS:

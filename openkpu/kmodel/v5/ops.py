@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tensor operators of kmodel v5 (spec/kmodel-format.md 5.7, 5.8).
 
 Tensors have any numeric dtype of section 5.1 and any strides. ``clamp`` is the fused activation (low, high).

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Decoding of kmodel v5 StackVM code (spec/kmodel-format.md 5.5 to 5.7).
 
 The code of every known file is straight-line: it pushes constants and addresses, sets shape and padding registers
@@ -225,19 +226,19 @@ class _Decoder:
         number = self.read("H")
         name = functions(self.release).get(number)
         operands = signature(name, self.release) if name else None
-        if operands is None:
+        if name is None or operands is None:
             self.pos -= 3
             raise Mismatch(self.pos, f"tensor function {number:#x} ({name or 'unknown'}) is not supported", name or "")
-        args = {operand: self._read_operand(operand, kind) for operand, kind in operands}  # type: ignore[union-attr]
+        args = {operand: self._read_operand(operand, kind) for operand, kind in operands}
         if name == "CALL":
             args["dst"] = self._call_tensors(args["num_dst"])
             args["src"] = self._call_tensors(args["num_src"])
             return name, args
-        for item in FUNCTIONS[name].pops.split():  # type: ignore[index]
+        for item in FUNCTIONS[name].pops.split():
             popped, _, kind = item.partition(":")
             args[popped] = (self.pop_padding() if kind == "p" else self.pop((int, float)) if kind == "n"
                             else self.pop(Address))
-        return name, args  # type: ignore[return-value]
+        return name, args
 
     def _read_operand(self, operand: str, kind: str) -> Any:
         if len(kind) == 1:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writer of kmodel v5: the mirror of the loader, by the same tables (spec/kmodel-format.md section 5).
 
 The file has a stackvm module with one function, and a k210 module with a function for every run of neighbouring KPU
@@ -79,12 +80,12 @@ class _Writer:
             layers = list(found)
             code += self._function(layers) if is_record else b"".join(map(self._instruction, layers))
         code += bytes((RET,))
-        specs = [[(s.tensor.dtype.str, s.tensor.shape) for s in group] for group in
-                 (self.model.inputs, self.model.outputs)]
+        inputs, outputs = ([(s.tensor.dtype.str, s.tensor.shape) for s in group] for group in
+                           (self.model.inputs, self.model.outputs))
         modules = 2 if self.functions else 1
         out = struct.pack("<8I", IDENTIFIER, 5, 32, 0, ALIGNMENT if self.functions else 8, modules, STACKVM, 0)
         pools = [(RDATA, len(self.rdata)), (DATA, self.data_size)]
-        out += _module("stackvm", pools, self.rdata, [(code, *specs)], len(out))
+        out += _module("stackvm", pools, self.rdata, [(code, inputs, outputs)], len(out))
         if self.functions:
             pools = [(RDATA, len(self.tables)), (DATA, 0), (KPU, AIRAM_BYTES)]
             out += _module("k210", pools, self.tables, self.functions, len(out))
@@ -149,13 +150,13 @@ class _Writer:
             for t in layer.outputs:
                 if t.pool != KPU_POOL:
                     outputs.setdefault(_port(t), t)
-        ranges = {}
+        ranges: dict[tuple, int] = {}
         for location, ports in ((INPUT, inputs), (OUTPUT, outputs)):
             sizes = [_port_bytes(t) for t in ports.values()]
             ranges |= {(location, key): start for key, start in zip(ports, _starts(sizes), strict=True)}
         text = b"".join(self._record(layer, ranges, outputs) for layer in layers)
-        self.functions.append((text, *([(t.dtype.str, _port_shape(t)) for t in ports.values()]
-                                       for ports in (inputs, outputs))))
+        sources, targets = ([(t.dtype.str, _port_shape(t)) for t in ports.values()] for ports in (inputs, outputs))
+        self.functions.append((text, sources, targets))
         call = {"function": len(self.functions) - 1, "module": K210, "num_src": len(inputs), "num_dst": len(outputs),
                 "src": tuple(map(self._argument, inputs.values())), "dst": tuple(map(self._argument, outputs.values()))}
         return encode("CALL", call, self.release)

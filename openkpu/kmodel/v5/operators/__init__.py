@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The tensor functions of kmodel v5, a module per family (spec/kmodel-format.md 5.7).
 
 A module holds everything about its operators: their classes, their operands in the code and on the stack, the checks

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Convolution and matrix product (spec/kmodel-format.md 5.7)."""
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import numpy as np
 from ....arithmetic import conv, fused
 from ...kernels import FUSED_KERNELS, kernel
 from ...model import Layer, Tensor
-from ...v4.ops import Clamp, Window, window_args
+from ...window import Clamp, Window, window_args
 from ..frame import FLOAT, Frame, Function
 
 

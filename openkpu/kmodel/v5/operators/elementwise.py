@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Elementwise arithmetic: binary, compare, unary, sigmoid, choice (spec/kmodel-format.md 5.7)."""
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from ....arithmetic import elementwise
 from ....errors import ModelError
 from ...kernels import kernel
 from ...model import InOut, Layer, Tensor, TwoInOut
-from ...v4.ops import Clamp
+from ...window import Clamp
 from ..frame import FLOAT, Frame, Function
 
 BINARY_OPS = ("add", "sub", "mul", "div", "min", "max", "pow", "floor_div", "floor_mod", "bitwise_and", "bitwise_or",

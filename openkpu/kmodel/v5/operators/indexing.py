@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Operators whose indices are data: gathers, one-hot, compress (spec/kmodel-format.md 5.7)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Operators that move elements: copies, pads, slices, transposes, resizing (spec/kmodel-format.md 5.7)."""
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ class Pad(InOut):
     """``pads``: (before, after, interior) per dimension; ``mode`` constant, reflect, symmetric or edge."""
 
     pads: tuple[tuple[int, int, int], ...]
-    mode: str
-    value: np.generic
+    mode: shape.PadMode
+    value: np.number
 
 
 def _pad(f: Frame) -> Layer:

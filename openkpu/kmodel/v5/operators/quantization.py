@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Quantization, casts and table look-up (spec/kmodel-format.md 5.7)."""
 
 from __future__ import annotations

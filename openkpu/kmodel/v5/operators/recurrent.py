@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Gated recurrent units (spec/kmodel-format.md 5.7)."""
 
 from __future__ import annotations
@@ -53,8 +54,9 @@ def _gru(f: Frame) -> Layer:
 
 
 @kernel(Gru)
-def gru(op: Gru, *operands: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return recurrent.gru(*operands, op.direction, op.linear_before_reset)
+def gru(op: Gru, x: np.ndarray, weights: np.ndarray, recurrence: np.ndarray, bias: np.ndarray,
+        start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return recurrent.gru(x, weights, recurrence, bias, start, op.direction, op.linear_before_reset)
 
 
 FUNCTIONS = {

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reductions, pooling, ranking and running sums (spec/kmodel-format.md 5.7)."""
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import numpy as np
 from ....arithmetic import reduce
 from ...kernels import kernel
 from ...model import InOut, Layer, Tensor
-from ...v4.ops import Clamp, Window
+from ...window import Clamp, Window
 from ..frame import FLOAT, Frame, Function, Shape
 
 REDUCE_OPS = ("mean", "min", "max", "sum")
@@ -24,7 +25,7 @@ class Reduce(InOut):
     op: str
     axes: tuple[int, ...]
     keep_dims: bool
-    init: np.generic
+    init: np.number
 
 
 def _reduced(f: Frame, shape: Shape) -> tuple[Shape, Shape]:
@@ -114,7 +115,7 @@ def _reduce_window2d(f: Frame) -> Layer:
             f.fail("padding", f"= {pad} puts a window outside the image")
     f.work(n * c * oh * ow * prod(window.kernel))
     return ReduceWindow2d(**f.base(), input=f.tensor("in", FLOAT, a["s"], a["t_in"]), out=f.out((n, c, oh, ow)),
-                          op=a["op"], window=window, init=f.number("init", FLOAT), clamp=f.clamp())
+                          op=a["op"], window=window, init=np.float32(f.args["init"]), clamp=f.clamp())
 
 
 @kernel(ReduceWindow2d)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Regions of interest (spec/kmodel-format.md 5.7)."""
 
 from __future__ import annotations

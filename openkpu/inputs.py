@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Turns pictures and .npy files into model inputs."""
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..errors import InputError
-from ..files import read_file
-from ..kmodel.model import Model, TensorSpec
-from ..pictures import MAX_FILE, decode, fitted
+from .errors import InputError
+from .files import read_file
+from .kmodel.model import Model, TensorSpec
+from .pictures import MAX_FILE, decode, fitted
 
 MAX_ARRAY = 256 << 20
 
@@ -45,20 +46,33 @@ def prepare_inputs(model: Model, paths: tuple[Path, ...], fit: str) -> list[Prep
 
 
 def _prepare(spec: TensorSpec, path: Path, fit: str) -> Prepared:
-    if path.suffix.lower() == ".npy":
-        array = _load_array(path)
-        return Prepared(array, _as_picture(array))
-    return _load_picture(spec, path, fit)
-
-
-def _load_array(path: Path) -> np.ndarray:
+    array = _is_array(path.name)
     try:
-        return np.lib.format.read_array(io.BytesIO(read_file(path, MAX_ARRAY)), allow_pickle=False)
+        data = read_file(path, MAX_ARRAY if array else MAX_FILE)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+        raise InputError(f"{path}: cannot be read ({error.strerror or error}){'' if array else '; check the path'}") \
+            from error
+    return prepare_bytes(spec, str(path), data, fit)
+
+
+def prepare_bytes(spec: TensorSpec, name: str, data: bytes, fit: str) -> Prepared:
+    """A prepared input of a file's bytes; InputError that begins with the file's name."""
+    if _is_array(name):
+        array = _load_array(name, data)
+        return Prepared(array, _as_picture(array))
+    return _load_picture(spec, name, data, fit)
+
+
+def _is_array(name: str) -> bool:
+    return name.lower().endswith(".npy")
+
+
+def _load_array(name: str, data: bytes) -> np.ndarray:
+    try:
+        return np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
     except Exception as error:  # numpy evaluates the header as Python; a damaged one fails in many ways
         reason = str(error).partition("\n")[0][:200] or type(error).__name__
-        raise InputError(f"{path}: not a readable .npy file ({reason})") from error
+        raise InputError(f"{name}: not a readable .npy file ({reason})") from error
 
 
 def _as_picture(array: np.ndarray) -> Image.Image | None:
@@ -68,17 +82,15 @@ def _as_picture(array: np.ndarray) -> Image.Image | None:
     return Image.fromarray(np.broadcast_to(array[0], (3, *array.shape[2:])).transpose(1, 2, 0).copy())
 
 
-def _load_picture(spec: TensorSpec, path: Path, fit: str) -> Prepared:
+def _load_picture(spec: TensorSpec, name: str, data: bytes, fit: str) -> Prepared:
     shape = spec.shape[-3:]
     if len(spec.shape) < 3 or shape[0] not in (1, 3):
-        raise InputError(f"{path}: the model takes an array of shape {list(spec.shape)}, not a picture; "
+        raise InputError(f"{name}: the model takes an array of shape {list(spec.shape)}, not a picture; "
                          "give a .npy file")
     try:
-        picture = decode(read_file(path, MAX_FILE)).convert("RGB")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error}); check the path") from error
+        picture = decode(data).convert("RGB")
     except ValueError as error:
-        raise InputError(f"{path}: {error}; give another picture, or a .npy file") from error
+        raise InputError(f"{name}: {error}; give another picture, or a .npy file") from error
     channels, height, width = shape
     small, scale, shift = fitted(picture, (width, height), fit)
     if channels == 1:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pictures that the command line writes: boxes on a photograph, feature maps as tiles."""
 
 from __future__ import annotations
