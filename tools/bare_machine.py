@@ -114,8 +114,9 @@ def enter(root: Path, command: str, environment: dict[str, str], folders: list[P
     if shared.is_dir():
         script += [f"mkdir -p {HOME}/shared", f"mount --bind -o ro {shlex.quote(str(shared))} {HOME}/shared"]
     variables = " ".join(shlex.quote(f"{name}={value}") for name, value in environment.items())
-    script.append(f"exec chroot --userspec={UID}:{UID} . /usr/bin/env -i {variables} "
-                  f"/bin/bash -c {shlex.quote(f'cd /{HOME}/openkpu && {command}')}")
+    # The shell stays, as the namespace's first process: it takes in orphans, which a command in its place would not.
+    script += ["set +e", f"chroot --userspec={UID}:{UID} . /usr/bin/env -i {variables} "
+                         f"/bin/bash -c {shlex.quote(f'cd /{HOME}/openkpu && {command}')}", "exit $?"]
     try:
         return subprocess.run(["unshare", "--mount", "--pid", "--fork", "--kill-child", "bash", "-c",
                                "\n".join(script)], check=False, timeout=seconds).returncode

@@ -167,7 +167,7 @@ class Draft:
         """The tensor at its address; ``offsets`` by buffer name, ``pools`` by the draft's names."""
         name, offset = self.resolve(ref)
         pool = self.spaces[name].pool
-        return Tensor(pools.get(pool, pool), offsets[name] + offset, ref.dtype, ref.shape, ref.strides)
+        return Tensor(pools.get(pool, pool), offsets[name] + offset, np.dtype(ref.dtype), ref.shape, ref.strides or ())
 
 
 def channels_of(buffer: str, whole: tuple[int, ...], channel: int, count: int) -> Ref:

@@ -7,6 +7,7 @@ with its argument, where are its corners) and, where the KPU cannot have it, run
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -25,14 +26,16 @@ def _erf(x: np.ndarray) -> np.ndarray:
     return np.sign(x) * (1 - poly * np.exp(-x * x))
 
 
-UNARY = {
+UNARY: dict[str, Callable[..., np.ndarray]] = {
     "abs": np.abs, "ceil": np.ceil, "cos": np.cos, "exp": np.exp, "floor": np.floor, "log": np.log, "neg": np.negative,
     "rsqrt": lambda x: 1 / np.sqrt(x), "sin": np.sin, "square": np.square, "sqrt": np.sqrt, "tanh": np.tanh,
     "sigmoid": _sigmoid, "round": np.rint, "erf": _erf, "softplus": lambda x: np.logaddexp(0, x),
     "reciprocal": lambda x: 1 / x, "sign": np.sign,
 }
-BINARY = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide, "min": np.minimum,
-          "max": np.maximum, "pow": np.power}
+BINARY: dict[str, Callable[..., np.ndarray]] = {
+    "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide, "min": np.minimum, "max": np.maximum,
+    "pow": np.power,
+}
 
 Operand = int | float
 """An earlier step's number (0 is the argument) or a constant."""

@@ -86,7 +86,8 @@ def _split(program: Program, step: KpuStep, chip: Chip) -> tuple[list[Step], lis
     if limit <= 0:
         raise CompileError(f"{step.name}: the weights of one output channel ({step.weights[0].nbytes} bytes) exceed "
                            f"the KPU's weight buffer ({chip.load_bytes} bytes a load); use fewer input channels")
-    steps, parts = [], []
+    steps: list[Step] = []
+    parts: list[Value] = []
     for first in range(0, step.weights.shape[0], limit):
         piece = slice(first, first + limit)
         weights = step.weights[piece]

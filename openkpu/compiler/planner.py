@@ -73,10 +73,11 @@ def _place(buffers: Sequence[Buffer], alignment: int) -> Plan:
 
 def _best_gap(taken: Sequence[tuple[int, int]], size: int) -> int:
     """Start of the smallest gap between the taken ranges that holds ``size`` bytes, else their end."""
-    position, best = 0, (None, 0)
+    position = 0
+    best: tuple[int, int] | None = None
     for start, end in taken:
         gap = start - position
-        if gap >= size and (best[0] is None or gap < best[0]):
+        if gap >= size and (best is None or gap < best[0]):
             best = (gap, position)
         position = max(position, end)
-    return position if best[0] is None else best[1]
+    return position if best is None else best[1]

@@ -85,6 +85,12 @@ class Value:
     channel: int = 0
 
     @property
+    def affine(self) -> tuple[np.ndarray, np.ndarray]:
+        """``scale`` and ``zero``, which are known."""
+        assert self.scale is not None and self.zero is not None, f"{self.name} has no scale"
+        return self.scale, self.zero
+
+    @property
     def count(self) -> int:
         """Elements."""
         return prod(self.shape)
@@ -179,6 +185,12 @@ class Program:
 
     def __getitem__(self, name: str) -> Value:
         return self.values[name]
+
+    def constant(self, name: str) -> np.ndarray:
+        """The elements of a constant."""
+        data = self[name].data
+        assert data is not None, f"{name} is no constant"
+        return data
 
     def root(self, name: str) -> tuple[Value, int]:
         """The map that a value is part of, and the channel at which it begins there."""

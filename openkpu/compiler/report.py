@@ -40,7 +40,10 @@ def facts(result: Result, target: str) -> dict[str, Any]:
     rows: list[dict[str, Any]] = []
     for layer, name, about in zip(model.layers, result.compiled.steps, summary["layers"], strict=True):
         source = layers_of.get(name)
-        kpu = isinstance(layer, KpuConv)
+        taken = chip = 0
+        if isinstance(layer, KpuConv):
+            taken = sum(next(times).total for _ in range(layer.batches))
+            chip = round(chip_cycles(layer.descriptor, layer.eight_bit)) * layer.batches
         error = errors.get(source.output) if isinstance(source, KpuLayer) else None
         scale, zero, low, high = _range(result, source)
         rows.append({
@@ -48,8 +51,7 @@ def facts(result: Result, target: str) -> dict[str, Any]:
             layer.name, "why": source.why if source is not None else _move(layer.name),
             "alone": _round(error.alone) if error else None, "total": _round(error.total) if error else None,
             "scale": scale, "zero": zero, "low": low, "high": high, "macs": about["macs"],
-            "cycles": sum(next(times).total for _ in range(layer.batches)) if kpu else 0,
-            "chip_cycles": round(chip_cycles(layer.descriptor, layer.eight_bit)) * layer.batches if kpu else 0,
+            "cycles": taken, "chip_cycles": chip,
             "bytes": sum(t.nbytes for t in layer.outputs)})
     kpu_rows = [r for r in rows if r["where"] == "kpu"]
     worst = sorted((r for r in kpu_rows if r["alone"] is not None), key=lambda r: r["alone"])[:WORST]

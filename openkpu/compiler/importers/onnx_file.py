@@ -188,7 +188,7 @@ class _Importer:
             pads = (*less, *(t - s for t, s in zip(total, less, strict=True)))
         elif auto == "VALID":
             pads = (0, 0, 0, 0)
-        return stride, dilation, pads  # type: ignore[return-value]
+        return stride, dilation, pads
 
     def elementwise(self, node: Any, function: Function) -> None:
         self.add(node, "act", [node.input[0]], function=function)
@@ -238,8 +238,11 @@ class _Importer:
                         b=np.zeros(w.shape[1], np.float32))
 
     def op_BatchNormalization(self, node: Any, attrs: dict[str, Any]) -> None:
-        gamma, beta, mean, var = (self.constant(node, i, "statistics").astype(np.float64)  # type: ignore[union-attr]
-                                  for i in (1, 2, 3, 4))
+        found = [self.constant(node, i, "statistics") for i in (1, 2, 3, 4)]
+        statistics = [f.astype(np.float64) for f in found if f is not None]
+        if len(statistics) < len(found):
+            raise self.fail(node, "lacks some of its statistics")
+        gamma, beta, mean, var = statistics
         scale = gamma / np.sqrt(var + attrs.get("epsilon", 1e-5))
         self.add(node, "affine", [node.input[0]], scale=scale, shift=beta - mean * scale)
 

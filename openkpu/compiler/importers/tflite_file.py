@@ -116,7 +116,7 @@ class _Importer:
             raise CompileError(f"{self.source}: the tensor '{name}' has a type that no kmodel has; convert to float32 "
                                "or int8")
         if buffer.DataLength():
-            array = np.frombuffer(buffer.DataAsNumpy().tobytes(), DTYPES[t.Type()]).reshape(shape)
+            array: np.ndarray = np.frombuffer(buffer.DataAsNumpy().tobytes(), DTYPES[t.Type()]).reshape(shape)
             array = self.dequantized(t, array)
             if array.dtype.kind == "f" and np.isnan(array).any():
                 raise CompileError(f"{self.source}: '{name}' holds NaN; train or convert the network again")

@@ -175,10 +175,12 @@ class Lowering:
         spilled = self.program.root(target.name)[0].name in self.spills
         main = self.host_ref(target) if spilled or self._reads(self._host_reads, target) else None
         maps = self.kpu_ref(source, read), self.kpu_ref(target, write)
-        shape = source.shape[1:]
+        _, channels, height, width = source.shape
+        shape = channels, height, width
         if step.rows > 1:
             step, shape = tall(step, shape)
-            maps = tuple(Ref(m.buffer, m.dtype, (1, *shape), m.offset) for m in maps)
+            maps = (Ref(maps[0].buffer, "u1", (1, *shape), maps[0].offset),
+                    Ref(maps[1].buffer, "u1", (1, *shape), maps[1].offset))
         d = descriptor(step, shape, self.chip)
         found = tables(step)
         fields = {

@@ -49,13 +49,13 @@ def transpose(shape: Shape, perm: Sequence[int], rank: int = 4) -> tuple[Shape, 
     if len(runs) > rank:
         return None
     front = rank - len(runs)
-    sizes = padded(grouped(shape, sources), 1, rank)
-    return sizes, (*range(front), *(front + sources.index(run) for run in runs))  # type: ignore[return-value]
+    sizes = (1,) * front + tuple(grouped(shape, sources))
+    return sizes, (*range(front), *(front + sources.index(run) for run in runs))
 
 
 def broadcast(a: Shape, b: Shape, out: Shape, rank: int = 4) -> tuple[Shape, Shape, Shape] | None:
     """Three shapes of the same broadcast with ``rank`` dimensions."""
     a, b = ((1,) * (len(out) - len(s)) + tuple(s) for s in (a, b))
     groups = merged(out, [(x == 1, y == 1) for x, y in zip(a, b, strict=True)])
-    shapes = [padded(grouped(s, groups), 1, rank) for s in (a, b, out)]
-    return None if None in shapes else tuple(shapes)  # type: ignore[return-value]
+    first, second, result = (padded(grouped(s, groups), 1, rank) for s in (a, b, out))
+    return None if first is None or second is None or result is None else (first, second, result)

@@ -92,7 +92,7 @@ class HostLowering(Lowering):
 
     def quantize(self, step: HostStep) -> None:
         value = self.program[step.output]
-        scale, zero = np.unique(value.scale), np.unique(value.zero)
+        scale, zero = map(np.unique, value.affine)
         if len(scale) != 1 or len(zero) != 1:
             raise self.refuse("quantize with a scale per channel")
         self.to_codes(self.operand(step), self.result(step), float(scale[0]), int(zero[0]))
@@ -169,7 +169,7 @@ class HostLowering(Lowering):
             self.to_codes(target, out, 1, 0)
 
     def conv2d(self, step: HostStep) -> None:
-        weights, bias = (self.program[n].data.astype("<f4") for n in step.inputs[1:])
+        weights, bias = (self.program.constant(n).astype("<f4") for n in step.inputs[1:])
         self.convolved(self.operand(step), self.result(step), weights, bias.ravel(), step.attributes["groups"],
                        window(step, weights.shape[2:]))
 
@@ -181,4 +181,6 @@ class HostLowering(Lowering):
 def window(step: HostStep, kernel: tuple[int, ...]) -> Window:
     """A step's window in the formats' terms."""
     a = step.attributes
-    return Window(*map(tuple, a["pads"]), tuple(kernel), tuple(a["stride"]), tuple(a["dilation"]))
+    pad_h, pad_w = map(tuple, a["pads"])
+    rows, columns = kernel
+    return Window(pad_h, pad_w, (rows, columns), tuple(a["stride"]), tuple(a["dilation"]))

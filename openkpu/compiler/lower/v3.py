@@ -136,12 +136,12 @@ class LoweringV3(HostLowering):
     def dequantize(self, step: HostStep) -> None:
         """By ``factors`` and ``summands`` of the step, if it has them: of every element, or so many that differ."""
         value = self.program[step.inputs[0]]
-        if "factors" not in step.attributes and len(np.unique(value.scale)) == len(np.unique(value.zero)) == 1:
+        if "factors" not in step.attributes and all(len(np.unique(n)) == 1 for n in value.affine):
             super().dequantize(step)
             return
-        factors, summands = (step.attributes.get(n) for n in ("factors", "summands"))
-        if factors is None:
-            factors, summands = _affine(value)
+        factors, summands = _affine(value)
+        if "factors" in step.attributes:
+            factors, summands = step.attributes["factors"], step.attributes["summands"]
         self._elements(self.operand(step), self.result(step), factors.reshape(value.shape),
                        summands.reshape(value.shape))
 
@@ -283,9 +283,10 @@ class LoweringV3(HostLowering):
 def _affine(value: Value) -> tuple[np.ndarray, np.ndarray]:
     """Factor and summand that make a real number of each code, float64, of the value's shape."""
     spread = (1, -1, *(1,) * (len(value.shape) - 2)) if len(value.shape) > 1 else (-1,)
-    scale, zero = (np.asarray(v, np.float64).ravel() for v in (value.scale, value.zero))
-    return tuple(np.broadcast_to(a if a.size == 1 else a.reshape(spread), value.shape)
-                 for a in (scale, -zero * scale))  # type: ignore[return-value]
+    scale, zero = (np.asarray(v, np.float64).ravel() for v in value.affine)
+    factor, summand = (np.broadcast_to(a if a.size == 1 else a.reshape(spread), value.shape)
+                       for a in (scale, -zero * scale))
+    return factor, summand
 
 
 def _affine_at_once(program: Program) -> Program:

@@ -198,18 +198,18 @@ class LoweringV4(HostLowering):
         axes = {a % len(x.shape) for a in step.attributes["axes"]}
         groups = dims.merged(x.shape, [d in axes for d in range(len(x.shape))])
         shape = dims.padded(dims.grouped(x.shape, groups), 1)
-        if shape is None:
-            raise self.ranks(f"reduce of {x.shape}")
         kept = dims.padded([1 if g[0] in axes else n for g, n in zip(groups, dims.grouped(x.shape, groups),
                                                                      strict=True)], 1)
+        if shape is None or kept is None:
+            raise self.ranks(f"reduce of {x.shape}")
         init = {"min": -LOWEST, "max": LOWEST}.get(kind, np.float32(0))
         self.draft.add(ops.Reduce, "reduce", input=x.shaped(*shape), out=out.shaped(*kept), op=kind, init=init)
 
     def conv2d_transpose(self, step: HostStep) -> None:
         """The runtime never adds the bias (4.5), so an operator behind it does."""
         x, out, groups = self.operand(step), self.result(step), step.attributes["groups"]
-        weights = self.program[step.inputs[1]].data.astype("<f4")
-        bias = self.program[step.inputs[2]].data.astype("<f4").ravel()
+        weights = self.program.constant(step.inputs[1]).astype("<f4")
+        bias = self.program.constant(step.inputs[2]).astype("<f4").ravel()
         i, o, kh, kw = weights.shape
         arranged = np.ascontiguousarray(weights.reshape(groups, i // groups, o, kh, kw).transpose(0, 2, 1, 3, 4))
         target = self.scratch(out) if bias.any() else out

@@ -163,7 +163,7 @@ class LoweringV5(HostLowering):
         """Zeros between the pixels, then a convolution with the kernel turned round: the StackVM has nothing else."""
         x, out, a = self.operand(step), self.result(step), step.attributes
         groups = a["groups"]
-        weights = self.program[step.inputs[1]].data.astype("<f4")
+        weights = self.program.constant(step.inputs[1]).astype("<f4")
         i, o, *kernel = weights.shape
         turned = weights[:, :, ::-1, ::-1].reshape(groups, i // groups, o, *kernel).swapaxes(1, 2)
         pads, sizes = [(0, 0, 0), (0, 0, 0)], []
@@ -177,7 +177,7 @@ class LoweringV5(HostLowering):
             sizes.append(m + (k - 1) * d)
         spread = self.draft.new(f"{step.name}/part", "<f4", *x.shape[:2], *sizes)
         self.padded(x, spread, tuple(pads), 0)
-        bias = self.program[step.inputs[2]].data.astype("<f4").ravel()
+        bias = self.program.constant(step.inputs[2]).astype("<f4").ravel()
         turned = np.ascontiguousarray(turned.reshape(o * groups, i // groups, *kernel))
         self.convolved(spread, out, turned, bias, groups,
                        Window((0, 0), (0, 0), tuple(kernel), (1, 1), tuple(a["dilation"])))

@@ -11,14 +11,14 @@ OVERHEAD = 200
 """Cycles that a layer of its own costs on our core; more on the chip, where few layers have blocks at all."""
 
 
-def cycles(outs: int, ins: int, kernel: int, size: tuple[int, int]) -> float:
+def cycles(outs: int, ins: int, kernel: int, size: tuple[int, ...]) -> float:
     """Cycles of our core's array for a layer that computes ``size`` pixels: 64 elements of nine taps each."""
     pixels = size[0] * size[1]
     passes = ins if kernel == 3 else -(-ins // 9)
     return OVERHEAD + max(pixels / 64 * 8 * -(-outs // 8) * passes, pixels * outs / 20)
 
 
-def split(weights: np.ndarray, size: tuple[int, int], source: tuple[int, int],
+def split(weights: np.ndarray, size: tuple[int, ...], source: tuple[int, ...],
           may_part: bool) -> list[tuple[slice, slice]]:
     """(output channels, input channels) of the layers that (O, I, k, k) weights become."""
     outs, ins, kernel = weights.shape[:3]

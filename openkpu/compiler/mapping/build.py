@@ -161,11 +161,11 @@ class Mapper:
             else:
                 parts = [Part(m, 0, int(offsets[i + 1] - offsets[i])) for i, m in enumerate(maps)]
                 ins = slice(0, int(offsets[-1]))
-            self.net.steps.append(KpuLayer(
-                name, parts, output, weights[outs, ins], x.const[outs].copy(), function, pool=pool, exact=exact,
-                low_outside=low_outside, origin=x.label, why=why))
+            layer = KpuLayer(name, parts, output, weights[outs, ins], x.const[outs].copy(), function, pool=pool,
+                             exact=exact, low_outside=low_outside, origin=x.label, why=why)
             if slopes is not None:
-                self.net.steps[-1].slopes = slopes[outs], np.ones(outs.stop - outs.start)  # type: ignore[union-attr]
+                layer.slopes = slopes[outs], np.ones(outs.stop - outs.start)
+            self.net.steps.append(layer)
             pieces.append(self.keep(output, x.valid, x.valid == size, x.label))
         if len(pieces) == 1:
             return pieces[0]
@@ -232,7 +232,8 @@ class Mapper:
 
     def rows_at_once(self, name: str, y: int) -> int:
         """How many of |y| rows one layer can move the map by."""
-        return next((d for d in range(abs(y), 1, -1) if tall_map(*self.net.shapes[name][1:], d)), 1)
+        _, channels, height, width = self.net.shapes[name]
+        return next((d for d in range(abs(y), 1, -1) if tall_map(channels, height, width, d)), 1)
 
     def ones_of(self, size: Size) -> str:
         """A map of one channel that is 1 everywhere; outside it is zero, which tells a layer where the image ends."""

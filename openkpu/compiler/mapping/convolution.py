@@ -74,8 +74,8 @@ def offsets(taps: int, dilation: int, before: int) -> tuple[int, ...]:
 def lower(m: Mapper, x: Logical, w: np.ndarray, b: np.ndarray, stride: int, dilation: Size,
           pads: tuple[int, int, int, int], out: Size, label: str) -> Logical | None:
     """The convolution (O, I, kh, kw) of a free tensor as a logical tensor over shifted copies; None if impossible."""
-    used = np.flatnonzero((w != 0).any(axis=(0, 1, 3))), np.flatnonzero((w != 0).any(axis=(0, 1, 2)))
-    used = tuple(u if len(u) else np.array([0]) for u in used)
+    used = [np.flatnonzero((w != 0).any(axis=others)) for others in ((0, 1, 3), (0, 1, 2))]
+    used = [u if len(u) else np.array([0]) for u in used]
     w = w[:, :, used[0]][:, :, :, used[1]]
     taps = [tuple(int(u) * dilation[i] - pads[i] for u in used[i]) for i in (0, 1)]
     reaches = any(min(t) < 0 or stride * (o - 1) + max(t) >= v
@@ -90,13 +90,14 @@ def lower(m: Mapper, x: Logical, w: np.ndarray, b: np.ndarray, stride: int, dila
         terms = {name: np.einsum("oi,ickl->ockl", w[:, :, 0, 0], k) for name, k in x.terms.items()}
         return x.changed(terms=terms, const=b + w[:, :, 0, 0] @ const, work=True, label=label)
     x = m.big_enough(x, stride, out)
-    best = None
+    best: tuple[float, list[Axis]] | None = None
     for kernel in (1, 3):
-        axes = [solve(taps[i], stride, out[i], x.valid[i], x.physical[i], x.clean,
-                      (0, 1) if i == 1 and stride == 2 else (0,), kernel) for i in (0, 1)]
-        if axes[0] is None or axes[1] is None:
+        found = [solve(taps[i], stride, out[i], x.valid[i], x.physical[i], x.clean,
+                       (0, 1) if i == 1 and stride == 2 else (0,), kernel) for i in (0, 1)]
+        axes = [axis for axis in found if axis is not None]
+        if len(axes) < 2:
             continue
-        cost = _cost(m, x, axes, len(w), kernel, stride)  # type: ignore[arg-type]
+        cost = _cost(m, x, axes, len(w), kernel, stride)
         if best is None or cost < best[0]:
             best = cost, axes
     if best is None:
@@ -104,7 +105,7 @@ def lower(m: Mapper, x: Logical, w: np.ndarray, b: np.ndarray, stride: int, dila
             return lower(m, recut(m, x), w, b, stride, (1, 1), pads, out, label) if dilation == (1, 1) else None
         return None
     rows, columns = best[1]
-    terms: dict[str, np.ndarray] = {}
+    terms = {}
     side = 3 if any(k for axis in (rows, columns) for _, k in axis.taps) else 1
     for name, kernel_of in x.terms.items():
         matrix = kernel_of[:, :, 0, 0]
@@ -181,7 +182,7 @@ def depthwise(m: Mapper, node: Node, x: Logical, out: Size, function=IDENTITY, s
     layer = KpuLayer(node.name, [Part(source, first, x.channels)], output, weights, a["b"].astype(np.float64), function,
                      depthwise=True, origin=node.name)
     if slopes is not None:
-        layer.slopes = slopes, np.ones(x.channels)  # type: ignore[attr-defined]
+        layer.slopes = slopes, np.ones(x.channels)
     m.net.steps.append(layer)
     y = m.keep(output, out if stride == 1 else x.physical, stride == 1 and out == x.physical, node.name)
     if stride == 1:

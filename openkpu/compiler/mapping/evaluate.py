@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import floats
 from ..functions import BINARY, UNARY
-from .network import HostOp, KpuLayer, Network
+from .network import HostOp, KpuLayer, Network, Size
 
 Values = dict[str, np.ndarray]
 LOWEST = -1e30
@@ -92,8 +92,8 @@ def host(step: HostOp, values: Values, shape: tuple[int, ...]) -> np.ndarray:
         e = np.exp(x[0] - x[0].max(axis=a["axis"], keepdims=True))
         return e / e.sum(axis=a["axis"], keepdims=True)
     if step.op == "reduce":
-        f = {"mean": np.mean, "max": np.max, "min": np.min, "sum": np.sum}[a["kind"]]
-        return f(x[0], axis=tuple(a["axes"])).reshape(shape)
+        folds: dict[str, Callable[..., np.ndarray]] = {"mean": np.mean, "max": np.max, "min": np.min, "sum": np.sum}
+        return folds[a["kind"]](x[0], axis=tuple(a["axes"])).reshape(shape)
     if step.op == "matmul":
         return x[0] @ x[1] + (x[2] if len(x) > 2 else 0)
     if step.op == "pool":
@@ -107,7 +107,7 @@ def host(step: HostOp, values: Values, shape: tuple[int, ...]) -> np.ndarray:
     return _transposed(x, a, shape)
 
 
-def _resize(x: np.ndarray, size: tuple[int, int], a: dict) -> np.ndarray:
+def _resize(x: np.ndarray, size: Size, a: dict) -> np.ndarray:
     if a["mode"] == "nearest":
         ys, xs = (np.arange(o) * n // o for o, n in zip(size, x.shape[2:], strict=True))
         return x[:, :, ys][:, :, :, xs]

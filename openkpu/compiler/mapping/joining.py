@@ -51,10 +51,11 @@ def affine(m: Mapper, node: Node) -> None:
 @handler("add")
 def addition(m: Mapper, node: Node) -> None:
     xs = [m.tensor(name) for name in node.inputs]
-    if any(x is None for x in xs):
+    maps = [x for x in xs if x is not None]
+    if len(maps) < len(xs):
         node.op, node.attrs = "binary", {"kind": "add"}
         return host(m, node)
-    parts = _alike(m, node, xs)  # type: ignore[arg-type]
+    parts = _alike(m, node, maps)
     total = add(parts)
     if sum(m.net.shapes[name][1] for name in total.terms) > MAX_CHANNELS:
         total = add([m.materialize(p) for p in parts])
@@ -120,14 +121,15 @@ def _alike(m: Mapper, node: Node, xs: list[Logical]) -> list[Logical]:
 @handler("concat")
 def concatenation(m: Mapper, node: Node) -> None:
     xs = [m.tensor(name) for name in node.inputs]
-    if any(x is None for x in xs) or node.attrs["axis"] != 1 or len(m.graph.shapes[node.output]) != 4:
+    maps = [x for x in xs if x is not None]
+    if len(maps) < len(xs) or node.attrs["axis"] != 1 or len(m.graph.shapes[node.output]) != 4:
         return host(m, node)
-    parts = [x if x.free else m.materialize(x) for x in xs]  # type: ignore[union-attr]
+    parts = [x if x.free else m.materialize(x) for x in maps]
     f, slopes, value = m.function_after(node)
     if value != node.output:
         ends = np.cumsum([0, *(p.channels for p in parts)])
         parts = [m.materialize(x, f, None if slopes is None else slopes[ends[i]: ends[i + 1]])
-                 for i, x in enumerate(xs)]  # type: ignore[arg-type]
+                 for i, x in enumerate(maps)]
     if len({(p.physical, p.valid) for p in parts}) > 1:
         parts = [p if p.physical == p.valid else recut(m, p) for p in parts]
     for name, part in zip(node.inputs, parts, strict=True):

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-Size = tuple[int, int]
+Size = tuple[int, ...]
+"""(height, width)."""
 
 
 @dataclass(frozen=True, eq=False)

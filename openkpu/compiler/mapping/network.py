@@ -11,7 +11,8 @@ import numpy as np
 
 from ..functions import IDENTITY, Function
 
-Size = tuple[int, int]
+Size = tuple[int, ...]
+"""(height, width)."""
 
 
 @dataclass(frozen=True)

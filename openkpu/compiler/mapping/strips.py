@@ -47,7 +47,7 @@ def in_strips(m: Mapper, node: Node, convolution: Callable[[Mapper, Node], None]
         wide = size[1] * stride[1] + kernel[1] * dilation[1]
         if wide > MAX_WIDTH and size[1] > 4:
             parts[1] += 1
-        elif too_large(shape[1], target[1], (tall, min(wide, MAX_WIDTH)), size) and size[0] > 4:  # type: ignore[arg-type]
+        elif too_large(shape[1], target[1], (tall, min(wide, MAX_WIDTH)), size) and size[0] > 4:
             parts[0] += 1
         else:
             break

@@ -231,10 +231,16 @@ class Quantizer:
         """(activation table, real value of one v per channel, v of zero per channel)."""
         middle = np.zeros(len(step.weights), np.int64)
         if step.slopes is not None:
-            return self.slopes(step, out)
+            return self.slopes(*step.slopes, out)
         f = step.function
         if not f.steps or ranges.homogeneous(step):
-            left, right = (f.slopes or (0.0, f.clamped[0])) if f.steps else (1.0, 1.0)  # type: ignore[index]
+            left, right = 1.0, 1.0
+            if f.steps and f.slopes is not None:
+                left, right = f.slopes
+            elif f.steps:
+                clamped = f.clamped
+                assert clamped is not None, "a homogeneous function has two slopes or is clamped"
+                left, right = 0.0, clamped[0]
             return segments.lines(left, right, out.zero, 16), out.scale / 2.0**16, middle
         index = np.unique(out.scale, return_inverse=True)[1]
         parts = classes(stats, index, ranges.margin(len(stats.low)))
@@ -247,9 +253,9 @@ class Quantizer:
             unit[c.channels], middle[c.channels] = c.unit, m
         return table, unit, middle
 
-    def slopes(self, step: KpuLayer, out: Codes) -> tuple[segments.Table, np.ndarray, np.ndarray]:
+    def slopes(self, left: np.ndarray, right: np.ndarray,
+               out: Codes) -> tuple[segments.Table, np.ndarray, np.ndarray]:
         """PReLU: the lines of up to five slopes, each in a region of its own."""
-        left, right = step.slopes  # type: ignore[misc]
         index = cluster(left, SLOPES)
         count = int(index.max()) + 1
         bits = 12
@@ -332,8 +338,8 @@ class Quantizer:
         """What the codes that a moving operator gives stand for, if that can be said per channel or in general."""
         if step.output in self.net.maps:
             return self.codes[step.output]
-        found = [self.codes.get(n) for n in step.inputs]
-        if any(f is None for f in found):
+        found = [self.codes[n] for n in step.inputs if n in self.codes]
+        if len(found) < len(step.inputs):
             return None
         if all(f.uniform and f.scale[0] == found[0].scale[0] and f.zero == found[0].zero for f in found):
             return Codes(found[0].scale[:1], found[0].zero)

@@ -94,10 +94,10 @@ def calibrate(net: Network, pictures: Sequence[Sequence[np.ndarray]],
                       {n: np.array(v, np.float64) for n, v in high.items()}, outputs)
 
 
-def _places(shape: tuple[int, int], pool: int, most: int) -> np.ndarray:
+def _places(shape: tuple[int, ...], pool: int, most: int) -> np.ndarray:
     """Evenly spread pixels of a map; of those that a sampling pool takes, if there is one."""
-    flat = np.arange(shape[0] * shape[1]).reshape(shape)
+    pixels = np.arange(shape[0] * shape[1]).reshape(shape)
     step = {5: 2, 6: 2, 7: 4}.get(pool, 1)
-    flat = flat[: shape[0] // step * step : step, pool == 6: shape[1] // step * step : step].ravel()
+    flat = pixels[: shape[0] // step * step : step, pool == 6: shape[1] // step * step : step].ravel()
     # A step that is no divisor of the width goes through all columns.
     return flat if len(flat) <= most else flat[(np.arange(most) * (len(flat) / most)).astype(int)]

@@ -22,7 +22,7 @@ def alu(step: KpuStep, x: np.ndarray) -> np.ndarray:
     w = step.weights.astype(np.int64) - zero_w
     pad = step.kernel // 2
     bound = np.abs(w).sum(axis=(1, 2, 3)).max() * max(255 - zero_x, zero_x)
-    kind = np.float32 if bound < 1 << 24 else np.float64
+    kind: type[np.floating] = np.float32 if bound < 1 << 24 else np.float64
     centred = x.astype(kind) - kind(zero_x)
     if pad:
         centred = np.pad(centred, ((0, 0), (0, 0), (step.rows,) * 2, (1, 1)), constant_values=step.pad_value - zero_x)

@@ -33,9 +33,9 @@ def place(program: Program, parts: dict[str, list[str]]) -> Program:
             _widen(values, steps, name, places, [values[p].shape[1] for p in parts[name]], at)
         for part, channel in zip(parts[name], places, strict=True):
             root, first = part, 0
-            while values[root].parent is not None:
+            while (parent := values[root].parent) is not None:
                 first += values[root].channel
-                root = values[root].parent  # type: ignore[assignment]
+                root = parent
             movable = values[part].parent is None and values[part].data is None and part not in program.inputs
             if movable:
                 values[part] = replace(values[part], parent=name, channel=channel)

@@ -74,7 +74,7 @@ def choose(net: Network, stats: Statistics, sharing: Sharing, fixed: dict[str, C
             index = divide(step, stats.layers[name], lo, hi, importance.get(name, np.ones(len(lo))), margin(pictures),
                            _zero, _scale)
             for k in np.unique(index):
-                sharing.scale.join(sharing.first[name] + c for c in np.flatnonzero(index == k))
+                sharing.scale.join(sharing.first[name] + c for c in np.flatnonzero(index == k).tolist())
     for name in low:
         lo, hi = low[name], high[name]
         roots = [sharing.scale.find(sharing.first[name] + c) for c in range(net.shapes[name][1])]
@@ -94,9 +94,9 @@ def choose(net: Network, stats: Statistics, sharing: Sharing, fixed: dict[str, C
         for name in names:
             if name in result:
                 continue
-            index = [sharing.scale.find(sharing.first[name] + c) for c in range(net.shapes[name][1])]
-            scale = _scale(class_low[index], class_high[index], zero)
-            scale = np.array([known.get(root, s) for root, s in zip(index, scale, strict=True)])
+            roots = [sharing.scale.find(sharing.first[name] + c) for c in range(net.shapes[name][1])]
+            scale = _scale(class_low[roots], class_high[roots], zero)
+            scale = np.array([known.get(root, s) for root, s in zip(roots, scale, strict=True)])
             if not np.isfinite(scale).all():
                 raise CompileError(f"the map '{name}' has values below zero beside one that cannot have them; put a "
                                    "convolution between the input and the concatenation")

@@ -77,7 +77,9 @@ class Sharing:
 
 def share(net: Network) -> Sharing:
     """Solve the constraints of a network."""
-    first, number, total = {}, {}, 0
+    first: dict[str, int] = {}
+    number: dict[str, int] = {}
+    total = 0
     for name in net.maps:
         first[name], number[name] = total, len(number)
         total += net.shapes[name][1]
@@ -88,7 +90,8 @@ def share(net: Network) -> Sharing:
     for step in net.kpu():
         if step.exact:
             (part,) = step.inputs
-            source = step.weights.reshape(len(step.weights), part.count if not step.depthwise else 1, -1).any(axis=2)
+            weights = step.weights.reshape(len(step.weights), part.count if not step.depthwise else 1, -1)
+            source = np.asarray(weights.any(axis=2))
             for o in range(len(step.weights)):
                 i = o if step.depthwise else int(source[o].argmax())
                 s.scale.join((first[part.map] + part.begin + i, first[step.output] + o))
@@ -100,20 +103,20 @@ def share(net: Network) -> Sharing:
     for name in net.maps:
         shape = net.shapes[name]
         ids[name] = np.broadcast_to(first[name] + np.arange(shape[1])[None, :, None, None], shape)
-    for step in net.host():
-        if keeps_codes(step) and all(name in ids for name in step.inputs):
-            attrs = {**step.attrs, "value": -1} if step.op == "pad" else step.attrs
-            moved = evaluate.host(HostOp(step.name, step.op, step.inputs, step.output, attrs), ids,
-                                  net.shapes[step.output]) if step.op != "pool" else None
+    for operator in net.host():
+        if keeps_codes(operator) and all(name in ids for name in operator.inputs):
+            attrs = {**operator.attrs, "value": -1} if operator.op == "pad" else operator.attrs
+            moved = evaluate.host(HostOp(operator.name, operator.op, operator.inputs, operator.output, attrs), ids,
+                                  net.shapes[operator.output]) if operator.op != "pool" else None
             if moved is None:
-                shape = net.shapes[step.output]
-                moved = np.broadcast_to(ids[step.inputs[0]][:, :, :1, :1], shape)
-            if step.output in net.maps:
-                _onto_map(s, ids[step.output], moved)
+                shape = net.shapes[operator.output]
+                moved = np.broadcast_to(ids[operator.inputs[0]][:, :, :1, :1], shape)
+            if operator.output in net.maps:
+                _onto_map(s, ids[operator.output], moved)
             else:
-                ids[step.output] = moved
+                ids[operator.output] = moved
         else:
-            floats |= {name: None for name in step.inputs if name in ids}
+            floats |= {name: None for name in operator.inputs if name in ids}
     for name in dict.fromkeys([*floats, *(o for o in net.outputs if o in ids)]):
         if name not in net.maps:
             _leave(s, name, ids[name])
