@@ -10,6 +10,7 @@ TOOLS := $(VENV)/.tools
 SIMULATOR := $(VENV)/.simulator
 LINT_TOOLS := $(VENV)/.lint-tools
 SYNTH_TOOLS := $(VENV)/.synth-tools
+BOARD_TOOLS := $(VENV)/.board-tools
 DOCS_TOOLS := $(VENV)/.docs-tools
 COMPILE_TOOLS := $(VENV)/.compile-tools
 SHELL := /bin/bash
@@ -52,6 +53,10 @@ $(LINT_TOOLS): $(TOOLS)
 
 $(SYNTH_TOOLS): $(INSTALLED)
 	$(PY) -m pip install -q --disable-pip-version-check -e '.[synth]'
+	@touch $@
+
+$(BOARD_TOOLS): $(INSTALLED)
+	$(PY) -m pip install -q --disable-pip-version-check -e '.[board,synth]'
 	@touch $@
 
 $(DOCS_TOOLS): $(INSTALLED)
@@ -166,6 +171,19 @@ bench-cycles: $(TOOLS)
 # Models with the AI RAM behind a cache, as on a board: cycles, frames per second, lines moved.
 bench-cached: $(TOOLS)
 	$(PY) bench/cached.py
+
+# All real models on configuration board with random stalls on every bus, bit for bit (takes an hour).
+check-cached: $(TOOLS)
+	$(PY) bench/cached.py --all --stalls 20
+
+# From clone to bitstream: make board BOARD=ulx3s. Prints cells per module, clock, critical path (takes hours).
+BOARD ?= ulx3s
+board: $(BOARD_TOOLS)
+	$(VENV)/bin/openkpu board build $(BOARD)
+
+# The simulated board, FuseSoC's targets and the models on them (takes 20 minutes).
+check-board: $(TOOLS) $(BOARD_TOOLS)
+	$(PY) -m pytest -n 0 -m slow --durations=0 -rs tests/test_board.py tests/test_fusesoc.py
 
 # Speed of the RTL simulation.
 bench-sim: $(TOOLS)

@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real models on configuration "board": cycles, frames per second, traffic of the AI RAM's cache.
 
-Usage: python bench/cached.py [MODEL ...]; MODEL is a file, by default the demo's model and the detectors that are in
-$OPENKPU_SHARED/kmodels or ../shared/kmodels. The memory behind the cache moves
-200 MB/s at 60 MHz after a latency of 12 cycles. Every result is compared with the functional back end; ends
-with code 1 if one differs.
+Usage: python bench/cached.py [--all] [--stalls PERCENT] [MODEL ...]; MODEL is a file, by default the demo's model and
+the detectors that are in $OPENKPU_SHARED/kmodels or ../shared/kmodels, with --all every model there. The memory behind
+the cache moves 200 MB/s at 60 MHz after a latency of 12 cycles; with --stalls every bus channel stalls at random on
+top. Every result is compared with the functional back end; ends with code 1 if one differs.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 
 import numpy as np
-from inputs import demo_and_found, random_inputs
+from inputs import MODELS, demo_and_found, random_inputs
 
 from openkpu.devices.functional import FunctionalDevice
 from openkpu.devices.native import NativeDevice
@@ -29,13 +30,19 @@ MORE = ("v3_yolo_face_detect", "v3_facedetect", "v3_yolo20")
 
 
 def main(arguments: list[str]) -> int:
-    files = [Path(name) for name in arguments] or demo_and_found(MORE)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("models", nargs="*", type=Path)
+    parser.add_argument("--all", action="store_true")
+    parser.add_argument("--stalls", type=int, default=0, metavar="PERCENT")
+    options = parser.parse_args(arguments)
+    found = [path.stem for path in sorted(MODELS.glob("*.kmodel"))] if options.all else MORE
+    files = options.models or demo_and_found(found)
     print(f"{'model':24} {'cycles':>9} {'fps':>6} {'reads':>9} {'misses':>8} {'evictions':>9} {'waits':>9}")
     different = 0
     for file in files:
         model = load(file)
         inputs = random_inputs(model)
-        device = NativeDevice(CORE.config("board"))
+        device = NativeDevice(CORE.config("board"), stall_percent=options.stalls)
         session = Session(model, device)
         outputs = session.run(inputs)
         counts = [device.read64(REGS_BASE + register(f"ext_cache_{kind}").offset)

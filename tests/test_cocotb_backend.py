@@ -10,11 +10,11 @@ from openkpu.devices import cocotb_device
 from openkpu.devices.cocotb_device import CocotbDevice
 from openkpu.errors import DeviceError
 from openkpu.golden.layers import random_layer
+from openkpu.golden.on_device import address, check_layer
 from openkpu.hw.configs import CORES
 from openkpu.hw.fields import KPU_ID_MAGIC
 from rtl import skip_without_tools
 from tb.bench import SIMULATORS
-from tb.on_device import address, check_layer
 
 TINY = CORES["tiny"].config("tiny")
 LAYERS = {"icarus": 2, "verilator": 8}

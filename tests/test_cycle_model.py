@@ -10,6 +10,7 @@ import pytest
 
 from openkpu.devices.native import NativeDevice
 from openkpu.golden.layers import make_descriptor, random_layer
+from openkpu.golden.on_device import address, check_layer
 from openkpu.hw.configs import CORES, ON_CHIP
 from openkpu.hw.descriptor import Descriptor, replace
 from openkpu.hw.fields import EXT_LOG_BASE, EXT_LOG_STRIDE, REGS_BASE, SRAM_BASE, WORD_NAMES
@@ -19,7 +20,6 @@ from openkpu.runtime import Session
 from openkpu.schedule.cycles import LayerCycles, blocks, line_rows, plan, run
 from openkpu.schedule.plan import effective_macs
 from rtl import open_rtl
-from tb.on_device import address, check_layer
 
 FULL, TINY = CORES["full"], CORES["tiny"]
 

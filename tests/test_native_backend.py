@@ -18,10 +18,10 @@ from openkpu.devices.functional import FunctionalDevice
 from openkpu.devices.native import NativeDevice
 from openkpu.errors import DeviceError, UsageError
 from openkpu.golden.layers import random_layer
+from openkpu.golden.on_device import address, check_layer
 from openkpu.hw.configs import CORES
 from openkpu.hw.fields import AIRAM_BASE, KPU_ID_MAGIC, REGS_BASE, SRAM_BASE
 from rtl import open_rtl
-from tb.on_device import address, check_layer
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = CORES["tiny"].config("tiny")

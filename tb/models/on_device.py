@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from openkpu.golden.layers import Layer
 from openkpu.hw.device import Device
 from openkpu.hw.fields import AIRAM_BASE, REGS_BASE, ROW_BYTES, register
+
+from .layers import Layer
 
 ALL_INTERRUPTS = 7
 ONLY_CALC_DONE = 6
