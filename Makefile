@@ -185,6 +185,10 @@ board: $(BOARD_TOOLS)
 check-board: $(TOOLS) $(BOARD_TOOLS)
 	$(PY) -m pytest -n 0 -m slow --durations=0 -rs tests/test_board.py tests/test_fusesoc.py
 
+# What a second process brings to openkpu eval: pictures, and one frame in the RTL cut into pieces.
+bench-eval: $(TOOLS)
+	$(PY) bench/evaluate.py
+
 # Speed of the RTL simulation.
 bench-sim: $(TOOLS)
 	$(PY) bench/simulation.py

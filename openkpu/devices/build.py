@@ -34,6 +34,7 @@ VERILATE = ["--cc", "--exe", "-O3", "--x-assign", "fast", "--x-initial", "unique
 OPTIMISE = "-O2"
 # Top module -> the C++ around it.
 PROGRAMS = {"kpu_core": ["openkpu.cpp", "visible.vlt"], "kpu_soc": ["soc.cpp", "flash_model.cpp"]}
+NAMES = "names.sv"  # fields and states by name, bound to the core (openkpu/hw/names.py)
 LOCK = "lock"
 BUILD_SECONDS = 3600
 POLL_SECONDS = 0.2
@@ -61,6 +62,8 @@ def library(core: CoreParameters, traces: bool = False, soc_sram_bytes: int | No
         options += ["-CFLAGS", f"-DOPENKPU_CACHE_LINES={core.CACHE_LINES} -DOPENKPU_AIRAM_ROWS={core.AIRAM_ROWS}"]
     if traces:
         options.append(f"--trace-{trace_format()}")
+        if top == "kpu_core":
+            sources.append(SIM / NAMES)
     environment = verilator_environment()
     folder = cached_folder(sources, options, environment)
     return build_in_cache(folder, LIBRARY, lambda objects: [_verilate(top, sources, options, objects, traces)],
@@ -197,7 +200,7 @@ def _verilate(top: str, sources: list[Path], options: list[str], objects: Path, 
         flags.append(f"-DOPENKPU_{trace_format().upper()}")
     return ["verilator", *options, *(f"-I{path}" for path in folders), "-CFLAGS", " ".join(flags), "-LDFLAGS",
             "-shared", "-Mdir", str(objects), "-o", LIBRARY, str(FILES[top]),
-            *(str(SIM / name) for name in PROGRAMS[top])]
+            *(str(path) for path in sources if path.name == NAMES), *(str(SIM / name) for name in PROGRAMS[top])]
 
 
 def _build(commands: list[list[str]], environment: dict[str, str], objects: Path) -> None:

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from ..errors import DeviceError, UsageError
-from ..hw.configs import CORES
+from ..hw.configs import CORES, CoreParameters
 from ..hw.device import KpuConfig, one_at_a_time
 from ..hw.fields import LAYERS_QUEUED, REGS_BASE, register
 from .build import library
@@ -41,6 +41,7 @@ class NativeDevice(LibraryDevice):
     Parameters
     ----------
     config : which of ``openkpu.hw.configs.CORES``; None is "full".
+    core : its Verilog parameters, if it is none of those; ``config`` is then what they can hold.
     latency : clock cycles from a parameter burst's address to its first word.
     stall_percent : share of cycles, 0 to 90, in which each bus channel stalls at random.
     random_state : start with random registers and memories instead of zeros.
@@ -55,12 +56,12 @@ class NativeDevice(LibraryDevice):
 
     name = "rtl"
 
-    def __init__(self, config: KpuConfig | None = None, *, latency: int = 20, stall_percent: int = 0,
-                 random_state: bool = False, seed: int = 1, traces: bool = False):
+    def __init__(self, config: KpuConfig | None = None, *, core: CoreParameters | None = None, latency: int = 20,
+                 stall_percent: int = 0, random_state: bool = False, seed: int = 1, traces: bool = False):
         self.config = config or CORES["full"].config("full")
-        if self.config.name not in CORES:
+        if core is None and self.config.name not in CORES:
             raise UsageError(f"the RTL has no configuration '{self.config.name}'; choose one of {', '.join(CORES)}")
-        super().__init__(library(CORES[self.config.name], traces), "openkpu", PROTOTYPES)
+        super().__init__(library(core or CORES[self.config.name], traces), "openkpu", PROTOTYPES)
         if not self._create(_Config(), sram_bytes=self.config.sram_bytes, latency=latency, stall_percent=stall_percent,
                             random_state=random_state, seed=seed):
             raise UsageError(f"stall_percent {stall_percent} or SRAM of {self.config.sram_bytes} bytes is out of range")

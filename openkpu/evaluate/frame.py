@@ -60,10 +60,16 @@ class Recorder:
 
 def cuts(model: Model, pieces: int) -> list[int]:
     """First layers of at most ``pieces`` pieces with about the same number of multiply-accumulates."""
-    work = np.cumsum([layer.descriptor.macs * layer.batches if isinstance(layer, KpuConv) else 0
-                      for layer in model.layers], dtype=np.float64)
-    begins = [int(np.searchsorted(work, work[-1] * k / pieces)) + 1 for k in range(1, pieces)]
+    kpu = [layer.index for layer in model.kpu_layers]
+    if pieces >= len(kpu):
+        return sorted({0, *kpu[1:]})
+    done = np.cumsum([_work(layer) for layer in model.layers], dtype=np.float64)
+    begins = [int(np.searchsorted(done, done[-1] * k / pieces)) + 1 for k in range(1, pieces)]
     return sorted({0, *(b for b in begins if b < len(model.layers))})
+
+
+def _work(layer: Layer) -> int:
+    return layer.descriptor.macs * layer.batches if isinstance(layer, KpuConv) else 0
 
 
 @lru_cache(maxsize=8)
@@ -104,8 +110,9 @@ class Frame:
             self.failed = failed(job, name, str(error))
             return
         self._expected = recorder.checks
-        self.pieces = [Piece(name, n, b, e, recorder.maps[b])
-                       for n, (b, e) in enumerate(zip(begins, ends, strict=True))]
+        parts = [Piece(name, n, b, e, recorder.maps[b]) for n, (b, e) in enumerate(zip(begins, ends, strict=True))]
+        # The longest first: what is left at the end, when workers run out of it, is short.
+        self.pieces = sorted(parts, key=lambda p: -sum(map(_work, golden.model.layers[p.begin:p.end + 1])))
 
     def add(self, piece: Piece, result: PieceResult | None) -> None:
         """Note a piece's result, None if its workers died."""

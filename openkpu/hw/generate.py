@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from . import fields
+from . import fields, names
 from .fields import BLOCKS, DESCRIPTOR, DESCRIPTORS, Block, Field, Register
 from .signals import BUSES, Bus
 
@@ -173,6 +173,7 @@ FILES: dict[str, Callable[[], str]] = {
     "rtl/include/kpu_descriptor.vh": descriptor_wires,
     **{f"rtl/include/kpu_{table.name}.vh": partial(bus, table) for table in BUSES},
     "sim/include/openkpu_regs.h": header,
+    "sim/names.sv": names.text,
     "docs/registers.md": markdown,
 }
 

@@ -11,14 +11,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from .fields import POOL_NAMES
+
 
 @dataclass(frozen=True)
 class Signal:
-    """One field of a bus: its name, its width in bits, and what it says."""
+    """One field of a bus: its name, its width in bits, what it says, and the names of its values from 0 on."""
 
     name: str
     width: int
     doc: str = ""
+    values: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,8 @@ PLAN = Bus("plan", "PL", "One layer after decoding and planning. kpu_decode pack
                Signal("OH", 10),
                Signal("DECIM", 1, "first_stride"),
                Signal("PAD", 8, "pad value"),
-               Signal("POOL", 4, "pool type, 0 where none is carried out"),
+               Signal("POOL", 4, "pool type, 0 where none is carried out",
+                      tuple(name.replace(" ", "_").replace("-", "_") for name in POOL_NAMES)),
                Signal("LGS", 2, "log2 of the stride between windows"),
                Signal("LGC", 2, "log2 of the pixels computed per window side"),
                Signal("OVERLAP", 1, "pools 8 and 9: windows overlap by one"),
@@ -124,7 +128,8 @@ PLAN = Bus("plan", "PL", "One layer after decoding and planning. kpu_decode pack
 
 JOB = Bus("job", "JOB", "One contiguous piece of parameters, from kpu_fetch, which asks memory for it, to kpu_unpack, "
           "which takes its bytes.", (
-              Signal("KIND", 2, "0 activation table, 1 batch norm, 2 weights, 3 mark: a layer's tables have come"),
+              Signal("KIND", 2, "0 activation table, 1 batch norm, 2 weights, 3 mark: a layer's tables have come",
+                     ("activation_table", "batch_norm", "weights", "mark")),
               Signal("BYTES", 26),
               Signal("SKIP", 3, "bytes of the first word that come before"),
               Signal("ACT_BANK", 1, "table written"),
@@ -147,7 +152,8 @@ TOKEN = Bus("token", "TOKEN", "What becomes of one AI-RAM row, or of a line outs
                 Signal("SUB", 2, "first channel's slot in the row"),
                 Signal("COUNT", 4, "line registers that the row fills"),
                 Signal("LINE", 4, "first of them; 3x3: 0 above, 1 at, 2 below, 3 more per word"),
-                Signal("PLACE", 2, "0 the word itself, 1 its neighbour on the left, 2 on the right"),
+                Signal("PLACE", 2, "0 the word itself, 1 its neighbour on the left, 2 on the right",
+                       ("itself", "left", "right")),
                 Signal("ABOVE", 1, "the line above lies outside the image, too"),
                 Signal("OUT", 1, "line outside the image: no row comes"),
                 Signal("SHIFT", 1, "the set's lines move up by one first"),
