@@ -69,18 +69,17 @@ class Cache:
 
 
 def block_writes(p: Plan, b: Block) -> Iterator[tuple[int, int]]:
-    """(row, bytes) that the write-back of a block changes."""
+    """(row, bytes) that the write-back of a block changes, line by line."""
     d = p.descriptor
     group = d.wb_group
     size = ROW_BYTES // group
-    for channel in range(b.channel, b.channel + b.outs):
-        base = d.image_dst_addr + channel // group * d.wb_channel_switch_addr
-        for y in range(b.row, b.row + b.rows):
-            row = base + y * d.wb_row_switch_addr
-            for word in range(b.column // ROW_BYTES, (b.column + b.columns - 1) // ROW_BYTES + 1):
-                first = max(b.column - word * ROW_BYTES, 0)
-                last = min(b.column + b.columns - word * ROW_BYTES, ROW_BYTES)
-                yield row + word, (1 << last) - (1 << first) << channel % group * size & ALL_BYTES
+    for y in range(b.row, b.row + b.rows):
+        for word in range(b.column // ROW_BYTES, (b.column + b.columns - 1) // ROW_BYTES + 1):
+            first = max(b.column - word * ROW_BYTES, 0)
+            last = min(b.column + b.columns - word * ROW_BYTES, ROW_BYTES)
+            for channel in range(b.channel, b.channel + b.outs):
+                row = d.image_dst_addr + channel // group * d.wb_channel_switch_addr + y * d.wb_row_switch_addr + word
+                yield row, (1 << last) - (1 << first) << channel % group * size & ALL_BYTES
 
 
 def traffic(plans: Iterable[Plan], core: CoreParameters, cache: Cache | None = None) -> list[Traffic]:
