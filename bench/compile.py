@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +28,7 @@ import numpy as np
 from inputs import ROOT
 
 from openkpu.compiler.compile import Options, compile_network
+from openkpu.compiler.importers import import_network
 from openkpu.compiler.pictures import load_pictures
 from openkpu.compiler.preprocess import Preprocess
 from openkpu.compiler.reference import reference
@@ -57,6 +59,7 @@ NETWORKS = {
     "RFB-320": Network("RFB-320.onnx", (1, 3, 240, 320), (127,) * 3, (128,) * 3),
     "yolox_nano_224": Network("yolox_nano_224.onnx", (1, 3, 224, 224), (123.675, 116.28, 103.53),
                               (58.395, 57.12, 57.375)),
+    "ulffd_landmark": Network("ulffd_landmark.tflite", (1, 3, 240, 320), (127,) * 3, (128,) * 3),
 }
 # What this bench measured with nncase 1.9.0.20230322: SQNR per output, host steps, steps, cycles, seconds, megabytes.
 STORED: dict[str, tuple[list[float], int, int, int, float, float]] = {
@@ -97,8 +100,10 @@ def sqnr(wanted: list[np.ndarray], got: list[np.ndarray]) -> float:
 
 
 def kpu_cycles(model: Model) -> int:
+    """What the layers take; v4's and v5's runtimes switch the output stream off, whatever the file says."""
     core = CORES["full"]
-    plans = [plan(layer.descriptor, core, layer.eight_bit) for layer in model.kpu_layers for _ in range(layer.batches)]
+    plans = [plan(replace(layer.descriptor, send_data_out=int(layer.stream)), core, layer.eight_bit)
+             for layer in model.kpu_layers for _ in range(layer.batches)]
     return sum(layer.total for layer in cycles.run(plans, core))
 
 
@@ -108,7 +113,8 @@ def judge(path: Path, arrays: list[np.ndarray], wanted: list[list[np.ndarray]]) 
     device = open_device("functional")
     try:
         session = Session(model, device)
-        outputs = [session.run([array]) for array in arrays]
+        planes = model.inputs[0].shape == arrays[0].shape
+        outputs = [session.run([array if planes else array.transpose(0, 2, 3, 1)]) for array in arrays]
     finally:
         device.close()
     return {"sqnr": [sqnr([w[i] for w in wanted], [o[i] for o in outputs]) for i in range(len(model.outputs))],
@@ -128,11 +134,8 @@ def bench(name: str, folder: Path) -> bool:
     path = SHARED / "networks" / network.file
     calibration, test = (load_pictures(paths, network.shape) for paths in split())
     mean, std = (np.array(v, np.float32).reshape(1, -1, 1, 1) for v in (network.mean, network.std))
-    import onnx
-    graph = onnx.load(path).graph
-    constants = {tensor.name for tensor in graph.initializer}
-    inputs = [value.name for value in graph.input if value.name not in constants]
-    wanted = reference(path, inputs, [value.name for value in graph.output],
+    graph = import_network(path)
+    wanted = reference(path, graph.inputs, graph.outputs,
                        [[(array.astype(np.float32) - mean) / std] for array in test])
     ours = folder / f"{name}.kmodel"
     told = run_compiler([sys.executable, __file__, "--one", name, ours])

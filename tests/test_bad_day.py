@@ -445,6 +445,37 @@ def test_signal_at_any_moment_ends_with_130_and_no_half_file(tmp_path):
         assert not list(tmp_path.glob("o/.*"))
 
 
+@pytest.mark.slow
+def test_twenty_sigterms_in_whatever_command_are_answered_in_time(tmp_path):
+    """Functional and simulated runs, a simulator's build, compiling, evaluating, flash images: at random moments."""
+    seed = random.SystemRandom().randrange(1 << 32)
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    annotations, boxes = DEMO / "annotations.json", ["--yolo2", DEMO / "anchors.txt", "--labels", DEMO / "labels.txt"]
+    commands = [
+        ["run", SHAPES, PHOTO, "--out", tmp_path / "functional"],
+        ["run", SHAPES, PHOTO, "--backend", "rtl", "--out", tmp_path / "rtl"],
+        ["compare", SHAPES, PHOTO],
+        ["profile", SHAPES],
+        ["dump", SHAPES, PHOTO, "--layer", "4", "--out", tmp_path / "dump"],
+        ["eval", SHAPES, annotations, *boxes, "--jobs", "1", "--results", tmp_path / "eval.csv"],
+        ["flash", "build", tmp_path / "flash.bin", f"{DEMO / 'shapes_v3.kmodel'}@0x300000"],
+    ]
+    answers = []
+    for n in range(20):
+        command = commands[n % len(commands)]
+        # Every second simulator is not there yet.
+        empty = {"XDG_CACHE_HOME": str(tmp_path / f"cache{n}")} if n % 2 else {}
+        code, seconds, error = interrupt(["-m", "openkpu", *map(str, command)],
+                                         lambda process: catches(process, signal.SIGTERM), signal.SIGTERM,
+                                         later=rng.uniform(0, 4), cwd=tmp_path, env=os.environ | empty)
+        answers.append((command[0], code, round(seconds, 2)))
+        assert code in (0, 130) and "Traceback" not in error, (answers, error)
+        assert seconds < ANSWER_SECONDS, answers
+        assert not [path for path in tmp_path.rglob(".*") if path.is_file()], "half a file is left"
+    assert sum(code == 130 for _, code, _ in answers) > 5, answers
+
+
 def test_code_that_cannot_be_interrupted_is_ended(tmp_path):
     program = ("from openkpu.cli import interruption\ninterruption.install()\nimport ctypes\n"
                "print('ready', flush=True)\nctypes.CDLL(None).system(b'sleep 8')\n")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Try which layers nncase 1.9 puts on the K210's KPU: compile one small network per layer kind and list its operators.
 
-    python layer_rules.py            # prints the Markdown table of docs/compile-your-own.md
+    python layer_rules.py            # prints a Markdown table
 
 Needs CPython 3.10 and requirements-compile.txt. The layer under test sits between two convolutions that run on the KPU;
 a convolution under test has a ReLU after it.

@@ -2,6 +2,7 @@
 """Train the demo detector on drawn pictures and write shapes.onnx, anchors.txt and labels.txt.
 
     python train.py --work build/demo      # about half an hour on one core; needs requirements-train.txt
+    python train.py --work build/demo --start shapes.onnx --epochs 3 --rate 0.001     # go on from a trained network
 
 The loss is YOLOv2's: each object is learnt by one anchor of the grid cell that holds its centre; the other anchors
 learn to say "nothing", except those that already overlap the object well.
@@ -16,6 +17,7 @@ from multiprocessing import Pool
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
 from draw import HEIGHT, KINDS, WIDTH, scene
 from network import ANCHORS, CLASSES, GRID_HEIGHT, GRID_WIDTH, STRIDE, Detector, export_onnx
@@ -132,11 +134,38 @@ def augment(pixels: torch.Tensor, boxes: torch.Tensor) -> tuple[torch.Tensor, to
     return floats.mul_(gain / 255).add_(offset).clamp_(0, 1), boxes
 
 
+@torch.no_grad()
+def start_from(model: Detector, path: Path, pixels: torch.Tensor) -> None:
+    """Weights of an exported network; batch norms get the statistics of uint8 (N, 3, H, W) pixels."""
+    graph = onnx.load(path).graph
+    constants = {c.name: torch.from_numpy(onnx.numpy_helper.to_array(c).copy()) for c in graph.initializer}
+    layers = [[constants[name] for name in node.input[1:]] for node in graph.node if node.op_type == "Conv"]
+    layers[0][0] *= 255
+    maps = pixels.float() / 255
+    model.eval()
+    for block, (weight, bias) in zip(model.blocks, layers, strict=True):
+        block.conv.weight.copy_(weight)
+        if block.norm is None:
+            block.conv.bias.copy_(bias)
+            continue
+        sums = block.conv(maps)
+        if block.layer.pool:
+            sums = functional.max_pool2d(sums, 2)
+        norm, variance, mean = block.norm, *torch.var_mean(sums, (0, 2, 3))
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_(variance)
+        norm.weight.copy_((variance + norm.eps).sqrt())
+        norm.bias.copy_(bias + mean)
+        maps = block(maps)
+    model.train()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=Path("build/demo"), help="folder for drawn pictures, checkpoints")
     parser.add_argument("--pictures", type=int, default=8000)
     parser.add_argument("--resume", action="store_true", help="go on after the last finished epoch of --work")
+    parser.add_argument("--start", type=Path, help="an exported network to begin with")
     parser.add_argument("--epochs", type=int, default=7)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rate", type=float, default=3e-3)
@@ -155,6 +184,8 @@ def main() -> None:
     model = Detector().to(memory_format=torch.channels_last)
     with torch.no_grad():
         model.blocks[-1].conv.bias.view(ANCHORS, -1)[:, 4] = -4.0
+    if options.start:
+        start_from(model, options.start, torch.from_numpy(pixels[:32]))
     optimizer = torch.optim.AdamW(model.parameters(), lr=options.rate, weight_decay=1e-3)
     per_epoch = options.pictures // options.batch
     done, checkpoint = 0, options.work / "checkpoint.pt"

@@ -12,7 +12,7 @@ import click
 from ..errors import InputError, UsageError
 from ..files import read_file
 from .files import read_text, write_json, write_whole
-from .options import BACKENDS, FILE, FITS, config_option, print_table, say
+from .options import BACKENDS, FILE, FITS, config_option, load_options, print_table, say
 from .parameters import Anchors, Share, numbers, read_labels
 from .terminal import printable
 
@@ -66,9 +66,7 @@ DEFAULTS = {"coco": ("map",), "yolo": ("map",), "classes": ("top1", "top5"), "pi
 @click.option("--retry", is_flag=True, help="Try the pictures again that could not be used.")
 @click.option("--parquet", type=FILE, help="Write the rows as Parquet, too.")
 @click.option("--json", "json_file", type=FILE, help="Write the figures here.")
-@click.option("--address", help="Which model of a .kfpkg: its flash address or name.")
-@click.option("--release", help="kmodel v5 only: the nncase release whose operator numbers the file uses.")
-@click.option("--strict-math", is_flag=True, help="kmodel v5 only: as for openkpu run.")
+@load_options
 def eval(model: Path, dataset: Path, metrics: tuple[str, ...], pictures: Path | None, labels: Path | None,
          jobs: int | None, cluster: str | None, pieces: int | None, limit: int | None, results: Path, restart: bool,
          retry: bool, parquet: Path | None, json_file: Path | None, **options: Any) -> None:

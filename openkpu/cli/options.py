@@ -47,26 +47,32 @@ def show_shape(shape: Sequence[int]) -> str:
     return "x".join(map(str, shape))
 
 
-def model_argument(command: Callable) -> Callable:
-    """MODEL, --address, --release and --strict-math; the command gets the ``loaded`` model.
+def open_model(path: Path, address: str | None = None, release: str | None = None, strict_math: bool = False) -> Model:
+    """The loaded model; what the loader warns of is printed on standard error."""
+    from ..kmodel import load
 
-    What the loader warns of is printed on standard error.
-    """
-    @wraps(command)
-    def with_model(model: Path, address: str | None, release: str | None, strict_math: bool, **rest: object) -> object:
-        from ..kmodel import load
+    loaded = load(path, member=address, release=release, strict_math=strict_math)
+    for warning in loaded.warnings:
+        click.echo(f"warning: {loaded.source}: {warning}", err=True)
+    return loaded
 
-        loaded = load(model, member=address, release=release, strict_math=strict_math)
-        for warning in loaded.warnings:
-            click.echo(f"warning: {loaded.source}: {warning}", err=True)
-        return command(loaded=loaded, **rest)
 
+def load_options(command: Callable) -> Callable:
+    """--address, --release and --strict-math, which :func:`open_model` takes."""
     found = click.option("--strict-math", is_flag=True, help="kmodel v5 only: where nncase miscompiled a slice, "
-                         "compute what the network means, not what the vendor's runtimes do with the file.")(with_model)
+                         "compute what the network means, not what the vendor's runtimes do with the file.")(command)
     found = click.option("--release", help="kmodel v5 only: the nncase release whose operator numbers the file uses, "
                                            "when the file fits several.")(found)
-    found = click.option("--address", help="Which model of a .kfpkg: its flash address or name.")(found)
-    return click.argument("model", type=FILE)(found)
+    return click.option("--address", help="Which model of a .kfpkg: its flash address or name.")(found)
+
+
+def model_argument(command: Callable) -> Callable:
+    """MODEL and :func:`load_options`; the command gets the ``loaded`` model."""
+    @wraps(command)
+    def with_model(model: Path, address: str | None, release: str | None, strict_math: bool, **rest: object) -> object:
+        return command(loaded=open_model(model, address, release, strict_math), **rest)
+
+    return click.argument("model", type=FILE)(load_options(with_model))
 
 
 class Backend(click.Choice):

@@ -33,7 +33,7 @@ class Ref:
     dtype: str
     shape: tuple[int, ...]
     offset: int = 0
-    strides: tuple[int, ...] | None = None
+    strides: tuple[int, ...] = ()
 
     @property
     def count(self) -> int:
@@ -45,7 +45,7 @@ class Ref:
 
     def shaped(self, *shape: int, dtype: str | None = None) -> Ref:
         """The same bytes as another shape."""
-        return replace(self, shape=tuple(shape), dtype=dtype or self.dtype, strides=None)
+        return replace(self, shape=tuple(shape), dtype=dtype or self.dtype, strides=())
 
     @property
     def flat(self) -> Ref:

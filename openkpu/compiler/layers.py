@@ -12,7 +12,7 @@ from ..golden.parameters import pack_activation, pack_fields
 from ..hw.descriptor import Descriptor
 from ..hw.fields import BN_FIELDS
 from .errors import CompileError
-from .limits import MAX_LOADS, Chip, channel_group
+from .limits import MAX_LOADS, Chip, channel_group, tall_map
 from .program import KpuStep, Program, Step, Value
 
 
@@ -45,6 +45,21 @@ def tables(step: KpuStep) -> Tables:
     act = pack_activation(step.starts, step.y_mul, step.shift, step.bias)
     weights = np.ascontiguousarray(step.weights, step.weights.dtype.newbyteorder("<"))
     return Tables(*(np.frombuffer(a.tobytes(), "u1") for a in (weights, bn.astype("<u8"), act.astype("<u8"))))
+
+
+def tall(step: KpuStep, shape: tuple[int, int, int]) -> tuple[KpuStep, tuple[int, int, int]]:
+    """A layer with ``rows`` > 1 as the KPU computes it: over the same bytes, seen as a map of longer and fewer rows.
+
+    Only taps in the middle column, and channels that are all treated alike, mean the same there.
+    """
+    seen = tall_map(*shape, step.rows)
+    side = step.weights[:, :, :, ::2].astype(np.int64) + step.arg_x
+    alike = all((a == a[:1]).all() for a in (step.weights, step.bn_mul, step.bn_shift, step.bn_add))
+    if seen is None or not step.depthwise or step.pool or side.any() or not alike:
+        raise CompileError(f"{step.name}: no layer of the KPU has taps {step.rows} rows apart on {shape}")
+    count = seen[0]
+    return replace(step, rows=1, weights=step.weights[:count], bn_mul=step.bn_mul[:count],
+                   bn_shift=step.bn_shift[:count], bn_add=step.bn_add[:count]), seen
 
 
 def split_wide_layers(program: Program, chip: Chip) -> Program:

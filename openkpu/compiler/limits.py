@@ -90,6 +90,16 @@ def fits_map(channels: int, height: int, width: int) -> bool:
             and map_bytes(channels, height, width) <= AIRAM_BYTES)
 
 
+def tall_map(channels: int, height: int, width: int, rows: int) -> tuple[int, int, int] | None:
+    """The same bytes of AI RAM as a map whose every row is ``rows`` rows of the given one; None if there is none.
+
+    A vertical neighbour in it is ``rows`` rows away. Channels that share their rows (section 3.2) become one.
+    """
+    group, words, _ = groups_of(width)
+    shape = channels // group, height // rows, rows * words * ROW_BYTES
+    return shape if not channels % group and not height % rows and suits_chip(*shape[1:]) else None
+
+
 def suits_chip(height: int, width: int) -> bool:
     """True if an input map of this size is within the sizes that the vendor's compilers give the chip."""
     return MIN_SIDE <= height <= MAX_HEIGHT and MIN_SIDE <= width <= MAX_WIDTH

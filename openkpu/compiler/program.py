@@ -115,6 +115,7 @@ class KpuStep:
     starts, y_mul, shift, bias : int64 (16,), the activation segments.
     pad_value : code of the pixels outside (0 for 1x1).
     pool : pool_type 0..9 (section 8).
+    rows : vertical taps are that many rows apart; more than 1 for :func:`~openkpu.compiler.layers.tall`'s layers only.
     """
 
     name: str
@@ -136,6 +137,7 @@ class KpuStep:
     pad_value: int = 0
     pool: int = 0
     depthwise: bool = False
+    rows: int = 1
 
     @property
     def kernel(self) -> int:

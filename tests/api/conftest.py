@@ -13,7 +13,6 @@ import pytest
 from openkpu.api.board.board import Board, Settings, use_board
 from openkpu.api.imaging.image import Image
 from openkpu.flash import Flash
-from openkpu.kmodel import load
 
 REPO = Path(__file__).resolve().parents[2]
 SHARED = Path(os.environ.get("OPENKPU_SHARED", REPO.parent / "shared"))
@@ -71,19 +70,14 @@ ANCHORS = tuple(float(v) for v in (DEMO / "anchors.txt").read_text().split(","))
 
 
 @pytest.fixture(scope="session")
-def demo_v3(tmp_path_factory) -> Path:
+def demo_v3() -> Path:
     """The demo detector as a V3 file: 320x240x3 in, 20x15x55 out."""
-    spec = importlib.util.spec_from_file_location("to_v3", DEMO / "to_v3.py")
-    to_v3 = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(to_v3)
-    path = tmp_path_factory.mktemp("demo") / "shapes.kmodel"
-    path.write_bytes(to_v3.to_v3(load(DEMO / "shapes.kmodel")))
-    return path
+    return DEMO / "shapes_v3.kmodel"
 
 
 @pytest.fixture(scope="session")
 def demo_v5() -> Path:
-    """The demo detector as nncase made it: V5."""
+    """The demo detector as a V5 file."""
     return DEMO / "shapes.kmodel"
 
 

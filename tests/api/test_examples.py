@@ -34,11 +34,6 @@ def example(tmp_path, capsys):
     use_board(Board())
 
 
-def test_the_v3_demo_model_is_made_from_the_v5_one(demo_v3):
-    assert (DEMO / "shapes_v3.kmodel").read_bytes() == demo_v3.read_bytes(), (
-        "run: python examples/demo/to_v3.py examples/demo/shapes.kmodel examples/demo/shapes_v3.kmodel")
-
-
 def test_the_v3_demo_model_holds_the_same_layers(demo_v3, demo_v5):
     v3, v5 = load(demo_v3).kpu_layers, load(demo_v5).kpu_layers
     assert len(v3) == len(v5)

@@ -73,6 +73,29 @@ def test_large_and_dilated_kernels_run_on_the_kpu(tmp_path, kernel, dilation, st
     assert all_kpu(network)
 
 
+@pytest.mark.parametrize(("size", "dilation", "most"), [((30, 40), 5, 17), ((30, 40), 2, 11), ((28, 28), 4, 15),
+                                                         ((21, 12), 3, 13), ((23, 40), 3, 25)])
+def test_maps_move_by_several_rows_in_one_layer(tmp_path, size, dilation, most):
+    net = Net((1, 4, *size))
+    network = mapped(net, tmp_path, net.conv("x", 4, 8, dilations=[dilation] * 2, pads=[dilation] * 4))
+    assert len(network.steps) <= most
+
+
+def test_a_function_of_a_concatenation_is_left_to_the_layers_before_it(tmp_path):
+    net = Net((1, 8, 12, 12))
+    a, b = net.conv("x", 8, 8, 1), net.conv("x", 8, 4, 1)
+    network = mapped(net, tmp_path, net.conv(net.node("Relu", net.node("Concat", a, b, axis=1)), 12, 4, 1))
+    assert [len(step.function.steps) > 0 for step in network.kpu()] == [True, True, False]
+
+
+def test_every_second_pixel_of_an_input_is_taken_by_the_host_which_has_it(tmp_path):
+    net = Net((1, 3, 16, 16))
+    rows = (net.constant(np.array(v, np.int64)) for v in ([1, 0], [16, 16], [2, 3], [2, 2]))
+    network = mapped(net, tmp_path, net.conv(net.node("Slice", "x", *rows), 3, 8, pads=[1] * 4))
+    assert [step.op for step in network.host()] == ["slice"]
+    assert len(list(network.kpu())) == 1
+
+
 def test_grouped_convolutions_run_on_the_kpu(tmp_path):
     net = Net((1, 16, 12, 12))
     assert all_kpu(mapped(net, tmp_path, net.node("Relu", net.conv("x", 16, 32, 3, 4, pads=[1] * 4))))

@@ -18,7 +18,7 @@ from ...hw.fields import ROW_BYTES
 from ...kmodel.model import KPU_POOL, KpuConv, KpuUpload, Layer, Model, Pool, Tensor, TensorSpec
 from ..draft import Draft, DraftLayer, Ref, channels_of
 from ..errors import CompileError
-from ..layers import descriptor, split_wide_layers, tables
+from ..layers import descriptor, split_wide_layers, tables, tall
 from ..limits import Chip, map_bytes
 from ..planner import Buffer, lower_bound, plan
 from ..program import HostStep, KpuStep, Program, Value
@@ -174,13 +174,19 @@ class Lowering:
                 piece.copy = read
         spilled = self.program.root(target.name)[0].name in self.spills
         main = self.host_ref(target) if spilled or self._reads(self._host_reads, target) else None
+        maps = self.kpu_ref(source, read), self.kpu_ref(target, write)
         _, channels, height, width = source.shape
-        d = descriptor(step, (channels, height, width), self.chip)
+        shape = channels, height, width
+        if step.rows > 1:
+            step, shape = tall(step, shape)
+            maps = (Ref(maps[0].buffer, "u1", (1, *shape), maps[0].offset),
+                    Ref(maps[1].buffer, "u1", (1, *shape), maps[1].offset))
+        d = descriptor(step, shape, self.chip)
         found = tables(step)
         fields = {
             "descriptor": d, "weights": found.weights, "batch_norm": found.batch_norm, "activation": found.activation,
             "weights_offset": 0, "batch_norm_offset": 0, "activation_offset": 0, "eight_bit": step.weight_bits == 8,
-            "batches": 1, "input": self.kpu_ref(source, read), "kpu_out": self.kpu_ref(target, write)}
+            "batches": 1, "input": maps[0], "kpu_out": maps[1]}
         self._wrote(target, write if self.conv(fields, main) else None)
 
     def _host_step(self, step: HostStep) -> None:

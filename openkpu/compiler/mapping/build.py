@@ -11,7 +11,7 @@ from ...hw.fields import AIRAM_BYTES
 from ..errors import CompileError
 from ..functions import IDENTITY, Function
 from ..graph import Graph, Node
-from ..limits import MAX_CHANNELS, MAX_HEIGHT, MAX_WIDTH, MIN_SIDE, channel_group, map_bytes
+from ..limits import MAX_CHANNELS, MAX_HEIGHT, MAX_WIDTH, MIN_SIDE, map_bytes, tall_map
 from . import blocks
 from .logical import Logical, Size, centred, concat
 from .network import HostOp, KpuLayer, Network, Part
@@ -212,31 +212,36 @@ class Mapper:
         return self.grown[name, size]
 
     def shifted(self, name: str, y: int, x: int, low_outside: bool = False) -> str:
-        """copy[i, j] = map[i + y, j + x], zero outside: one depthwise layer per step."""
+        """copy[i, j] = map[i + y, j + x], zero outside: one depthwise layer per pixel, or for several rows at once."""
         if not (y or x):
             return name
         key = name, y, x
         if key not in self.copies:
-            step = int(np.sign(y)), int(np.sign(x))
-            source = self.shifted(name, y - step[0], x - step[1], low_outside)
+            rows = self.rows_at_once(name, y)
+            step = int(np.sign(y)), int(np.sign(x)) if rows == 1 else 0
+            source = self.shifted(name, y - rows * step[0], x - step[1], low_outside)
             channels = self.net.shapes[name][1]
             weights = np.zeros((channels, 1, 3, 3))
             weights[:, 0, 1 + step[0], 1 + step[1]] = 1
             output = self.new_map(f"{name}.at{y:+d}{x:+d}", self.net.shapes[name])
             self.net.steps.append(KpuLayer(
                 output, [Part(source, 0, channels)], output, weights, np.zeros(channels), depthwise=True, exact=True,
-                low_outside=low_outside, origin=name, why=f"the map moved by {y} rows and {x} columns"))
+                rows=rows, low_outside=low_outside, origin=name, why=f"the map moved by {y} rows and {x} columns"))
             self.copies[key] = output
         return self.copies[key]
+
+    def rows_at_once(self, name: str, y: int) -> int:
+        """How many of |y| rows one layer can move the map by."""
+        _, channels, height, width = self.net.shapes[name]
+        return next((d for d in range(abs(y), 1, -1) if tall_map(channels, height, width, d)), 1)
 
     def ones_of(self, size: Size) -> str:
         """A map of one channel that is 1 everywhere; outside it is zero, which tells a layer where the image ends."""
         if size not in self.ones:
             (source,) = self.any_map(size)
             output = self.new_map(f"ones{size[1]}x{size[0]}", (1, 1, *size))
-            channels = min(self.net.shapes[source][1], channel_group(size[1]))
-            self.net.steps.append(KpuLayer(output, [Part(source, 0, channels)], output, np.zeros((1, channels, 1, 1)),
-                                           np.ones(1), origin="ones", why="marks the inside of the image"))
+            self.net.steps.append(KpuLayer(output, [Part(source, 0, 1)], output, np.zeros((1, 1, 3, 3)), np.ones(1),
+                                           depthwise=True, origin="ones", why="marks the inside of the image"))
             self.ones[size] = output
         return self.ones[size]
 

@@ -137,10 +137,20 @@ def recut(m: Mapper, x: Logical) -> Logical:
 def _cost(m: Mapper, x: Logical, axes: list[Axis], outs: int, kernel: int, stride: int) -> float:
     channels = sum(m.net.shapes[name][1] for name in x.terms)
     size = x.physical[0] // stride, x.physical[1] // stride
-    moves = {(s, t) for s, t in pairs(axes[0], axes[1]) if s or t}
-    steps = sum(max(abs(s), abs(t)) for s, t in moves)
+    steps = sum(moves(m, name, pairs(axes[0], axes[1])) for name in x.terms) / max(len(x.terms), 1)
     move = x.physical[0] * -(-x.physical[1] // 32) * channels + 200
     return cycles(outs, channels * len(pairs(axes[0], axes[1])), kernel, size) + move * steps
+
+
+def moves(m: Mapper, name: str, shifts: list[tuple[int, int]]) -> int:
+    """Layers that make the shifted copies of a map."""
+    made = {(0, 0)}
+    for y, x in shifts:
+        while (y, x) not in made:
+            made.add((y, x))
+            rows = m.rows_at_once(name, y)
+            y, x = y - rows * int(np.sign(y)), x if rows > 1 else x - int(np.sign(x))
+    return len(made) - 1
 
 
 def depthwise(m: Mapper, node: Node, x: Logical, out: Size, function=IDENTITY, slopes=None) -> Logical | None:

@@ -45,11 +45,12 @@ def sums(step: KpuLayer, x: np.ndarray) -> np.ndarray:
     """What the function is applied to."""
     w = step.weights.astype(x.dtype)
     pad = step.kernel // 2
+    pads = (pad * step.rows, pad) * 2
     if step.low_outside and pad:
-        x = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=LOWEST)
-        pad = 0
+        x = np.pad(x, ((0, 0), (0, 0), (pads[0],) * 2, (pads[1],) * 2), constant_values=LOWEST)
+        pads = (0, 0, 0, 0)
     groups = x.shape[1] if step.depthwise else 1
-    return floats.conv(x, w, step.bias, pads=(pad,) * 4, groups=groups)
+    return floats.conv(x, w, step.bias, dilation=(step.rows, 1), pads=pads, groups=groups)
 
 
 def activate(step: KpuLayer, y: np.ndarray) -> np.ndarray:

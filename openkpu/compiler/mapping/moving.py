@@ -9,6 +9,7 @@ from ..graph import Node
 from .build import Mapper, handler
 from .convolution import lower
 from .hosting import REASONS, host
+from .logical import Logical
 
 
 @handler("slice")
@@ -26,6 +27,9 @@ def cut(m: Mapper, node: Node) -> None:
         m.logical[node.output] = x.rows(channels)
         return None
     steps = a["step"][2:]
+    if max(steps) > 1 and x.free and all(name in m.net.inputs for name in x.terms):
+        m.logical[node.output] = _cut_input(m, x.rows(channels), a, shape)
+        return None
     if steps[0] == steps[1] and steps[0] in (1, 2, 4) and not (steps[0] == 1 and _only_host(m, node.output)):
         x = m.logical[node.inputs[0]] = x if x.free else m.materialize(x)
         x = x.rows(channels)
@@ -39,6 +43,20 @@ def cut(m: Mapper, node: Node) -> None:
                 m.logical[node.output] = m.materialize(y, name=node.name, why="samples every second pixel")
             return None
     return host(m, node)
+
+
+def _cut_input(m: Mapper, x: Logical, a: dict, shape: tuple[int, ...]) -> Logical:
+    """Pixels of an input that is in the host's memory anyway: the KPU gets only those."""
+    terms = {}
+    for name, k in x.terms.items():
+        whole = m.net.shapes[name]
+        cut = m.host("slice", [name], (*whole[:2], *shape[2:]), f"{name}.cut",
+                     {"begin": (0, 0, *a["begin"][2:]), "end": (*whole[:2], *a["end"][2:]),
+                      "step": (1, 1, *a["step"][2:])},
+                     "the input is in the host's memory; the KPU would have to read all of it")
+        m.keep(cut)
+        terms[cut] = k
+    return x.changed(terms=terms, valid=shape[2:], physical=shape[2:], clean=True)
 
 
 @handler("channels")

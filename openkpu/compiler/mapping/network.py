@@ -36,6 +36,7 @@ class KpuLayer:
     slopes : (left, right), each (O,): instead of ``function``, a line on either side of zero per channel.
     pool : pool_type 0..9 of section 8.
     exact : moves codes unchanged (weights are 0 and 1): the output has its input's scales.
+    rows : vertical taps are that many rows apart (depthwise layers that move a map, see :mod:`..layers`).
     low_outside : pixels outside the map are the lowest code, not zero (for maximum pools).
     origin : the network's node.
     why : what a reader of the report wants to know about this layer, "" if it is plain.
@@ -51,6 +52,7 @@ class KpuLayer:
     pool: int = 0
     depthwise: bool = False
     exact: bool = False
+    rows: int = 1
     low_outside: bool = False
     origin: str = ""
     why: str = ""

@@ -7,10 +7,10 @@ from ..graph import Graph, Pass
 from .elementwise import fuse_functions
 from .fold import fold_affine, merge_pads
 from .fully import matmul_to_conv
-from .moves import drop_identities, merge_slices
+from .moves import drop_identities, functions_before_concat, merge_slices
 
 PASSES: tuple[Pass, ...] = (drop_identities, fuse_functions, merge_slices, merge_pads, matmul_to_conv, fold_affine,
-                            drop_identities)
+                            drop_identities, functions_before_concat)
 
 
 def normalise(graph: Graph) -> None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ..graph import Graph, of
+from ..graph import Graph, Node, of
 
 
 def drop_identities(graph: Graph) -> None:
@@ -49,3 +49,22 @@ def merge_slices(graph: Graph) -> None:
         node.attrs = {"begin": tuple(r.start for r in ranges), "end": tuple(r[-1] + 1 for r in ranges),
                       "step": tuple(r.step for r in ranges)}
         node.inputs = list(before.inputs)
+
+
+def functions_before_concat(graph: Graph) -> None:
+    """A function of tensors side by side becomes that function of each, which the layers before can take over."""
+    consumers = graph.consumers()
+    for node in of(graph.nodes, "concat"):
+        readers = consumers.get(node.output, [])
+        if len(readers) != 1 or readers[0].op != "act" or node.output in graph.outputs:
+            continue
+        (after,) = readers
+        functions = []
+        for name in node.inputs:
+            made = graph.fresh(f"{name}.made")
+            graph.shapes[made] = graph.shapes[name]
+            functions.append(Node("act", [name], [made], dict(after.attrs), after.name))
+        at = graph.nodes.index(node)
+        graph.nodes[at:at] = functions
+        graph.nodes.remove(after)
+        node.inputs, node.outputs = [f.output for f in functions], after.outputs

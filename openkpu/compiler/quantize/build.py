@@ -277,7 +277,7 @@ class Quantizer:
                        (whole + middle).astype(np.uint8 if top == 127 else np.uint16), mul.astype(np.int64),
                        shift.astype(np.int64), add.astype(np.int64), table.starts, table.y_mul, table.shift, table.bias,
                        arg_x=-middle, arg_w=-zero, arg_add=k * k * middle * zero, pad_value=pad if k == 3 else 0,
-                       pool=layer.pool, depthwise=layer.depthwise)
+                       pool=layer.pool, depthwise=layer.depthwise, rows=layer.rows)
 
     def joined(self, layer: KpuLayer) -> str:
         """The value that a layer reads: a map, channels of one, or maps side by side."""

@@ -25,8 +25,9 @@ def alu(step: KpuStep, x: np.ndarray) -> np.ndarray:
     kind: type[np.floating] = np.float32 if bound < 1 << 24 else np.float64
     centred = x.astype(kind) - kind(zero_x)
     if pad:
-        centred = np.pad(centred, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=step.pad_value - zero_x)
-    return floats.conv(centred, w.astype(kind), groups=x.shape[1] if step.depthwise else 1).astype(np.int64)
+        centred = np.pad(centred, ((0, 0), (0, 0), (step.rows,) * 2, (1, 1)), constant_values=step.pad_value - zero_x)
+    groups = x.shape[1] if step.depthwise else 1
+    return floats.conv(centred, w.astype(kind), dilation=(step.rows, 1), groups=groups).astype(np.int64)
 
 
 def activate(step: KpuStep, sums: np.ndarray) -> np.ndarray:
