@@ -38,6 +38,10 @@ def build(name: str, folder: Path | None, config: str, clock: float | None, seed
     config_named(config)
     folder = folder or Path("build") / "board" / name
     report = make(name, folder, config, None if clock is None else 1e6 * clock, seed, not synthesis_only)
+    if not report.modules:
+        say(f"{folder}: Verilog, constraints and Tcl for Vivado, which this project has never run; go on with: "
+            f"cd {folder} && vivado -mode batch -source {name}.tcl")
+        return
     print_table(("module", *COLUMNS), table(report), right=tuple(COLUMNS))
     if report.bitstream is None:
         return
