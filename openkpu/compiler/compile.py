@@ -41,6 +41,7 @@ class Options:
     input : "uint8" (raw codes) or "float32" (what the network itself takes).
     layout : "NCHW" or "NHWC", of the kmodel's inputs.
     outputs : values to end the network at; none: its own.
+    release : of nncase, for v5: whose runtime shall read the file; none: the last.
     """
 
     preprocess: Preprocess = field(default_factory=Preprocess)
@@ -49,6 +50,7 @@ class Options:
     input: str = "uint8"
     layout: str = "NCHW"
     outputs: tuple[str, ...] = ()
+    release: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +121,7 @@ def compile_network(path: Path, pictures: Sequence[Path] | Sequence[np.ndarray],
     if options.layout == "NHWC":
         program = _interleaved(program)
     progress("write", 0, 1)
-    compiled = compile_program(program, options.format, source=str(path))
+    compiled = compile_program(program, options.format, source=str(path), release=options.release)
     results = [quantizer.results[i] for i in range(len(arrays))]
     sqnr = tuple(_sqnr([w[k] for w in wanted], [r[k] for r in results]) for k in range(len(graph.outputs)))
     progress("write", 1, 1)
