@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,6 @@ from ..errors import UsageError
 from .files import write_json, write_whole
 from .options import FILE, print_table, say
 from .parameters import numbers
-
-
-def _threads() -> None:
-    """One thread for matrix products: the compiler's are small, and threads that wait cost more than they bring."""
-    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
 
 
 @click.command("compile")
@@ -55,7 +48,6 @@ def compile(network: Path, calibrate: tuple[Path, ...], output: Path | None, sca
     output = output or network.with_suffix(".kmodel")
     if output == network:
         raise UsageError(f"{output} is the network itself; choose another file with -o")
-    _threads()
     from ..compiler import Options, Preprocess, compile_network
     from ..compiler.report import facts
 

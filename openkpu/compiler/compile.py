@@ -14,7 +14,7 @@ from ..errors import InputError
 from .backend import Compiled, compile_program
 from .errors import CompileError
 from .graph import Graph
-from .importers import import_network
+from .importers import extra_missing, import_network
 from .mapping import Network, map_network
 from .passes import normalise
 from .pictures import load_pictures
@@ -91,7 +91,17 @@ def compile_network(path: Path, pictures: Sequence[Path] | Sequence[np.ndarray],
     CompileError : the network cannot be compiled.
     InputError : the pictures cannot be used.
     """
-    options = options or Options()
+    # Sums in another order, as more threads make them, would be other bytes; matrices this small gain nothing by them.
+    try:
+        from threadpoolctl import threadpool_limits
+    except ImportError as error:
+        raise extra_missing("threadpoolctl") from error
+    with threadpool_limits(1):
+        return _compile(path, pictures, options or Options(), progress)
+
+
+def _compile(path: Path, pictures: Sequence[Path] | Sequence[np.ndarray], options: Options,
+             progress: Progress) -> Result:
     progress("read", 0, 1)
     graph = import_network(path)
     _cut(graph, options.outputs, path)

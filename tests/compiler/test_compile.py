@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from contextlib import closing
@@ -161,14 +162,61 @@ def test_the_command_writes_a_file_and_tells_about_every_layer(tmp_path):
     assert facts["outputs"][0]["sqnr"] > 25
 
 
-@pytest.mark.parametrize(("arguments", "code"), [([], 4), (["--outputs", "none"], 3)])
-def test_a_refusal_leaves_nothing_behind(tmp_path, arguments, code):
+def dynamic(folder) -> str:
+    net = Net((1, 3, "height", "width"))
+    net.save(folder, net.conv("x", 3, 4))
+    return "fixed"
+
+
+def damaged(folder) -> str:
     net, y = small()
-    path = net.save(tmp_path, y)
-    np.save(tmp_path / "pictures.npy", np.concatenate(pictures(net.shape)))
-    given = ["--calibrate", str(tmp_path / "pictures.npy")] if arguments else []
-    done = subprocess.run([sys.executable, "-m", "openkpu", "compile", str(path), *given, *arguments, "-o",
+    path = net.save(folder, y)
+    path.write_bytes(path.read_bytes()[:2000])
+    return "net.onnx"
+
+
+def not_a_number(folder) -> str:
+    net = Net((1, 3, 24, 32))
+    net.save(folder, net.node("Conv", "x", net.constant(np.full((4, 3, 3, 3), np.nan, np.float32))))
+    return "NaN"
+
+
+def unknown_operator(folder) -> str:
+    net = Net((1, 3, 24, 32))
+    net.save(folder, net.node("CumSum", net.conv("x", 3, 4), net.constant(np.array(1, np.int64))))
+    return "CumSum"
+
+
+def too_large(folder) -> str:
+    net = Net((1, 3, 24, 32))
+    y = net.conv(net.node("Resize", net.conv("x", 3, 60), "", net.constant(np.array([1, 1, 16, 16], np.float32)),
+                          mode="nearest"), 60, 4, 1)
+    net.save(folder, y)
+    return "smaller|narrower"
+
+
+def no_pictures(folder) -> str:
+    net, y = small()
+    net.save(folder, y)
+    return "--calibrate"
+
+
+def no_such_output(folder) -> str:
+    net, y = small()
+    net.save(folder, y)
+    return "none"
+
+
+@pytest.mark.parametrize(("case", "arguments", "code"), [
+    (dynamic, [], 3), (damaged, [], 3), (not_a_number, [], 3), (unknown_operator, [], 3), (too_large, [], 3),
+    (no_pictures, None, 4), (no_such_output, ["--outputs", "none"], 3)])
+def test_a_refusal_is_one_sentence_and_leaves_nothing_behind(tmp_path, case, arguments, code):
+    named = case(tmp_path)
+    np.save(tmp_path / "pictures.npy", np.concatenate(pictures((1, 3, 24, 32))))
+    given = [] if arguments is None else ["--calibrate", str(tmp_path / "pictures.npy"), *arguments]
+    done = subprocess.run([sys.executable, "-m", "openkpu", "compile", str(tmp_path / "net.onnx"), *given, "-o",
                            str(tmp_path / "out.kmodel")], capture_output=True, text=True, timeout=300)
-    assert done.returncode == code
+    assert done.returncode == code, done.stderr
     assert done.stderr.count("\n") == 1
+    assert re.search(named, done.stderr), done.stderr
     assert {p.name for p in tmp_path.iterdir()} == {"net.onnx", "pictures.npy"}
