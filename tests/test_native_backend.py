@@ -103,7 +103,8 @@ def test_devices_close_in_any_order():
     program = ("from openkpu.devices.native import NativeDevice\nfrom openkpu.hw.configs import config_named\n"
                "first, second = (NativeDevice(config_named('tiny')) for _ in range(2))\n"
                "second.close()\nfirst.step(10)\nfirst.close()\n")
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=120, env=os.environ | {"MALLOC_PERTURB_": "165"})
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120,
+                   env=os.environ | {"MALLOC_PERTURB_": "165"})
 
 
 def test_missing_verilator_is_one_sentence(monkeypatch):
