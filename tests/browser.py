@@ -2,6 +2,7 @@
 """A headless Chromium for tests of pages."""
 
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,6 +21,13 @@ class Watched:
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("console", lambda m: self.errors.append(m.text) if m.type == "error" else None)
         page.on("request", lambda r: None if r.url.startswith((own, "data:", "blob:")) else self.foreign.append(r.url))
+
+    def until(self, condition: str, seconds: float = 60) -> None:
+        """Wait for a JavaScript condition. Playwright's own waiting evaluates text, which pages may forbid."""
+        end = time.monotonic() + seconds
+        while not self.page.evaluate(condition):
+            assert time.monotonic() < end, condition
+            self.page.wait_for_timeout(50)
 
     def overflow(self, width: int, height: int = 844) -> int:
         """Pixels by which the page is wider than a window."""

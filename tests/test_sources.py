@@ -4,7 +4,7 @@
 import re
 
 from openkpu.hw.ecp5 import ARITHMETIC
-from openkpu.hw.sources import DESIGN, FILES, ROOT, RTL, below
+from openkpu.hw.sources import DESIGN, FILES, FOLDERS, ROOT, RTL, below
 
 
 def test_list_holds_every_file_of_the_rtl():
@@ -14,6 +14,13 @@ def test_list_holds_every_file_of_the_rtl():
 def test_every_file_holds_the_module_of_its_name():
     for name, path in FILES.items():
         assert re.findall(r"^module (\w+)", path.read_text(), re.MULTILINE) == [name]
+
+
+def test_every_module_has_a_section_on_the_page_of_its_folder():
+    for folder, names in FOLDERS.items():
+        if folder != "synth":
+            page = (ROOT / "docs/modules" / f"{folder or 'soc'}.md").read_text()
+            assert [name for name in names if f"\n## {name}\n" not in page] == [], f"docs/modules/{folder or 'soc'}.md"
 
 
 def test_fusesoc_is_told_the_same_files_in_the_same_order():

@@ -40,6 +40,7 @@ SUMMARIES = {
     "dump": "Run MODEL on INPUT up to a layer and write that layer's feature map.",
     "compare": "Run MODEL on INPUT on the RTL and on the golden model.",
     "profile": "Run MODEL on the RTL and tell what every KPU layer costs, and why.",
+    "view": "Look at MODEL's feature maps in a browser on this computer.",
     "eval": "Judge MODEL on DATASET's labelled pictures.",
     "script": "Run a MaixPy or CanMV script on a simulated K210.",
     "flash": "Images of the K210's 16 MiB SPI flash.",

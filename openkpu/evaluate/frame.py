@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
 from ..errors import DeviceError, InputError
-from ..kmodel.model import KpuConv, Layer, Model, Tensor, TensorSpec
+from ..kmodel.model import KpuConv, Layer, Model, Tensor
 from ..runtime import LayerResult, Session
+from ..runtime.parts import live, part
 from .job import Job
 from .worker import Evaluator, Row, evaluator, failed
 
@@ -63,25 +64,6 @@ def cuts(model: Model, pieces: int) -> list[int]:
                       for layer in model.layers], dtype=np.float64)
     begins = [int(np.searchsorted(work, work[-1] * k / pieces)) + 1 for k in range(1, pieces)]
     return sorted({0, *(b for b in begins if b < len(model.layers))})
-
-
-def live(model: Model, begin: int, end: int) -> tuple[Tensor, ...]:
-    """The tensors that layers ``begin`` to ``end``, and outputs behind the last layer, read and that are not constant.
-
-    Some may be written by the layers themselves before they are read; their content at the beginning does not matter.
-    """
-    read = [t for layer in model.layers[begin:end + 1] for t in layer.inputs]
-    if end == len(model.layers) - 1:
-        read += [spec.tensor for spec in model.outputs]
-    return tuple(dict.fromkeys(t for t in read if t.pool not in model.pools or model.pools[t.pool].data is None))
-
-
-def part(model: Model, begin: int, end: int) -> Model:
-    """A model of some layers, whose inputs are what they read."""
-    reads = live(model, begin, end)
-    last = end == len(model.layers) - 1
-    return replace(model, layers=model.layers[begin:end + 1], outputs=model.outputs if last else (),
-                   inputs=tuple(TensorSpec(i, t) for i, t in enumerate(reads)))
 
 
 @lru_cache(maxsize=8)

@@ -9,6 +9,7 @@ and sizes agree, so that executing it cannot index out of range.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from importlib import import_module
 from math import prod
 from typing import ClassVar
 
@@ -17,6 +18,8 @@ import numpy as np
 from ..hw.descriptor import Descriptor
 from ..hw.fields import ROW_BYTES
 from ..hw.layout import MapLayout
+
+DISPLAY = "openkpu.kmodel.display"  # imported when a notebook asks: it stands above this module
 
 KPU_POOL = "kpu"
 """Name of the pool that is the AI RAM. Every other pool is host memory."""
@@ -168,6 +171,10 @@ class Layer:
         """Tensors written."""
         return self._tensors(True)
 
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        return str(import_module(DISPLAY).layer_html(self))
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class InOut(Layer):
@@ -274,3 +281,7 @@ class Model:
     @property
     def kpu_layers(self) -> tuple[KpuConv, ...]:
         return tuple(layer for layer in self.layers if isinstance(layer, KpuConv))
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        return str(import_module(DISPLAY).model_html(self))

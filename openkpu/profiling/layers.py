@@ -14,6 +14,7 @@ from ..hw.descriptor import replace
 from ..hw.device import KpuConfig
 from ..hw.fields import SRAM_BASE
 from ..kmodel import KpuConv, KpuDownload, KpuUpload, Layer, Model
+from ..kmodel.display import shape, table
 from ..kmodel.summary import describe
 from ..runtime import LayerResult
 from ..schedule.chip import chip_cycles
@@ -57,6 +58,17 @@ class Profiler:
             "predicted": predicted, "busy": f.busy,
             **{name: getattr(f, name) for name in WAITS}, "chip_cycles": chip,
             "chip_ratio": round(chip / f.cycles, 2)})
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        header = ("layer", "kind", "pool", "output", "MMAC", "cycles", "use %", "limit", "K210 cycles", "K210 : this")
+
+        def numbers(row: dict[str, Any]) -> tuple[str, ...]:
+            return (f"{row['effective_macs'] / 1e6:.2f}", f"{row['cycles']:,}", f"{row['utilisation_percent']:.1f}",
+                    row.get("limit", ""), f"{row['chip_cycles']:,}", f"{row['chip_ratio']:.1f}")
+
+        rows = [(row["layer"], row["kind"], row["pool"], shape(row["out_shape"]), *numbers(row)) for row in self.rows]
+        return table(header, [*rows, ("all", "", "", "", *numbers(self.totals()))], ("kind", "pool", "output", "limit"))
 
     def totals(self) -> dict[str, Any]:
         """The sums over all KPU layers."""

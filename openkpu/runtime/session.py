@@ -128,6 +128,15 @@ class Session:
                     raise CapacityError(f"layer {layer.index} ({layer.name}) of {self.model.source} does not run on "
                                         f"the KPU configuration '{self.device.config.name}': {error.reason}")
 
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        from ..kmodel.display import model_html, paragraph
+
+        config = self.device.config
+        ran = "" if self.cycles is None else f", {self.cycles:,} KPU cycles in the last run"
+        return paragraph(f"Session on '{self.device.name}' ('{config.name}', {config.pes} processing elements), "
+                         f"{self.parameter_bytes:,} bytes of parameters{ran}") + model_html(self.model)
+
     @property
     def lock(self) -> AbstractContextManager:
         """The device's lock, held during a run. Hold it to keep ``cycles`` and ``layer_output`` those of your run."""
