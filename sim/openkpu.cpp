@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Verilated kpu_core behind the C interface of openkpu.h.
 //
 // One function, cycle(), moves the clock: it presents the inputs, lets combinational
@@ -139,6 +140,8 @@ openkpu::openkpu(const openkpu_config& c)
 }
 
 openkpu::~openkpu() {
+    // Verilator's runtime takes the thread's latest context for its own, which may be that of a device closed before.
+    Verilated::threadContextp(&context);
     trace(nullptr);
     top->final();
 }
@@ -192,6 +195,7 @@ void openkpu::drive_memory() {
 }
 
 void openkpu::cycle() {
+    Verilated::threadContextp(&context);
     drive_memory();
     if (config.stall_percent) {
         top->s_axil_bready = !stalls();

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Verilated kpu_soc with a flash chip, behind the C interface of openkpu_soc.h.
 #include "openkpu_soc.h"
 
@@ -24,7 +25,11 @@ constexpr uint64_t kResetCycles = 8;
 
 struct openkpu_soc {
     explicit openkpu_soc(const openkpu_soc_config& config);
-    ~openkpu_soc() { top->final(); }
+    ~openkpu_soc() {
+        // Verilator's runtime takes the thread's latest context for its own, which may be that of a device closed before.
+        Verilated::threadContextp(&context);
+        top->final();
+    }
 
     void reset();
     void cycle();
@@ -115,6 +120,7 @@ void openkpu_soc::step_flash() {
 }
 
 void openkpu_soc::cycle() {
+    Verilated::threadContextp(&context);
     top->clk = 0;
     top->eval();
     aw_done = top->s_axi_awvalid && top->s_axi_awready;

@@ -98,6 +98,22 @@ def test_a_lost_link_is_an_error_within_two_seconds_and_stays_one(server, fault)
     device.close()
 
 
+def test_an_interrupted_request_does_not_leave_its_answer_to_the_next_one(server, monkeypatch):
+    device = BoardDevice(server.place)
+    bus = device._link._bus
+
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bus, "receive_packet", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        device.read_memory(SRAM_BASE, 4)
+    monkeypatch.undo()
+    with pytest.raises(DeviceError, match="closed"):
+        device.read_memory(SRAM_BASE, 4)
+    device.close()
+
+
 def test_lost_words_are_written_again_in_a_memory():
     server = Server(FakeBoard(lose=lambda number: number in (500, 3000)))
     device = BoardDevice(server.place)

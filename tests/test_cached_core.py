@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 
 from openkpu.devices.functional import FunctionalDevice
-from openkpu.hw.configs import config_named
+from openkpu.hw.configs import CORES, config_named
 from openkpu.hw.fields import AIRAM_BASE, REGS_BASE, register
 from openkpu.kmodel import load
 from openkpu.runtime import Session
+from openkpu.schedule.cached import Cache, traffic
+from openkpu.schedule.plan import plan
+from openkpu.schedule.rows import ALL_BYTES
 from rtl import open_rtl
 
 MODEL = Path(__file__).resolve().parents[1] / "examples" / "demo" / "shapes.kmodel"
@@ -58,3 +61,27 @@ def test_bus_debugger_and_flush_see_the_same_bytes():
     device.step(100_000)
     assert device.read_memory(AIRAM_BASE + 1000, len(data)) == data, "it all came back from the memory"
     device.close()
+
+
+def test_lines_moved_are_as_predicted():
+    """Fetches and write-backs within 5 %, with the upload of the input and the download of the output."""
+    model = load(MODEL)
+    rng = np.random.default_rng(5)
+    inputs = [rng.integers(0, 256, spec.shape).astype(spec.dtype) for spec in model.inputs]
+    device = open_rtl("board")
+    Session(model, device).run(inputs)
+    fetched, written = (device.read64(REGS_BASE + register(f"ext_cache_{name}").offset)
+                        for name in ("misses", "evictions"))
+    device.close()
+    core = CORES["board"]
+    cache = Cache(core)
+    layers = [layer.descriptor for layer in model.kpu_layers]
+    source = layers[0].in_layout
+    for row in range(source.base, source.end):
+        cache.write(row, ALL_BYTES)
+    traffic([plan(descriptor, core) for descriptor in layers], core, cache)
+    target = layers[-1].out_layout
+    for row in range(target.base, target.end):
+        cache.read(row, ALL_BYTES)
+    assert abs(cache.fetched / fetched - 1) < 0.05
+    assert abs(cache.written / written - 1) < 0.05

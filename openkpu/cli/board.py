@@ -38,18 +38,22 @@ def build(name: str, folder: Path | None, config: str, clock: float | None, seed
     config_named(config)
     folder = folder or Path("build") / "board" / name
     report = make(name, folder, config, None if clock is None else 1e6 * clock, seed, not synthesis_only)
+    if not report.modules:
+        say(f"{folder}: Verilog, constraints and Tcl for Vivado, which this project has never run; go on with: "
+            f"cd {folder} && vivado -mode batch -source {name}.tcl")
+        return
     print_table(("module", *COLUMNS), table(report), right=tuple(COLUMNS))
     if report.bitstream is None:
         return
     print_table(("cells", "used", "there are"), [(kind, str(used), str(there)) for kind, (used, there) in
                                                  sorted(report.used.items())], right=("used", "there are"))
-    for name, (reached, asked) in report.clocks.items():
-        say(f"{name}: {reached:.1f} MHz (asked for {asked:.1f})")
+    for signal, (reached, asked) in report.clocks.items():
+        say(f"{signal}: {reached:.1f} MHz (asked for {asked:.1f})")
     say("slowest path:")
     for step in report.path:
         say(f"  {step}")
     say(f"{report.bitstream}")
-    slow = [name for name, (reached, asked) in report.clocks.items() if reached < asked]
+    slow = [signal for signal, (reached, asked) in report.clocks.items() if reached < asked]
     if slow:
         raise DeviceError(f"{', '.join(slow)}: slower than asked for; try another --seed or a lower --clock")
 

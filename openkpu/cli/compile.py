@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,6 @@ from ..errors import UsageError
 from .files import write_json, write_whole
 from .options import FILE, print_table, say
 from .parameters import numbers
-
-
-def _threads() -> None:
-    """One thread for matrix products: the compiler's are small, and threads that wait cost more than they bring."""
-    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
 
 
 @click.command("compile")
@@ -41,23 +34,25 @@ def _threads() -> None:
 @click.option("--outputs", default="", metavar="NAME,...", help="End the network at these values.")
 @click.option("--format", "version", type=click.Choice(["v3", "v4", "v5"]), default="v4", show_default=True,
               help="MaixPy and CanMV load v4.")
+@click.option("--release", default="", metavar="NNCASE",
+              help="With --format v5: the nncase release whose runtime shall read the file, such as 1.6-1.7.0.  "
+              "[default: 1.8-1.9]")
 @click.option("--weights", type=click.Choice(["8", "16"]), default="8", show_default=True, help="Bits of a weight.")
 @click.option("--report", type=FILE, help="Write all facts of every layer as JSON to this file.")
 @click.option("--layers", is_flag=True, help="Print every layer, not only the worst.")
 @click.option("--json", "as_json", is_flag=True, help="Print the facts as JSON.")
 def compile(network: Path, calibrate: tuple[Path, ...], output: Path | None, scale: float, mean: tuple[float, ...],
-             std: tuple[float, ...], rgb: bool, input_type: str, layout: str, outputs: str, version: str, weights: str,
-             report: Path | None, layers: bool, as_json: bool) -> None:
+             std: tuple[float, ...], rgb: bool, input_type: str, layout: str, outputs: str, version: str, release: str,
+            weights: str, report: Path | None, layers: bool, as_json: bool) -> None:
     """Compile NETWORK (ONNX or TFLite) for the KPU."""
     output = output or network.with_suffix(".kmodel")
     if output == network:
         raise UsageError(f"{output} is the network itself; choose another file with -o")
-    _threads()
     from ..compiler import Options, Preprocess, compile_network
     from ..compiler.report import facts
 
     options = Options(Preprocess(scale, mean, std, not rgb), version, int(weights), input_type, layout,
-                      tuple(name for name in outputs.split(",") if name))
+                      tuple(name for name in outputs.split(",") if name), release)
     with _Bar(quiet=as_json) as bar:
         result = compile_network(network, list(calibrate), options, bar)
     write_whole(output, result.compiled.data)

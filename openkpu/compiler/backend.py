@@ -12,6 +12,8 @@ from ..kmodel.model import Model
 from ..kmodel.summary import describe
 from ..kmodel.v3.writer import write as write_v3
 from ..kmodel.v4.writer import write as write_v4
+from ..kmodel.v5.encoder import Unencodable
+from ..kmodel.v5.stackvm import RELEASES
 from ..kmodel.v5.writer import write as write_v5
 from .errors import CompileError
 from .limits import Chip
@@ -50,8 +52,9 @@ class Compiled:
     maps: tuple[PlacedMap, ...]
 
 
-def compile_program(program: Program, version: str = "v4", chip: Chip | None = None, source: str = "") -> Compiled:
-    """Plan, lower and write a program.
+def compile_program(program: Program, version: str = "v4", chip: Chip | None = None, source: str = "",
+                    release: str = "") -> Compiled:
+    """Plan, lower and write a program. ``release``: of nncase, whose runtime shall read a v5 file; none: the last.
 
     Raises
     ------
@@ -61,10 +64,15 @@ def compile_program(program: Program, version: str = "v4", chip: Chip | None = N
     chip = chip or Chip()
     if version not in FORMATS:
         raise CompileError(f"there is no format {version!r}; choose one of {', '.join(FORMATS)}")
+    if release and (version != "v5" or release not in RELEASES):
+        raise CompileError(f"a release is for v5 and one of {', '.join(RELEASES)}, not {release!r} for {version}")
     program.check()
     found: Lowered = lower(FORMATS[version].lowering, program, chip)
-    data = FORMATS[version].write(found.model)
-    model = load(data, source=source)
+    try:
+        data = write_v5(found.model, release) if release else FORMATS[version].write(found.model)
+    except Unencodable as error:
+        raise CompileError(f"{error}; compile for a newer release, or end the network earlier (--outputs)") from error
+    model = load(data, source=source, release=release or None)
     memory = describe(model)["memory"]
     if memory["total"] > chip.main_bytes:
         raise CompileError(f"{found.fullest}: the file ({memory['model']:,} bytes) and its working memory "

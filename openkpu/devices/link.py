@@ -91,6 +91,9 @@ class Link:
             self.close()
             raise DeviceError(f"{self.where} does not answer ({error or type(error).__name__}); look at the cable and "
                               "the power, load the bitstream again and open the device anew") from error
+        except BaseException:  # interrupted: the answer on its way would be taken for that to the next request
+            self.close()
+            raise
 
 
 def open_link(kind: str, place: str) -> Link:

@@ -320,7 +320,10 @@ class _Importer:
         self.add("prelu", [ins[0]], outs[0], slope=np.broadcast_to(slope.ravel(), channels).copy())
 
     def op_QUANTIZE(self, ins: list[str], outs: list[str], op: Any) -> None:
-        self.function(ins[0], outs[0], IDENTITY)
+        if ins[0] in self.graph.constants:  # weights in half precision
+            self.graph.constants[outs[0]] = self.graph.constants[ins[0]].astype(np.float32)
+        else:
+            self.function(ins[0], outs[0], IDENTITY)
 
     op_DEQUANTIZE = op_CAST = op_QUANTIZE
 

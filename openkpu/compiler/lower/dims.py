@@ -6,17 +6,21 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from math import prod
 
+from ...kmodel.reader import MAX_DIMENSION
+
 Shape = tuple[int, ...]
 
 
 def merged(shape: Sequence[int], keys: Sequence[Hashable | None]) -> list[list[int]]:
-    """Dimension numbers in groups: neighbours of equal key together, a key of None always alone, ones left out."""
+    """Dimension numbers in groups: neighbours of equal key together while their product fits a dimension's field, a key
+    of None always alone, ones left out."""
     groups: list[list[int]] = []
     last: Hashable | None = None
     for number, (size, key) in enumerate(zip(shape, keys, strict=True)):
         if size == 1:
             continue
-        if groups and key is not None and key == last:
+        fits = groups and prod(shape[d] for d in groups[-1]) * size <= MAX_DIMENSION
+        if fits and key is not None and key == last:
             groups[-1].append(number)
         else:
             groups.append([number])
@@ -41,7 +45,8 @@ def transpose(shape: Shape, perm: Sequence[int], rank: int = 4) -> tuple[Shape, 
     kept = [d for d in range(len(shape)) if shape[d] != 1]
     following = dict(zip(kept, kept[1:], strict=False))
     for dimension in order:
-        if runs and following.get(runs[-1][-1]) == dimension:
+        fits = runs and prod(shape[d] for d in runs[-1]) * shape[dimension] <= MAX_DIMENSION
+        if fits and following.get(runs[-1][-1]) == dimension:
             runs[-1].append(dimension)
         else:
             runs.append([dimension])

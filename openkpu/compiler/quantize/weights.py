@@ -56,7 +56,10 @@ def fitted(w: np.ndarray, x: np.ndarray, y: np.ndarray, bias: np.ndarray, top: i
     if fit.ridge < 1e6:
         pull = fit.ridge * (1 + 4 * k / max(samples, 1)) * np.maximum(energy, level * 0.01 + 1e-9)
         better = np.linalg.solve(h + _diagonal(pull), (g + w * pull[:, None]).transpose(0, 2, 1)).transpose(0, 2, 1)
-    step = np.maximum(_steps(better, top, energy), _sum_limit(better, top))
+    step = _steps(better, top, energy)
+    if fit.ridge == np.inf:
+        step = _own_steps(better, top, step)
+    step = np.maximum(step, _sum_limit(better, top))
     if fit.rounding and k <= 3000:
         whole = _round(better, step, top, h + _diagonal(np.broadcast_to(0.01 * level + 1e-9, energy.shape)), energy)
     else:
@@ -83,6 +86,16 @@ def _steps(w: np.ndarray, top: int, energy: np.ndarray) -> np.ndarray:
         better = cost < best_cost
         best, best_cost = np.where(better, step, best), np.where(better, cost, best_cost)
     return best
+
+
+def _own_steps(w: np.ndarray, top: int, otherwise: np.ndarray) -> np.ndarray:
+    """The largest step of which all weights of a row are multiples, up to ``top`` times."""
+    largest = np.maximum(np.abs(w).max(axis=2), 1e-30)
+    found = otherwise.copy()
+    for count in range(min(top, 127), 0, -1):
+        times = w * (count / largest[..., None])
+        found = np.where((np.abs(times - np.rint(times)) < 0.01).all(axis=2), largest / count, found)
+    return found
 
 
 def _sum_limit(w: np.ndarray, top: int) -> np.ndarray:
