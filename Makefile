@@ -132,6 +132,7 @@ check-wheel: $(TOOLS)
 
 lint: $(TOOLS) $(LINT_TOOLS)
 	$(PY) -m ruff check .
+	$(PY) tools/spdx.py
 	$(PY) -m mypy
 	$(PY) tools/lint.py
 

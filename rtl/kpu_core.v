@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // KPU core: executes the chip's layer descriptors on feature maps in its AI RAM.
 //
 // Parameters (weights, tables) come in over the AXI4 read master, features live in the AI RAM (AXI4 slave), results go

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A LiteX SoC (openkpu/boards/simulation.py) whose UARTBone is a TCP port: board [PORT]; prints the port it listens on.
 //
 // The clock runs while the host talks and for some time after, so that an idle board costs nothing and a layer that

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One layer on the Verilated KPU, driven from C as a firmware driver would.
  *
  *   lib=$(python -m openkpu.devices.build tiny)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A driver in the manner of the vendor's (kpu_run): a task of several layers, an interrupt handler that pushes one
  * layer after the other, and a DMA that takes the last one's output off the stream, all on the Verilated KPU.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The layer that the examples run: an 8x8 map of 2 channels, 3x3 convolution to 3 channels, 2x2 maximum.
  * docs/registers.md explains every field of the descriptor. */
 #ifndef EXAMPLE_LAYER_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 // The memory behind the cached AI RAM: one AXI4 slave whose data pins move one beat at a time, as those of an SDRAM do.
 //
 // Reads and writes share the pins. Every burst first waits `latency` cycles after its address (row activation and column

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 // SPI NOR flash for simulations: JEDEC command set, pin level, fast.
 //
 // Call step() after every change of chip select or SPI clock. Time is in any unit, as

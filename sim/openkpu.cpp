@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Verilated kpu_core behind the C interface of openkpu.h.
 //
 // One function, cycle(), moves the clock: it presents the inputs, lets combinational

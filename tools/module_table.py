@@ -83,7 +83,7 @@ TIMING = {
 def purpose(path: Path) -> str:
     """The first sentence of a file's header."""
     lines = []
-    for line in path.read_text().splitlines():
+    for line in path.read_text().splitlines()[1:]:  # behind the licence
         if not line.startswith("// "):
             break
         lines.append(line[3:])

@@ -86,7 +86,7 @@ def main(command: Sequence[str]) -> int:
             if not shutil.which(tool) and (scripts / f"yowasp-{tool}").exists():
                 (Path(links) / tool).symlink_to(scripts / f"yowasp-{tool}")
         environment = os.environ | verilator_environment()
-        environment["PATH"] = os.pathsep.join([environment.get("PATH", os.defpath), str(scripts), links])
+        environment["PATH"] = os.pathsep.join([str(scripts), environment.get("PATH", os.defpath), links])
         return subprocess.run(command, env=environment, check=False).returncode
 
 

@@ -17,6 +17,7 @@ from .fields import BLOCKS, DESCRIPTOR, DESCRIPTORS, Block, Field, Register
 from .signals import BUSES, Bus
 
 ROOT = Path(__file__).resolve().parents[2]
+LICENCE = "SPDX-License-Identifier: Apache-2.0"
 NOTE = "Generated from openkpu/hw/fields.py by `python -m openkpu.hw.generate`; do not edit."
 BUS_ADDRESSES = 0x4000_0000  # where the chip's address map begins
 ENCODINGS = {"u": "unsigned", "s": "two's complement", "m1": "value minus one"}
@@ -30,7 +31,7 @@ def _addresses() -> Iterator[tuple[str, int]]:
 
 def verilog() -> str:
     """The include: ``KPU_R_<register>`` offsets, ``KPU_<prefix>_<field>`` of descriptors, ``_LSB``/``_W`` of fields."""
-    lines = [f"// {NOTE}",
+    lines = [f"// {LICENCE}", f"// {NOTE}",
              "// Include it inside a module. No module uses all of it, which is no mistake.",
              "/* verilator lint_save */",
              "/* verilator lint_off UNUSEDPARAM */"]
@@ -73,7 +74,7 @@ def _common(registers: tuple[Register, ...]) -> str:
 
 def descriptor_wires() -> str:
     """The include of ``kpu_descriptor``: one wire ``d_<field>`` per field of ``words``, "minus one" undone."""
-    lines = [f"// {NOTE}",
+    lines = [f"// {LICENCE}", f"// {NOTE}",
              "// The fields of a layer descriptor, with their true values. Include it in a module with `words`.",
              "/* verilator lint_save */",
              "/* verilator lint_off UNUSEDSIGNAL */"]
@@ -93,7 +94,7 @@ def bus(table: Bus) -> str:
     """The include of a bus: ``<PREFIX>_<FIELD>`` is the bits of a field, ``<NAME>_W`` the width."""
     guard = f"KPU_{table.name.upper()}_VH"
     note = NOTE.replace("fields.py", "signals.py")
-    lines = [f"// {note}", f"// {table.title}", f"`ifndef {guard}", f"`define {guard}", ""]
+    lines = [f"// {LICENCE}", f"// {note}", f"// {table.title}", f"`ifndef {guard}", f"`define {guard}", ""]
     for signal, low in table.ranges():
         macro = f"`define {table.prefix}_{signal.name}"
         lines.append(f"{macro:24} {f'{low + signal.width - 1}:{low}':9} // {signal.doc}".rstrip(" /"))
@@ -102,7 +103,7 @@ def bus(table: Bus) -> str:
 
 def header() -> str:
     """The C header: ``OPENKPU_<register>`` offsets, ``_LSB``/``_MASK`` of fields (mask before shifting)."""
-    lines = [f"/* {NOTE} */", "#ifndef OPENKPU_REGS_H", "#define OPENKPU_REGS_H", ""]
+    lines = [f"/* {LICENCE} */", f"/* {NOTE} */", "#ifndef OPENKPU_REGS_H", "#define OPENKPU_REGS_H", ""]
     for name, value in _addresses():
         lines.append(f"#define OPENKPU_{name} 0x{value:08x}u")
     for block in BLOCKS:

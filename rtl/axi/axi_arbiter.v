@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Round-robin arbiter: one-hot grant, combinational; `take` makes the granted one the
 // last in the next round.
 `resetall

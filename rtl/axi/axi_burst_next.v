@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Address of the next beat of an AXI4 burst on a 64-bit bus (AXI specification A3.4.1).
 //
 // Combinational. FIXED, INCR and WRAP bursts of 1 to 8 byte beats; `legal` is low for

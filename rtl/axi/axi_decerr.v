@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // AXI4 slave for addresses nobody owns: answers every burst with DECERR.
 `resetall
 `timescale 1ns / 1ps

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Address decoder: one-hot slave of a bus address; the last output is "nobody".
 //
 // Only the low 30 bits count, so 0x4xxx_xxxx and 0x8xxx_xxxx (the chip's cached view)

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // AXI4 interconnect: read crossbar, write crossbar, and DECERR for unowned addresses.
 //
 // MASTERS full masters (tie off what a read-only one lacks) and SLAVES slaves at BASES,

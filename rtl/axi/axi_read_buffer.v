@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Read buffer for a master that may stop taking data for long.
 //
 // Without it a stalled master would hold the slave it reads from, and everybody else

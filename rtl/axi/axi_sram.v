@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // On-chip SRAM with an AXI4 slave port, 64 bits.
 //
 // Reads and writes have a RAM port each and never disturb each other. Reads deliver

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // AXI4 slave to several AXI4-Lite register blocks, 64 bits.
 //
 // One beat becomes one register access, one access at a time in each direction; a FIXED

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // AXI4 read crossbar (AR and R channels).
 //
 // Different masters reach different slaves at the same time. A master may have up to

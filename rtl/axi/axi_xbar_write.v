@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // AXI4 write crossbar (AW, W and B channels).
 //
 // A slave belongs to one master from AW to B, and a master has one write outstanding;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // AXI4-Lite end point for a block of 64-bit registers.
 //
 // One write and one read at a time, each answered in the cycle after it was taken, so

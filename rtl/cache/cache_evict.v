@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Evictions: writes a line's changed bytes back to the external memory.
 //
 // One line is kept here while it leaves, from its first to its last changed 8-byte beat, with byte strobes. Up to four

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Fills: asks the external memory for lines and hands them over, whole and in the order they were asked for.
 //
 // A line is one 64-byte row, read as one INCR burst of eight 8-byte beats. Up to eight lines are under way, so that the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Lookup: decides, one request per cycle, whether a row is in the cache and what has to happen if not.
 //
 // Two stages: the tags of a set are read, then compared, and the decision is carried out in that second stage or not at

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads that have their line, or wait for it, in the order in which they were accepted.
 //
 // The oldest one leaves for the data RAM as soon as its line is there and the RAM's read port is free. Eight places: the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Cached AI RAM: the ports of kpu_airam, with the rows in an external memory and the ones in use here.
 //
 // For boards whose block RAM does not hold 2 MiB. Write-back, write-allocate, lines of one 64-byte row; a line that is made

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The rules of openkpu/hw/check.py: may this configuration carry out a layer?
 //
 // The sizes need products of products; `errors` is right four cycles after the words stand.

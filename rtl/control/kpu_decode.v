@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Layer decoder: takes the 12 words of a descriptor and offers the layer's plan.
 //
 // kpu_descriptor gives the words their meaning, kpu_check applies the rules of openkpu/hw/check.py, kpu_planner lays the

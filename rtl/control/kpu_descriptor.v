@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From the 12 words of a layer descriptor to the fields of its plan that need no search.
 //
 // Everything here is a field itself or follows from a few of them within a cycle; only the two products are registered,

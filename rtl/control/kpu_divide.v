@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Unsigned serial divider: quotient = floor(dividend / divisor), WIDTH cycles after start.
 //
 // The planner needs a handful of divisions per layer, long before their results matter, so one quotient bit

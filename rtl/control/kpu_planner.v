@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Planner: the shape of a legal layer on the array, by the rules of openkpu/schedule/plan.py.
 //
 // Tries every number P of pixel columns, with the widest strip whose windows fit the partial sums, and keeps the cheapest;

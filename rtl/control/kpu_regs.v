@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Register block: the chip's nine registers, the extension page and the descriptor queue.
 //
 // The queue holds whole layers. A layer is offered on desc_* only when its 12 words are

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sequencer: walks a layer's strips, tiles, blocks and passes, and tells every unit of the data path what to do.
 //
 // A pass is what the array does with one set of weights: nine taps of O output channels over the pixels of one

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The systolic array: SEGS segments of SEGLEN processing elements, joined to 1, 2, 4 or 8 pixel columns.
 //
 // With P columns segment s belongs to column s / (SEGS / P); the first segment of a column takes its pixels from

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Feature fetch: reads the AI-RAM rows of a pass and tells kpu_window where their bytes belong.
 //
 // Every line of a pass needs one "set" of rows: the rows of up to nine input channels (1x1), or the lines above, at

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Issue: starts a pass when its weights, its partial-sum bank and its pixels are there, and walks its pixels.
 //
 // One column group per cycle without gaps between lines or passes. Partial sums of a tile are addressed 0, 1, 2, ...

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Processing element: nine multipliers, their sum, and a memory of partial sums.
 //
 // The next pass's weights arrive beside those in use, and take their place at w_move. Two banks of partial

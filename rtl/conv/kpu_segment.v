@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Segment of the systolic array: SEGLEN processing elements that see the same pixels, one output channel each.
 //
 // Pixels come from the window former (head of a pixel column) or from the segment before, one cycle later; segments

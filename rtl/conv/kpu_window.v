@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Window former: from AI-RAM rows to the nine inputs of every pixel column.
 //
 // Two sets of nine row registers: one is filled while the other is in use, and moves there when that is free. A register

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One DMA channel: fetches descriptors, runs them, reports how it ended.
 //
 // copy: reader -> FIFO -> writer (or the KPU's output stream -> FIFO -> writer); wait:

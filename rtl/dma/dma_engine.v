@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // DMA engine: registers and CHANNELS independent channels.
 //
 // Every channel is an AXI4 master of its own (packed vectors, channel 0 in the low

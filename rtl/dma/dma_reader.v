@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Read side of a DMA channel: bus bursts in, one dense byte stream out.
 //
 // The bytes of all rows are packed without gaps into 64-bit words, whatever their

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Cuts a 2-D transfer into bus bursts.
 //
 // Rows of row_bytes bytes, `stride` bytes from one start to the next. A burst never

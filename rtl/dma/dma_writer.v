@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Write side of a DMA channel: a dense byte stream in, bus bursts out.
 //
 // A burst starts only when all its bytes are here, so a slow source never holds the

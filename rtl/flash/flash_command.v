@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Flash commands: identify, status, write enable, page program, sector erase, quad enable.
 //
 // Program and erase are whole operations here: write enable, check that the flash took

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The flash as readable memory: an AXI4 read slave that prefetches.
 //
 // A read starts an endless SPI read at its address; the words go through a FIFO, and

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // SPI NOR flash controller: registers, commands and the memory-mapped read window.
 //
 // Two users share one SPI sequencer: the window reads, the command engine identifies,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // SPI mode 0 on one, two or four lanes: moves one item (a byte out, a byte in, or
 // dummy cycles) after the other without a gap.
 //

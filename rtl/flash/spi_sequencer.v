@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One SPI flash transaction: opcode, address, mode byte, dummy cycles, data.
 //
 // The opcode always goes out on one lane; address and mode byte use addr_lanes, the

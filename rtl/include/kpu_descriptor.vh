@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Generated from openkpu/hw/fields.py by `python -m openkpu.hw.generate`; do not edit.
 // The fields of a layer descriptor, with their true values. Include it in a module with `words`.
 /* verilator lint_save */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Generated from openkpu/hw/fields.py by `python -m openkpu.hw.generate`; do not edit.
 // Include it inside a module. No module uses all of it, which is no mistake.
 /* verilator lint_save */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Generated from openkpu/hw/signals.py by `python -m openkpu.hw.generate`; do not edit.
 // One contiguous piece of parameters, from kpu_fetch, which asks memory for it, to kpu_unpack, which takes its bytes.
 `ifndef KPU_JOB_VH

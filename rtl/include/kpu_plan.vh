@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Generated from openkpu/hw/signals.py by `python -m openkpu.hw.generate`; do not edit.
 // One layer after decoding and planning. kpu_decode packs it, the units of the data path pick what they need.
 `ifndef KPU_PLAN_VH

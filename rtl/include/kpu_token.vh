@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Generated from openkpu/hw/signals.py by `python -m openkpu.hw.generate`; do not edit.
 // What becomes of one AI-RAM row, or of a line outside the image, from kpu_feature_fetch to kpu_window.
 `ifndef KPU_TOKEN_VH

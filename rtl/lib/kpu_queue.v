@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Command queue: a few words in distributed RAM, first word falls through.
 //
 // Carries commands between the units of the data path. One word in and one word out per cycle, latency one

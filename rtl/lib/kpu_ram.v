@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Simple dual-port RAM: one write port, one read port.
 //
 // What the design keeps in block RAM is this module, so that one place decides what synthesis

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sum of nine bytes, as a tree: a chain of eight adders would set the clock.
 `resetall
 `timescale 1ns / 1ps

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // First-word-fall-through FIFO in block RAM.
 //
 // The read register of the RAM is the output register, so a word appears two cycles

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // AXI4 slave of the AI RAM: bursts become single beats, one per cycle.
 //
 // Takes FIXED, INCR and WRAP bursts with beats of 1 to 8 bytes and answers SLVERR outside the memory (reads give 0,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // AI RAM: rows of 64 bytes behind one read and one write port of the core and an AXI4 slave.
 //
 // The bus has priority on both ports, because a bus that waits for the core could wait a

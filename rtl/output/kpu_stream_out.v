@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Output stream: sends a layer's map, dense and in C,H,W order, from the AI RAM to the output FIFO.
 //
 // The map leaves channel by channel, while the array makes many channels at a time: a channel leaves when

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Write-back: collects the lanes' bytes into pieces of AI-RAM rows and writes them with byte enables.
 //
 // A piece is PIECE neighbouring bytes of a line, of every channel in the lanes; it ends at a multiple of PIECE or with

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Parameter fetch, address side: what to read, in which order.
 //
 // For each layer: activation table, batch-norm table, then the weights in the order in which the array uses them.

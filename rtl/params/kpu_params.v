@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Lane parameters: batch norm and constant term of the output channels that the lanes serve next.
 //
 // Reads the batch-norm table and the weight sums, forms C = ((arg_w * S_w) >> shr_w) + arg_add * n (spec 5.1), and

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Parameter fetch, data side: bytes from memory become tables and nine-byte weight entries.
 //
 // A weight entry holds the nine weights of one PE pass: the 3x3 kernel of one input channel, or the weights of nine

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Weight buffer and its reader.
 //
 // The buffer is a ring of nine-byte entries that the parameter fetch fills ahead of use. For every pass the reader

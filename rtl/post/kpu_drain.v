@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Drain: reads finished partial sums in window order and sends them through the lanes.
 //
 // Per block: phase (the lanes serve the PEs of a segment in turn), output line, column group, line and column within

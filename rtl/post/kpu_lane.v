@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Post-processing lane: affine, activation, pooling of one value per cycle (spec/kpu-hardware.md 5 to 8).
 //
 // Stages: 1 arg_x * S_x, 2 alu, 3 alu * norm_mul, 4 v, 5 quarter of the table, 6 segment in it, 7 v - x_start, 8 * y_mul,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Post-processing: the lanes, their controls, and the activation table.
 //
 // One token per cycle comes in, from the drain or (depthwise) from the issue unit, together with the read that brings

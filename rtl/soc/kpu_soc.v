@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The system on a chip around the KPU: core, flash, DMA, SRAM and interconnect at the chip's addresses.
 //
 // Masters of the interconnect: the host port (on a board a UART bridge or a CPU), the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Techmap rules for the ECP5: arithmetic on carry chains instead of the carry-save trees that Yosys builds of sums.
 //
 // A CCU2C adds a & b and c & d per bit, so the first level of an 8x8 product needs no gates of its own.

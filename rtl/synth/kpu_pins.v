@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Pins for an estimate: kpu_core between two shift registers, so that place and route needs three pins.
 //
 // Every input comes from a register and every output ends in one; the timing report is therefore about the core only.

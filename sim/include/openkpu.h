@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* C interface of the Verilated KPU: kpu_core with its memories, clock and bus masters.
  *
  * An `openkpu` is one chip with its own clock; create as many as you like. Nothing is

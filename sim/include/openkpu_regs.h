@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Generated from openkpu/hw/fields.py by `python -m openkpu.hw.generate`; do not edit. */
 #ifndef OPENKPU_REGS_H
 #define OPENKPU_REGS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* C interface of the Verilated kpu_soc: core, SRAM, DMA and flash controller on one host port, with a flash chip.
  *
  * An `openkpu_soc` is one board with its own clock. Every access is a real bus transaction through the host port and

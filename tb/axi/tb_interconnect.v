@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // axi_interconnect with the chip's slaves: SRAM, an outside memory, register blocks, and a read-only SRAM.
 `timescale 1ns / 1ps
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // kpu_feature_fetch and kpu_window with the queues between them, as kpu_core joins them.
 `resetall
 `timescale 1ns / 1ps

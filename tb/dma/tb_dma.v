@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // dma_engine with two channels, its ports unpacked for cocotbext-axi.
 `timescale 1ns / 1ps
 

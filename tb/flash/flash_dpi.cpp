@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The C++ flash model behind DPI for a Verilated bench, and behind a C ABI for the bench's Python (ctypes).
 //
 // While cuts are watched, the power is cut in a copy of the flash before every change on the pins, in three ways: at

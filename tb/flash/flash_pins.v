@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A flash on SPI pins: cocotbext-qspi's JEDEC model, or on Verilator (which does not reproduce the order of
 // that model's zero-time events) the C++ model of the native back end.
 `timescale 1ns / 1ps

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // kpu_soc (small SRAM and AI RAM) with a flash on its pins.
 `timescale 1ns / 1ps
 
