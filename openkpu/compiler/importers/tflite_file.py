@@ -8,6 +8,7 @@ of the elements, and at outputs, which keep the file's order.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -54,7 +55,9 @@ def run_tflite(data: bytes, source: str, outputs: Sequence[str],
     except ImportError as error:
         raise extra_missing("ai-edge-litert") from error
     try:
-        runtime = Interpreter(model_content=data, experimental_preserve_all_tensors=True, num_threads=1)
+        with warnings.catch_warnings():  # that keeping all tensors costs memory
+            warnings.simplefilter("ignore")
+            runtime = Interpreter(model_content=data, experimental_preserve_all_tensors=True, num_threads=1)
         runtime.allocate_tensors()
         places = {d["name"]: d for d in runtime.get_tensor_details()}
         results = []
