@@ -1,11 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The shared-data fixture, and a summary of the real models that ran."""
 
+import signal
 from collections import Counter
 from pathlib import Path
 
 import pytest
 from shared_data import NO_SHARED, PRESENT, SHARED
+
+
+def pytest_configure():
+    """A shell's background job ignores Ctrl-C, and so would every command that a test starts and interrupts."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 
 from . import interruption
-from .terminal import open_streams
+from .terminal import give_up_full_stderr, open_streams
 
 
 def main() -> None:
@@ -24,6 +24,7 @@ def main() -> None:
         code = interruption.EXIT_CODE
         # CPython ends by the signal itself if exec() of a string was interrupted, unless another one has succeeded.
         exec("pass")
+    give_up_full_stderr()
     sys.exit(code)
 
 

@@ -16,6 +16,19 @@ def printable(text: str) -> str:
                    for c in text)
 
 
+def give_up_full_stderr() -> None:
+    """Before the end: what standard error cannot take is lost, and does not change the exit code.
+
+    CPython's last flush would make it 120, where the stream keeps what it could not write.
+    """
+    try:
+        sys.stderr.flush()
+    except OSError:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 2)
+        os.close(null)
+
+
 def open_streams() -> None:
     """Make the three standard streams usable.
 
