@@ -459,6 +459,10 @@ int openkpu::trace(const char* file) {
         waves.reset();
     }
     if (!file) return OPENKPU_OK;
+    // Asked here, since Verilator's writer of FST says of no file that it is not open.
+    std::FILE* const writable = std::fopen(file, "wb");
+    if (!writable) return fail(OPENKPU_TRACE, "the waveform %s cannot be written", file);
+    std::fclose(writable);
     waves = std::make_unique<Waves>();
     top->trace(waves.get(), 99);
     waves->open(file);

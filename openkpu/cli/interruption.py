@@ -8,6 +8,7 @@ simulators it has started end with it (``openkpu.devices.guard``).
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -32,6 +33,7 @@ def install() -> None:
     os.set_blocking(writing, False)
     for number in SIGNALS:
         signal.signal(number, _interrupt)
+    atexit.register(_ignore)
     sys.unraisablehook = _quiet
     # Written to by the signal itself, even when Python does not get to run its handler.
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
@@ -41,6 +43,12 @@ def install() -> None:
 def _interrupt(number: int, frame: object) -> None:
     seen.set()
     raise KeyboardInterrupt
+
+
+def _ignore() -> None:
+    """The command is over. While CPython ends it gives the signals their default action, which loses the exit code."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _quiet(unraisable) -> None:

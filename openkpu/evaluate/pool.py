@@ -88,10 +88,16 @@ class Cluster:
         self.workers = max(len(self._client.ncores()), 1)
 
     def run(self, function: Callable[..., Any], job: Job, tasks: Iterable[Task]) -> Iterator[tuple[Task, Any]]:
-        """As tasks finish. Tasks of a worker that dies go to others; one that kills several is given up."""
+        """As tasks finish. Tasks of a worker that dies go to others; one that kills several is given up.
+
+        Dask blames all tasks that wait on a worker for its death. So one that it gives up runs once more, with no
+        other beside it, when the rest is done.
+        """
         self._share(job)
         left = iter(tasks)
         pending: dict[Any, Task] = {}
+        suspects: list[Task] = []
+        alone = False
         alive = time.monotonic()
         try:
             while True:
@@ -99,6 +105,9 @@ class Cluster:
                     pending[self._client.submit(_call, function, job.key, *task, pure=False)] = task
                     if len(pending) >= AHEAD * self.workers:
                         break
+                if not pending and suspects:
+                    alone, task = True, suspects.pop()
+                    pending[self._client.submit(_call, function, job.key, *task, pure=False)] = task
                 if not pending:
                     return
                 with suppress(TimeoutError):
@@ -107,7 +116,11 @@ class Cluster:
                 self._check(alive)
                 for future in [f for f in pending if f.done()]:
                     task = pending.pop(future)
-                    yield task, self._result(future)
+                    result = self._result(future)
+                    if isinstance(result, WorkerDied) and not alone:
+                        suspects.append(task)
+                    else:
+                        yield task, result
         finally:
             with suppress(Exception):
                 self._client.cancel(list(pending))

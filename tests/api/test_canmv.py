@@ -260,7 +260,8 @@ def test_run_with_output_getlist_is_output_0_as_floats(kpu, new_kpu):
     values = kpu.run_with_output(demo_image(), True)
     new_kpu.run(demo_image())
     assert type(values) is list and len(values) == 16500 and type(values[0]) is float
-    assert values == new_kpu.get_outputs(0)
+    # v3 stores a scale and a bias for each channel, v5 a scale and a zero point: the last bits differ.
+    np.testing.assert_allclose(values, new_kpu.get_outputs(0), rtol=1e-5, atol=1e-5)
     assert kpu.run_with_output(demo_image(), getlist=True, get_feature=True) == values
 
 

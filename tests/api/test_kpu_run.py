@@ -568,7 +568,8 @@ def test_netinfo_prints_a_line_per_layer(net, capsys):
     lines = capsys.readouterr().out.split("\r\n")
     last = layer_count(net) - 1
     assert len(info) == last + 1 and len(lines) == last + 2 and lines[-1] == ""
-    assert lines[last] == f"layer[{last}]: KL_DEQUANTIZE, 24 bytes" and lines[0].startswith("layer[0]: KL_K210_CONV, ")
+    assert lines[last] == f"layer[{last}]: KL_CHANNELWISE_DEQUANTIZE, 464 bytes"
+    assert lines[0].startswith("layer[0]: KL_K210_CONV, ")
 
 
 def test_netinfo_printed_form(net):
