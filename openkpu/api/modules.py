@@ -152,10 +152,12 @@ class DeviceImporter(Loader):
     Parameters
     ----------
     folders : the script's folders. A file there goes before a module that the firmware has as Python too.
+    hosts : the host's own modules of these names, as far as they are loaded; those loaded meanwhile are added.
     """
 
-    def __init__(self, folders: Sequence[str] = ()):
+    def __init__(self, folders: Sequence[str] = (), hosts: dict[str, ModuleType] | None = None):
         self._folders = [Path(folder) for folder in folders]
+        self._hosts = {} if hosts is None else hosts
         self._made: dict[str, ModuleType] = {}
         self._specs: dict[str, ModuleSpec | None] = {}
         self._making = False
@@ -178,15 +180,19 @@ class DeviceImporter(Loader):
         return module
 
     def _make(self, name: str) -> None:
-        """Device modules are made of the host's: those are found while they are made, and not afterwards."""
+        """Device modules are made of the host's: those are found while they are made, and not afterwards.
+
+        They are the very modules that the host's others hold: a second ``socket`` would not fit its ``ssl``.
+        """
+        devices = _taken_out()
+        sys.modules.update(self._hosts)
         self._making = True
         try:
             self._made.update(MODULES[name]())
         finally:
             self._making = False
-            for other in MODULES:
-                if other != name and sys.modules.get(other) is not self._made.get(other):
-                    sys.modules.pop(other, None)
+            self._hosts.update(_taken_out())
+            sys.modules.update(devices)
 
     def exec_module(self, module: ModuleType) -> None:
         """A module of the host that has a device name too keeps its own origin."""
@@ -199,21 +205,24 @@ class DeviceImporter(Loader):
 def installed(folders: Sequence[str]) -> Iterator[None]:
     """While active, the device modules can be imported, and ``time``, ``gc`` and ``sys`` have their additions."""
     timing.install()
-    importer = DeviceImporter(folders)
-    before = dict(sys.modules)
-    for name in MODULES:
-        sys.modules.pop(name, None)
+    before = set(sys.modules)
+    hosts = _taken_out()
+    importer = DeviceImporter(folders, hosts)
     sys.meta_path.insert(0, importer)
     try:
         yield
     finally:
         sys.meta_path.remove(importer)
-        for name in MODULES:
-            sys.modules.pop(name, None)
+        _taken_out()
         for name, module in list(sys.modules.items()):
             if name not in before and _lies_in(module, folders):
                 del sys.modules[name]
-        sys.modules.update({name: module for name, module in before.items() if name in MODULES})
+        sys.modules.update(hosts)
+
+
+def _taken_out() -> dict[str, ModuleType]:
+    """Remove the modules of the device's names from ``sys.modules``; those that were there."""
+    return {name: sys.modules.pop(name) for name in MODULES if name in sys.modules}
 
 
 def _lies_in(module: ModuleType, folders: Sequence[str]) -> bool:

@@ -188,6 +188,16 @@ def test_device_modules_do_not_stay(script):
     assert os.getcwd() == folder and open.__module__ in ("io", "_io")
 
 
+def test_sockets_fit_the_ssl_that_is_loaded_already(script, monkeypatch):
+    import socket
+    import ssl
+    monkeypatch.delitem(sys.modules, "openkpu.api.peripherals.sockets", raising=False)
+    for _ in range(2):
+        code, out, _ = script("import usocket, network, ussl, socket\nprint(usocket.socket.__name__, socket.AF_INET)")
+        assert (code, out) == (0, "socket 2\n")
+    assert sys.modules["socket"] is socket and ssl.SSLSocket.__mro__[1] is socket.socket
+
+
 def test_camera_path_is_relative_to_the_callers_folder(script, pictures, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert script(LOOP, "--camera", "pictures")[0] == 0 and len(frames(tmp_path)) == 3
