@@ -169,6 +169,10 @@ bench-api: $(TOOLS)
 bench-cycles: $(TOOLS)
 	$(PY) bench/cycles.py
 
+# Single small layers in the RTL, cold and queued, beside their targets; --write puts the table into docs/performance.md.
+bench-layers: $(TOOLS)
+	$(PY) bench/layers.py --write
+
 # Models with the AI RAM behind a cache, as on a board: cycles, frames per second, lines moved.
 bench-cached: $(TOOLS)
 	$(PY) bench/cached.py

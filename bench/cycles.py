@@ -22,9 +22,9 @@ from inputs import demo_and_found, random_inputs
 from openkpu.devices.native import NativeDevice
 from openkpu.errors import OpenKPUError
 from openkpu.hw.configs import CORES
+from openkpu.hw.descriptor import Descriptor
 from openkpu.hw.fields import ACT_TABLE_BYTES
 from openkpu.kmodel import Model, load
-from openkpu.kmodel.model import KpuConv
 from openkpu.profiling.layers import predict
 from openkpu.runtime import Session
 from openkpu.schedule.chip import chip_cycles
@@ -50,10 +50,9 @@ def count(model: Model) -> int:
     return session.cycles
 
 
-def bound(layer: KpuConv) -> float:
+def bound(d: Descriptor, eight_bit: bool = True) -> float:
     """Cycles that no engine with 576 multipliers, an 8-byte parameter bus and these memories can be below."""
-    d = layer.descriptor
-    parameters = (0 if d.bypass_conv else d.weight_bytes(layer.eight_bit)) + 8 * d.o_ch_num + ACT_TABLE_BYTES
+    parameters = (0 if d.bypass_conv else d.weight_bytes(eight_bit)) + 8 * d.o_ch_num + ACT_TABLE_BYTES
     return max(effective_macs(d) / PES, parameters / 8, d.in_layout.rows, d.out_layout.rows)
 
 
@@ -72,7 +71,7 @@ def main(arguments: list[str]) -> int:
         ideal = sum(effective_macs(layer.descriptor) for layer in model.kpu_layers) / PES
         chip = sum(chip_cycles(layer.descriptor, layer.eight_bit) for layer in model.kpu_layers)
         nominal = sum(layer.descriptor.macs for layer in model.kpu_layers) / PES
-        least = sum(bound(layer) for layer in model.kpu_layers)
+        least = sum(bound(layer.descriptor, layer.eight_bit) for layer in model.kpu_layers)
         missed += bool(target and cycles > target)
         verdict = "" if not target else "missed" if cycles > target else "aim reached" if cycles <= aim else "reached"
         print(f"{name:24} {counted or '-':>8} {predicted:8} {target or '-':>8} {aim or '-':>8} {ideal:8.0f} "

@@ -176,7 +176,7 @@ module kpu_core #(
     wire [63:0] desc_data;
     wire may_start, layer_start, layer_done, active;
     wire busy, wait_param, wait_feature, wait_writeback;
-    wire out_valid, out_pop, flush_out;
+    wire out_valid, out_pop, flush_out, stream_off;
     wire [63:0] out_data;
     wire [15:0] out_level;
     wire [`PLAN_W-1:0] plan, next_layer, layer;
@@ -202,7 +202,8 @@ module kpu_core #(
         .ev_active(active), .ev_busy(busy), .ev_wait_param(active && wait_param),
         .ev_wait_feature(active && wait_feature), .ev_wait_writeback(active && wait_writeback),
         .cache_flush(cache_flush), .cache_invalidate(cache_invalidate), .cache_busy(cache_busy), .ev_cache(ev_cache),
-        .out_valid(out_valid), .out_data(out_data), .out_pop(out_pop), .out_level(out_level), .flush_out(flush_out)
+        .out_valid(out_valid), .out_data(out_data), .out_pop(out_pop), .out_level(out_level), .flush_out(flush_out),
+        .stream_off(stream_off)
     );
 
     // Decode and plan.
@@ -210,7 +211,7 @@ module kpu_core #(
     wire fetched;  // the next layer's plan waits for its start, its parameters are on their way
     kpu_decode #(
         .LGSEGS(LGSEGS), .LGSEGLEN(LGSEGLEN), .DEPTH(DEPTH), .AIRAM_ROWS(AIRAM_ROWS), .LGWEIGHTS(LGWEIGHTS),
-        .WEIGHT_BYTES(WEIGHT_ENTRIES * 9)
+        .WEIGHT_BYTES(WEIGHT_ENTRIES * 9), .CACHED(CACHE_LINES != 0 ? 1 : 0)
     ) decode (
         .clk(clk), .rst(rst), .desc_valid(desc_valid), .desc_ready(desc_ready), .desc_data(desc_data),
         .eight_bit(eight_bit), .plan_valid(plan_valid), .plan_ready(plan_taken), .plan(plan)
@@ -542,6 +543,7 @@ module kpu_core #(
         .rd_valid(so_rd_valid), .rd_ready(ram_rd_ready && !ff_rd_valid), .rd_row(so_rd_row),
         .rd_lane(so_rd_lane), .rd_rvalid(ram_rvalid && for_stream), .rd_piece(ram_piece),
         .out_valid(out_valid), .out_data(out_data), .out_pop(out_pop), .out_level(out_level),
+        .stream_off(stream_off),
         .m_axis_tvalid(m_axis_tvalid), .m_axis_tready(m_axis_tready), .m_axis_tdata(m_axis_tdata),
         .m_axis_tkeep(m_axis_tkeep), .m_axis_tlast(m_axis_tlast)
     );

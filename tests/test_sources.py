@@ -30,11 +30,11 @@ def test_fusesoc_is_told_the_same_files_in_the_same_order():
 
 def test_modules_below_are_found_through_every_level_and_no_comment():
     assert {path.stem for path in below(["kpu_array"])} == {
-        "kpu_array", "kpu_segment", "kpu_pe", "kpu_ram", "kpu_sum_of_nine"}
+        "kpu_array", "kpu_segment", "kpu_pe", "kpu_two_products", "kpu_ram", "kpu_sum_of_nine"}
     assert below(["kpu_lane"]) == [FILES["kpu_lane"]]
     assert below(["kpu_soc"]) == DESIGN
 
 
 def test_modules_below_a_bench_do_not_include_it():
     assert {path.stem for path in below([ROOT / "tb/conv/tb_window.v"])} == {
-        "kpu_feature_fetch", "kpu_window", "kpu_queue"}
+        "kpu_feature_fetch", "kpu_window", "kpu_window_ram", "kpu_window_regs", "kpu_queue"}

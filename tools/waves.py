@@ -181,7 +181,8 @@ def events(record: Record, layer: Layer) -> list[tuple[int, str, str]]:
         (reads[0], "kpu_feature_fetch", f"**pixel**: asks for row {d.image_src_addr + line + 1}, the line below output "
          f"line {line}; the two lines above it came one and two cycles before"),
         (reads[0] + 1, "kpu_airam", "**pixel**: the row arrives and waits in a queue"),
-        (row, "kpu_window", "**pixel**: takes the row over; two cycles later it stands in the registers being filled"),
+        (row, "kpu_window", "**pixel**: takes the row over; two cycles later it goes to the line's RAM, eight pixels "
+         "per cycle"),
         (takes[number], "kpu_issue", f"**pixel**: takes column {column} of line {line}, input channel 0"),
         (takes[number] + 2 + segment, "kpu_segment", f"**pixel**: nine products in segment {segment} (`a_valid`), and "
          "their sum"),

@@ -31,7 +31,7 @@ from ..hw.layout import MapLayout
 TABLE_ALIGN = 256  # the v1 runtime's rule for activation tables; also keeps bursts inside 4 KiB pages
 ALL_INTERRUPTS = 7
 ONLY_CALC_DONE = 6
-CLEAR, STEPPING, STEP = (1 << f.lsb for f in register("ext_control").fields)
+CLEAR, STEPPING, STEP, _ = (1 << f.lsb for f in register("ext_control").fields)
 THRESHOLDS = 0x1A  # full 10, empty 1: what every vendor runtime writes
 
 
@@ -91,16 +91,16 @@ class KpuDriver:
         write(_address("eight_bit_mode"), int(eight_bit))
 
     def begin_chain(self) -> None:
-        """Get ready for layers that are pushed one ahead of the one whose result is taken."""
+        """Get ready for layers that are pushed ahead of the one whose result is taken."""
         if self.extended:
             self.device.write64(_address("ext_control"), CLEAR | STEPPING)
         self.device.write64(_address("interrupt_clear"), ALL_INTERRUPTS)
         self._pushed = self._finished = self._seen = 0
 
     def push(self, descriptor: Descriptor, stream: bool = False) -> None:
-        """Queue one layer. With the extension page another may follow before this one is finished.
+        """Queue one layer. With the extension page others may follow before this one is finished.
 
-        It then fetches its parameters in time, but starts only when :meth:`finish` gets to it, so that the
+        They then fetch their parameters in time, but start only when :meth:`finish` gets to them, so that the
         result of the layer before can be read first.
 
         Parameters
@@ -149,8 +149,11 @@ class KpuDriver:
 
     @property
     def room(self) -> bool:
-        """Whether one more layer may be pushed: one behind the next to finish, if the device can hold it back."""
-        return self._pushed - self._finished < (2 if self.extended else 1)
+        """Whether one more layer may be pushed: two behind the next to finish, if the device can hold them back.
+
+        Of those one fetches its parameters, for the other the plan is made.
+        """
+        return self._pushed - self._finished < (3 if self.extended else 1)
 
     def abandon(self) -> None:
         """After an error or an interruption: give up what is queued, at once; nothing of it gets into the next run."""

@@ -39,11 +39,9 @@ def map_commands(arithmetic: str) -> str:
     """
     multiply = " ".join(f"-D DSP_{side}_{limit}" for side in "AB" for limit in ("MAXWIDTH=18", "MINWIDTH=4"))
     return (
-        # 8x8 products and all sums go to carry chains. The multipliers are for the wide products of the lanes, and
-        # three of the nine products of every PE.
+        # Products of the array go to multipliers in pairs, what else is 8x8 and all sums to carry chains.
         "proc\nopt\nwreduce\npeepopt\nopt_clean\n"
-        "select -set spare *kpu_pe*/w:m6 *kpu_pe*/w:m7 *kpu_pe*/w:m8 %u %u %ci:+[Y]\n"
-        f"techmap -map {arithmetic} t:$mul @spare %d\n"
+        f"techmap -map {arithmetic} t:kpu_two_products\nwreduce\ntechmap -map {arithmetic} t:$mul\n"
         f"techmap -map +/mul2dsp.v -map +/lattice/dsp_map_18x18.v {multiply} -D DSP_NAME=$__MUL18X18\n"
         "chtype -set $mul t:$__soft_mul\n"
         f"techmap -map {arithmetic}\n"

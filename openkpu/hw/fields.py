@@ -93,7 +93,9 @@ EXTENSIONS: tuple[Register, ...] = (
     Register("ext_control", 0x1018, "W", "counters and single layers", fields=(
         Field("clear", 0, 1, doc="clear all counters and the error status"),
         Field("stepping", 1, 1, doc="1 = queued layers fetch their parameters and wait for a step; kept until 0"),
-        Field("step", 2, 1, doc="with stepping: one more layer may start"))),
+        Field("step", 2, 1, doc="with stepping: one more layer may start"),
+        Field("stream_off", 3, 1, doc="1 = output data leaves through fifo_data_out only and m_axis_tvalid stays low; "
+                                      "kept until 0"))),
     Register("ext_error", 0x1020, "R", "error status of the layers since the last clear", fields=(
         Field("bad_geometry", 0, 1, doc="sizes, strides or groups contradict each other"),
         Field("airam_range", 1, 1, doc="source or destination outside the AI RAM"),

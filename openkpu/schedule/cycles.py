@@ -33,7 +33,8 @@ TRY = 22             # the planner's cycles for one number of pixel columns
 DIVIDE = 14
 FETCH = 2            # from the plan to the first burst's address
 STREAM_LATENCY = 8   # from the last read of the output stream to the layer's end
-LANE_STAGES = 12     # from a partial sum's read to the byte in the write-back
+LANE_STAGES = 14     # from a partial sum's read to the byte in the write-back
+LANE_PARAMETERS = 6  # from there to the last stage that uses the channel's parameters
 QUEUE = 4            # commands that the sequencer can be ahead of a unit
 LONG_AGO: float = -10**9
 
@@ -239,23 +240,49 @@ class WeightLoad:
         return self.last + 3
 
 
+def move_cycles(p: Plan, b: Block, core: CoreParameters) -> int:
+    """Cycles in which a row's pixels go to the RAM of their line; 0 where the window former has registers."""
+    if core.SEGS * core.LPS > 8 or core.SEGS > 4:  # as kpu_window chooses
+        return 0
+    if p.dwfast and (p.lgi or p.width > 64):
+        return 8
+    per_word = 64 >> p.descriptor.first_stride
+    start = b.column << p.lgs
+    return -(-min(p.width - (start - start % per_word), per_word) // 8)
+
+
 class Features:
     """``kpu_feature_fetch`` and ``kpu_window``: one row per cycle into a set of lines, used after it has moved on."""
 
     def __init__(self) -> None:
         self.ready = LONG_AGO              # the latest set's last row has been placed
+        self.moved = [LONG_AGO, LONG_AGO]  # the two latest sets have come into use
         self.fetched = LONG_AGO            # first row of the latest pass has been requested
         self.used = [LONG_AGO, LONG_AGO]   # last use of the two latest sets
 
-    def use(self, rows: Sequence[int], take: int, command: float, begin: float) -> tuple[float, float]:
-        """Run a pass that begins at ``begin`` over its lines; (its last cycle, cycles it waited for rows)."""
+    def use(self, rows: Sequence[int], take: int, command: float, begin: float, move: int = 0,
+            same_lines: bool = False, words: int = 1) -> tuple[float, float]:
+        """Run a pass that begins at ``begin`` over its lines; (its last cycle, cycles it waited for rows).
+
+        Parameters
+        ----------
+        move : from :func:`move_cycles`. The rows of a set come while the set before moves to the lines' RAM.
+        same_lines : a row takes the register of a row of the set before, which must have moved.
+        words : of a line; several change each other's neighbours, and wait until the set before is in use.
+        """
         self.fetched = max(self.fetched + 3, command + 3)
         ready = max(self.ready, self.fetched + 2)
         older, newer = self.used
         now, waited = begin, 0.0
         for count in rows:
-            ready = max(ready, older - 1) + count
-            start = max(now, ready + 1) + 1
+            if move:
+                before = self.moved[1] if words > 1 else self.moved[0] + (move if same_lines else 0)
+                ready = max(ready, before) + count
+                placed = max(ready, self.moved[1]) + move
+                self.moved = [self.moved[1], max(placed, newer)]
+            else:
+                ready = placed = max(ready, older - 1) + count
+            start = max(now, placed + 1) + 1
             waited += start - now - 1
             now = start + take - 1
             older, newer = newer, now
@@ -316,7 +343,7 @@ class Drain:
             for _ in range(b.rows):
                 for columns in pieces:
                     now = self.out.piece(now, self.window, columns, self.steps) + 1
-            self.lanes.freed.append(now - 1 + 4)
+            self.lanes.freed.append(now - 1 + LANE_PARAMETERS)
         self.last = now - 1
         return self.last
 
@@ -400,6 +427,7 @@ def _convolution(p: Plan, core: CoreParameters, parameters: Parameters, start: f
     reads = 0
     for b in blocks(p):
         take = take_cycles(p, b, core.SEGS * core.LPS)
+        move = move_cycles(p, b, core)
         first_tile = b.row == 0 and b.column == 0
         last_tile = b.last_strip and b.last_tile
         bank = banks.popleft()
@@ -419,7 +447,7 @@ def _convolution(p: Plan, core: CoreParameters, parameters: Parameters, start: f
                 result.wait["parameters"] += max(0, min(loaded, begin) - ready)
                 result.wait["write-back"] += begin - max(ready, min(loaded, begin))
                 begun.append(begin)
-                now, waited = features.use(rows[key], take, command, begin)
+                now, waited = features.use(rows[key], take, command, begin, move, not p.k3)
                 result.wait["features"] += waited
                 result.busy += take * len(rows[key])
                 reads += sum(rows[key])
@@ -460,13 +488,14 @@ def _depthwise(p: Plan, core: CoreParameters, parameters: Parameters, start: flo
             if not p.descriptor.bypass_conv:
                 parameters.free(load.last + 1)
         begun.append(begin)
-        now, waited = features.use(rows[b.column], take, command, begin)
+        now, waited = features.use(rows[b.column], take, command, begin, move_cycles(p, b, core),
+                                   words=-(-b.columns // 64))
         result.wait["features"] += waited
         result.busy += take * len(rows[b.column])
         reads += sum(rows[b.column])
         if b.last_strip:
             load.freed.append(now + 2)
-            lanes.freed.append(now + 5)
+            lanes.freed.append(now + 1 + LANE_PARAMETERS)
             finished.append((now + LANE_STAGES + 5, b.outs))
     end = now + LANE_STAGES + 6
     return result, end, finished, max(0.05, 1 - reads / (end - start))

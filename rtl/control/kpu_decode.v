@@ -17,7 +17,8 @@ module kpu_decode #(
     parameter DEPTH = 128,           // partial sums per PE and bank, a power of two, 64..512
     parameter AIRAM_ROWS = 32768,    // 64-byte rows, up to 32768
     parameter LGWEIGHTS = 13,        // log2 of the weight buffer's 9-byte entries, 8..13
-    parameter WEIGHT_BYTES = 73728   // largest weight load accepted
+    parameter WEIGHT_BYTES = 73728,  // largest weight load accepted
+    parameter CACHED = 0             // 1: the AI RAM is a cache
 ) (
     input  wire               clk,
     input  wire               rst,
@@ -48,6 +49,9 @@ module kpu_decode #(
         if (LGWEIGHTS < 8 || LGWEIGHTS > 13) begin : rule4
             kpu_decode_LGWEIGHTS_must_be_8_to_13 refused ();
         end
+        if (CACHED != 0 && CACHED != 1) begin : rule5
+            kpu_decode_CACHED_must_be_0_or_1 refused ();
+        end
     endgenerate
 
     localparam [2:0] S_WORDS = 3'd0, S_SIZES = 3'd1, S_CHECK = 3'd2, S_PLAN = 3'd3, S_OFFER = 3'd4;
@@ -73,7 +77,9 @@ module kpu_decode #(
     wire [9:0] tile_rows, last_tile_rows;
     wire [11:0] passes, piece;
     wire [14:0] repetitions;
-    kpu_planner #(.LGSEGS(LGSEGS), .LGSEGLEN(LGSEGLEN), .DEPTH(DEPTH), .LGWEIGHTS(LGWEIGHTS)) planner (
+    kpu_planner #(
+        .LGSEGS(LGSEGS), .LGSEGLEN(LGSEGLEN), .DEPTH(DEPTH), .LGWEIGHTS(LGWEIGHTS), .CACHED(CACHED)
+    ) planner (
         .clk(clk), .rst(rst), .start(state == S_CHECK && errors == 4'd0), .layer(fields), .done(planned),
         .best_lgp(lgp), .best_lgsw(lgsw), .tile_rows(tile_rows), .last_tile_rows(last_tile_rows), .passes(passes),
         .piece(piece), .keep(keep), .repetitions(repetitions)

@@ -2,7 +2,8 @@
 // Planner: the shape of a legal layer on the array, by the rules of openkpu/schedule/plan.py.
 //
 // Tries every number P of pixel columns, with the widest strip whose windows fit the partial sums, and keeps the cheapest;
-// of two that cost the same the larger one, whose results leave the array sooner. The cost is in cycles, of all
+// of two that cost the same the larger one, whose results leave the array sooner; with a cache as AI RAM the smaller one, unless
+// it costs a sixteenth more, since its larger blocks read the input map less often. The cost is in cycles, of all
 // blocks and strips: the column groups (or the weights, where a map is smaller), or the AI-RAM rows to read if they are
 // more; for all passes and with the last block's write-back (1x1), or for one pass (3x3). Then come the heights of the
 // tiles, evened out, and what becomes of the weights.
@@ -18,7 +19,8 @@ module kpu_planner #(
     parameter LGSEGS = 3,     // log2 of the array's segments, 1..3
     parameter LGSEGLEN = 3,   // log2 of the PEs per segment, 1..3
     parameter DEPTH = 128,    // partial sums per PE and bank, a power of two, 64..512
-    parameter LGWEIGHTS = 13  // log2 of the weight buffer's entries, 8..13
+    parameter LGWEIGHTS = 13, // log2 of the weight buffer's entries, 8..13
+    parameter CACHED = 0      // 1: the AI RAM is a cache, reading a row again may cost
 ) (
     input  wire               clk,
     input  wire               rst,
@@ -47,6 +49,9 @@ module kpu_planner #(
         end
         if (LGWEIGHTS < 8 || LGWEIGHTS > 13) begin : rule3
             kpu_planner_LGWEIGHTS_must_be_8_to_13 refused ();
+        end
+        if (CACHED != 0 && CACHED != 1) begin : rule4
+            kpu_planner_CACHED_must_be_0_or_1 refused ();
         end
     endgenerate
 
@@ -132,6 +137,7 @@ module kpu_planner #(
     reg [23:0] full_cost, last_cost;
     reg [35:0] best_cost;
     wire [35:0] cost = product + (k3 ? 36'd0 : {25'd0, outs});
+    wire better = CACHED != 0 ? cost + (cost >> 4) < best_cost : cost <= best_cost;
     reg found;
     reg [10:0] best_strips, best_entries, best_last_entries;
     wire last_try = lgp == LGSEGS[1:0] || overlap;
@@ -215,7 +221,7 @@ module kpu_planner #(
             end
             S_COMPARE: begin
                 count <= 3'd0;
-                if (!found || cost <= best_cost) begin
+                if (!found || better) begin
                     found <= 1'b1;
                     best_cost <= cost;
                     best_lgp <= lgp;

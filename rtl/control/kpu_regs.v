@@ -76,7 +76,8 @@ module kpu_regs #(
     input  wire [63:0] out_data,
     output wire        out_pop,
     input  wire [15:0] out_level,
-    output wire        flush_out
+    output wire        flush_out,
+    output reg         stream_off     // the words are for fifo_data_out only
 );
     // Refused: parameters that this module does not support stop elaboration with the rule's name.
     generate
@@ -257,11 +258,17 @@ module kpu_regs #(
     assign may_start = !stepping || steps != 5'd0;
 
     always @(posedge clk) begin
-        if (control) stepping <= s_axil_wdata[KPU_R_EXT_CONTROL_STEPPING_LSB];
+        if (control) begin
+            stepping <= s_axil_wdata[KPU_R_EXT_CONTROL_STEPPING_LSB];
+            stream_off <= s_axil_wdata[KPU_R_EXT_CONTROL_STREAM_OFF_LSB];
+        end
         steps <= steps + {4'd0, control && s_axil_wdata[KPU_R_EXT_CONTROL_STEP_LSB]}
             - {4'd0, stepping && layer_start};
         if (rst || !stepping && !control) steps <= 5'd0;
-        if (rst) stepping <= 1'b0;
+        if (rst) begin
+            stepping <= 1'b0;
+            stream_off <= 1'b0;
+        end
     end
 
     wire [EVENTS-1:0] events = {ev_wait_writeback, ev_wait_feature, ev_wait_param, ev_busy, ev_active};

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Processing element: nine multipliers, their sum, and a memory of partial sums.
+// Processing element: weights, the sum of nine products, and a memory of partial sums.
 //
-// The next pass's weights arrive beside those in use, and take their place at w_move. Two banks of partial
-// sums, so that one block is drained while the next accumulates. A pixel group enters with its controls (stage A), its
-// dot product is added to the partial sum one cycle later (stage B); the same address may come again after
-// two cycles. Sums are kept modulo 2^36, which is all that spec 5.2 keeps of alu.
+// kpu_segment multiplies, since two PEs may share their multipliers. The next pass's weights arrive beside those in use, and
+// take their place at w_move. Two banks of partial sums, so that one block is drained while the next accumulates. A pixel
+// group enters with its controls (stage A), its dot product is added to the partial sum one cycle later (stage B); the
+// same address may come again after two cycles. Sums are kept modulo 2^36, which is all that spec 5.2 keeps of alu.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -18,8 +18,9 @@ module kpu_pe #(
     input  wire              w_we,
     input  wire [71:0]       w_data,
     input  wire              w_move,
+    output reg  [71:0]       w,          // in use
     // stage A
-    input  wire [71:0]       x,
+    input  wire [9*16-1:0]   products,   // of pixels and weights
     input  wire              dot_en,
     input  wire              a_valid,
     input  wire              a_bank,
@@ -45,16 +46,7 @@ module kpu_pe #(
         end
     endgenerate
 
-    reg [71:0] next_w, w;
-    wire [15:0] m0 = x[7:0] * w[7:0];
-    wire [15:0] m1 = x[15:8] * w[15:8];
-    wire [15:0] m2 = x[23:16] * w[23:16];
-    wire [15:0] m3 = x[31:24] * w[31:24];
-    wire [15:0] m4 = x[39:32] * w[39:32];
-    wire [15:0] m5 = x[47:40] * w[47:40];
-    wire [15:0] m6 = x[55:48] * w[55:48];
-    wire [15:0] m7 = x[63:56] * w[63:56];
-    wire [15:0] m8 = x[71:64] * w[71:64];
+    reg [71:0] next_w;
 
     // The last additions stand behind the register, where there is more time.
     reg [17:0] dot0, dot1;
@@ -81,9 +73,11 @@ module kpu_pe #(
         if (w_we) next_w <= w_data;
         if (w_move) w <= next_w;
         if (dot_en) begin
-            dot0 <= ({2'd0, m0} + {2'd0, m1}) + ({2'd0, m2} + {2'd0, m3});
-            dot1 <= ({2'd0, m4} + {2'd0, m5}) + ({2'd0, m6} + {2'd0, m7});
-            dot2 <= m8;
+            dot0 <= ({2'd0, products[0+:16]} + {2'd0, products[16+:16]})
+                + ({2'd0, products[32+:16]} + {2'd0, products[48+:16]});
+            dot1 <= ({2'd0, products[64+:16]} + {2'd0, products[80+:16]})
+                + ({2'd0, products[96+:16]} + {2'd0, products[112+:16]});
+            dot2 <= products[128+:16];
         end
     end
 endmodule

@@ -15,7 +15,8 @@
 // All of this is j cycles later in a column's segment j, except for the weights of pass n + 1: j * SEGLEN cycles, as they
 // come PE by PE. `loaded` therefore travels with the pixels. Depthwise all segments do the same in the same cycle.
 //
-// Depthwise: the first LPS PEs take a window of their own each, and their dot products leave at once.
+// Depthwise: the first LPS PEs take a window of their own each, and their dot products leave at once. Where they are at most
+// half of the PEs, every one shares its pixels, and so its multipliers, with a PE that has nothing to do then.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -96,19 +97,32 @@ module kpu_segment #(
     wire [21:0] xsum0, xsum1;
     wire [21:0] xsum = d_bank_q ? xsum1 : xsum0;
 
-    genvar i;
+    localparam HALF = SEGLEN / 2;
+    wire [SEGLEN*72-1:0] own, weights;
+    wire [SEGLEN*144-1:0] products;
+
+    genvar i, t;
     generate
-        for (i = 0; i < SEGLEN; i = i + 1) begin : pe
-            wire [71:0] own;
-            if (i < LPS) begin : dwx
-                assign own = dw ? dww[72*i+:72] : x;
-            end else begin : plain
-                assign own = x;
+        for (i = 0; i < HALF; i = i + 1) begin : pair
+            for (t = 0; t < 9; t = t + 1) begin : tap
+                if (LPS <= HALF) begin : shared
+                    kpu_two_products multiply (
+                        .x(own[72*i+8*t+:8]), .a(weights[72*i+8*t+:8]), .b(weights[72*(i+HALF)+8*t+:8]),
+                        .xa(products[144*i+16*t+:16]), .xb(products[144*(i+HALF)+16*t+:16])
+                    );
+                end else begin : single
+                    assign products[144*i+16*t+:16] = own[72*i+8*t+:8] * weights[72*i+8*t+:8];
+                    assign products[144*(i+HALF)+16*t+:16] = own[72*(i+HALF)+8*t+:8] * weights[72*(i+HALF)+8*t+:8];
+                end
             end
+        end
+
+        for (i = 0; i < SEGLEN; i = i + 1) begin : pe
+            assign own[72*i+:72] = i < LPS && dw ? dww[72*(i%LPS)+:72] : x;
             kpu_pe #(.DEPTH(DEPTH)) u (
                 .clk(clk),
                 .w_we(mine && (w_dw ? i < LPS : w_pe == i[LGSEGLEN-1:0])), .w_data(w_data), .w_move(move),
-                .x(own), .dot_en(dw ? dw_en : a_valid),
+                .w(weights[72*i+:72]), .products(products[144*i+:144]), .dot_en(dw ? dw_en : a_valid),
                 .a_valid(a_valid), .a_bank(a_bank), .a_addr(a_addr),
                 .b_valid(b_valid), .b_bank(b_bank), .b_first(b_first), .b_high(b_high), .b_addr(b_addr),
                 .dot(dots[20*i+:20]),
@@ -168,7 +182,7 @@ module kpu_segment #(
         end
     end
 
-    wire _unused = &{1'b0, dots};
+    wire _unused = &{1'b0, dots, own};
 endmodule
 
 `resetall

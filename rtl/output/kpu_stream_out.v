@@ -11,7 +11,9 @@
 // All parameters but `complete` are stable from start to done. `done` is high for one cycle when the last
 // word has entered the FIFO. rd_* is a port like that of kpu_airam, with any latency;
 // rd_rvalid answers reads of this module only, in order. The FIFO is emptied by out_pop
-// (fifo_data_out) or by the stream master; software uses one of them at a time.
+// (fifo_data_out) or by the stream master. A word that is read from fifo_data_out is taken from the stream, so that
+// tvalid can fall before tready; where the stream master has a consumer, software reads the register with
+// `stream_off` only.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -47,6 +49,7 @@ module kpu_stream_out #(
     output wire         out_valid,
     output wire [63:0]  out_data,
     input  wire         out_pop,
+    input  wire         stream_off,       // nothing for the stream master
     output wire [15:0]  out_level,
 
     output wire         m_axis_tvalid,
@@ -227,13 +230,13 @@ module kpu_stream_out #(
         .in_ready(in_ready),
         .in_data({push_last, push_bytes, push_data}),
         .out_valid(out_valid),
-        .out_ready(out_pop || m_axis_tready),
+        .out_ready(out_pop || (m_axis_tready && !stream_off)),
         .out_data({m_axis_tlast, out_bytes, out_data}),
         .level(level)
     );
 
     assign out_level = {{16-LEVEL_BITS{1'b0}}, level};
-    assign m_axis_tvalid = out_valid;
+    assign m_axis_tvalid = out_valid && !stream_off;
     assign m_axis_tdata = out_data;
     assign m_axis_tkeep = ~(8'hFF << out_bytes);
 

@@ -2,7 +2,7 @@
 // Post-processing: the lanes, their controls, and the activation table.
 //
 // One token per cycle comes in, from the drain or (depthwise) from the issue unit, together with the read that brings
-// the lanes' values one cycle later. It travels beside the lanes for twelve stages and leaves with the results. Everything
+// the lanes' values one cycle later. It travels beside the lanes for fourteen stages and leaves with the results. Everything
 // stands still while `en` is low.
 //
 // An activation table comes word by word, segments first, and is kept until its last word. Then it is walked from the
@@ -129,33 +129,33 @@ module kpu_post #(
     end
 
     // Token pipeline.
-    reg [12:1] valid, last, line_end;
-    reg [11:1] first;
-    reg [4:1] bank, params_end;
-    reg [5:0] pos [1:12];
+    reg [14:1] valid, last, line_end;
+    reg [13:1] first;
+    reg [6:1] bank, params_end;
+    reg [5:0] pos [1:14];
     reg bank0;
     integer k;
     always @(posedge clk) begin
         if (en) begin
-            valid <= {valid[11:1], t_valid};
-            first <= {first[10:1], t_first};
-            last <= {last[11:1], t_last};
-            line_end <= {line_end[11:1], t_line_end};
-            bank <= {bank[3:1], bank0};
-            params_end <= {params_end[3:1], t_params_end};
+            valid <= {valid[13:1], t_valid};
+            first <= {first[12:1], t_first};
+            last <= {last[13:1], t_last};
+            line_end <= {line_end[13:1], t_line_end};
+            bank <= {bank[5:1], bank0};
+            params_end <= {params_end[5:1], t_params_end};
             pos[1] <= t_pos;
-            for (k = 2; k <= 12; k = k + 1) pos[k] <= pos[k-1];
+            for (k = 2; k <= 14; k = k + 1) pos[k] <= pos[k-1];
             if (t_valid && t_params_end) bank0 <= !bank0;
         end
         if (rst) begin
-            valid <= 12'd0;
+            valid <= 14'd0;
             bank0 <= 1'b0;
         end
     end
-    assign params_free = en && valid[4] && params_end[4];
-    assign r_valid = valid[12] && last[12];
-    assign r_pos = pos[12];
-    assign r_line_end = line_end[12];
+    assign params_free = en && valid[6] && params_end[6];
+    assign r_valid = valid[14] && last[14];
+    assign r_pos = pos[14];
+    assign r_line_end = line_end[14];
 
     reg pool_max, pool_sum;
     reg [2:0] pool_shift;
@@ -175,15 +175,20 @@ module kpu_post #(
     generate
         for (s = 0; s < SEGS; s = s + 1) begin : seg
             wire mine = p_we && ((s[LGSEGS-1:0] ^ p_seg) & p_mask) == {LGSEGS{1'b0}};
+            wire [LPS*47-1:0] products;
+            kpu_arg_x #(.LPS(LPS)) multiply (
+                .clk(clk), .en(en), .valid(valid[3:1]), .dw(layer[`PL_DWFAST]), .arg_x(layer[`PL_ARG_X]),
+                .xsums(xsums[22*s*LPS+:22*LPS]), .products(products)
+            );
             for (i = 0; i < LPS; i = i + 1) begin : lane
                 kpu_lane u (
-                    .clk(clk), .en(en), .valid(valid[11:1]), .bank2(bank[2]), .bank3(bank[3]), .bank4(bank[4]),
-                    .first11(first[11]), .pool_max(pool_max), .pool_sum(pool_sum), .pool_shift(pool_shift),
+                    .clk(clk), .en(en), .valid(valid[13:1]), .bank4(bank[4]), .bank5(bank[5]), .bank6(bank[6]),
+                    .first13(first[13]), .pool_max(pool_max), .pool_sum(pool_sum), .pool_shift(pool_shift),
                     .p_we(mine && (p_all || p_lane == i[2:0])), .p_bank(p_bank), .p_bn(p_bn), .p_c(p_c),
-                    .arg_x(layer[`PL_ARG_X]), .shr_x(layer[`PL_SHR_X]),
+                    .shr_x(layer[`PL_SHR_X]),
                     .seg_we(seg_we), .seg_windex({walk_bank, seg_windex}), .seg_wdata(seg_wdata), .seg_wleast(least),
                     .act_bank(act_bank), .quarters(quarters),
-                    .sum(sums[36*(s*LPS+i)+:36]), .xsum(xsums[22*(s*LPS+i)+:22]),
+                    .sum(sums[36*(s*LPS+i)+:36]), .product(products[47*i+:47]),
                     .result(results[8*(s*LPS+i)+:8])
                 );
             end

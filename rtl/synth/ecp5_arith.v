@@ -40,6 +40,54 @@ module byte_product (A, B, Y);
     endgenerate
 endmodule
 
+// Two products that share a factor, in one multiplier of 18 bits: {b, 00, a} * x = b*x * 1024 + a*x. The upper six bits of a*x
+// lie over the lower six of b*x, which are therefore computed once more.
+(* techmap_celltype = "kpu_two_products" *)
+module two_products (x, a, b, xa, xb);
+    input [7:0] x;
+    input [7:0] a;
+    input [7:0] b;
+    output [15:0] xa;
+    output [15:0] xb;
+    wire [25:0] both = {b, 2'd0, a} * x;
+
+    // x times two bits of b, as far as they count among the six.
+    wire [5:0] pair0;
+    wire [3:0] pair1;
+    wire [6:0] odd = {x[5:0], 1'b0};
+    wire [2:0] carry0, carry1;
+    assign carry0[0] = 1'b0;
+    assign carry1[0] = 1'b0;
+    genvar i;
+    generate
+        for (i = 0; i < 3; i = i + 1) begin : bits0
+            wire out;
+            if (i < 2) assign carry0[i+1] = out;
+            CCU2C #(.INIT0(16'h7888), .INIT1(16'h7888), .INJECT1_0("NO"), .INJECT1_1("NO")) add (
+                .CIN(carry0[i]), .COUT(out),
+                .A0(x[2*i]), .B0(b[0]), .C0(odd[2*i]), .D0(b[1]), .S0(pair0[2*i]),
+                .A1(x[2*i+1]), .B1(b[0]), .C1(odd[2*i+1]), .D1(b[1]), .S1(pair0[2*i+1])
+            );
+        end
+        for (i = 0; i < 2; i = i + 1) begin : bits1
+            wire out;
+            if (i < 1) assign carry1[i+1] = out;
+            CCU2C #(.INIT0(16'h7888), .INIT1(16'h7888), .INJECT1_0("NO"), .INJECT1_1("NO")) add (
+                .CIN(carry1[i]), .COUT(out),
+                .A0(x[2*i]), .B0(b[2]), .C0(odd[2*i]), .D0(b[3]), .S0(pair1[2*i]),
+                .A1(x[2*i+1]), .B1(b[2]), .C1(odd[2*i+1]), .D1(b[3]), .S1(pair1[2*i+1])
+            );
+        end
+    endgenerate
+    wire [3:0] sum = pair0[5:2] + pair1;
+    wire last = x[0] & b[4];
+    wire [5:0] low = {sum[3] ^ (sum[2] & last) ^ (x[1] & b[4]) ^ (x[0] & b[5]), sum[2] ^ last, sum[1:0], pair0[1:0]};
+
+    wire [5:0] over = both[15:10] - low;
+    assign xa = {over, both[9:0]};
+    assign xb = both[25:10] - {10'd0, over};
+endmodule
+
 (* techmap_celltype = "$add $sub" *)
 module adder (A, B, Y);
     parameter A_SIGNED = 0;

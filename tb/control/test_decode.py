@@ -136,11 +136,12 @@ async def random_words_end_in_a_plan_or_an_error(dut):
         await b.check(Descriptor.unpack(words), bool(b.rng.getrandbits(1)))
 
 
-@pytest.mark.parametrize("simulator, name", CONFIGURATIONS)
+@pytest.mark.parametrize("simulator, name", [*CONFIGURATIONS, ("icarus", "board")])
 def test_kpu_decode(simulator, name):
     core = CORES[name]
     run_bench(simulator, "kpu_decode", "tb.control.test_decode",
               parameters={"LGSEGS": core.SEGS.bit_length() - 1, "LGSEGLEN": core.SEGLEN.bit_length() - 1,
                           "DEPTH": core.DEPTH, "AIRAM_ROWS": core.AIRAM_ROWS,
-                          "LGWEIGHTS": core.WEIGHT_ENTRIES.bit_length() - 1, "WEIGHT_BYTES": core.WEIGHT_ENTRIES * 9},
+                          "LGWEIGHTS": core.WEIGHT_ENTRIES.bit_length() - 1, "WEIGHT_BYTES": core.WEIGHT_ENTRIES * 9,
+                          "CACHED": int(core.CACHE_LINES != 0)},
               environment={"KPU_CONFIG": name})

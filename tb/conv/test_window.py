@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import random
+from itertools import product
 from pathlib import Path
 
 import cocotb
@@ -16,7 +17,7 @@ from openkpu.golden.layers import make_descriptor
 from openkpu.hw.configs import CORES
 from openkpu.hw.descriptor import replace
 from openkpu.hw.fields import ROW_BYTES
-from openkpu.schedule.cycles import line_rows
+from openkpu.schedule.cycles import Features, line_rows, move_cycles
 from openkpu.schedule.plan import Plan, plan
 from tb.bench import CONFIGURATIONS, run_bench
 from tb.clocked import ClockedBench
@@ -32,7 +33,7 @@ class Bench(ClockedBench):
     low = ("s_valid", "rd_ready", "rd_rvalid", "take", "set_done")
 
     async def run(self, p: Plan, limit: int = 12) -> None:
-        """Up to ``limit`` passes of a layer in a row; every take is compared."""
+        """Up to ``limit`` passes of a layer in a row (``chosen``); each take is compared, its cycle is in ``taken``."""
         dut, rng, d = self.dut, self.rng, p.descriptor
         source = replace(d.in_layout, channels=d.source_channels)
         ram = np.frombuffer(rng.randbytes(ROWS * ROW_BYTES), np.uint8)
@@ -41,14 +42,15 @@ class Bench(ClockedBench):
         dut.layer.value = pack(fields(p))
         listed = list(passes(p, CORE))
         begin = rng.randrange(max(1, len(listed) - limit + 1)) if not p.dwfast else 0
-        chosen = listed[begin:begin + limit]
+        chosen = self.chosen = listed[begin:begin + limit]
+        self.taken: list[int] = []
         rows = sum(sum(line_rows(p, one.block, one.number)) for one in chosen)
         commands = list(chosen)
         takes = [(one, y, q, q == one.takes[-1]) for one in chosen for y in one.lines for q in one.takes]
         pending: int | None = None
         checked: tuple | None = None
         reads = 0
-        for _ in range(60 * (len(takes) + rows) + 200):
+        for cycle in range(60 * (len(takes) + rows) + 200):
             dut.s_valid.value = int(bool(commands) and rng.random() >= self.stall)
             if commands:
                 for name in FEATURE_FIELDS:
@@ -72,6 +74,7 @@ class Bench(ClockedBench):
                 commands.pop(0)
             if takes and dut.set_valid.value == 1 and rng.random() >= self.stall:
                 one, y, q, last = takes.pop(0)
+                self.taken.append(cycle)
                 dut.take.value = 1
                 dut.q.value = q
                 dut.set_done.value = int(last)
@@ -159,11 +162,47 @@ async def windows_of_random_layers(dut):
 
 
 @cocotb.test()
+async def pixels_of_the_next_word_are_reached_from_every_block(dut):
+    """Wide windows, whose last columns lie far from the block that a take begins in, beside one and two pixels more."""
+    b = Bench(dut, 0.0)
+    await b.reset()
+    for width, pool_type, first_stride in product((65, 66, 130), (0, 1, 3, 6, 7, 9), (0, 1)):
+        shape = {"pool_type": 0 if first_stride else pool_type, "first_stride": first_stride}
+        if first_stride and pool_type:
+            continue
+        for depthwise in (0, 1):
+            d = make_descriptor((2, 8, width << first_stride), 2, kernel_type=1, depth_wise_layer=depthwise,
+                                image_src_addr=0, pad_value=77, **shape)
+            await b.run(plan(d, CORE), limit=4)
+
+
+@cocotb.test()
 async def stalls_change_nothing(dut):
     b = Bench(dut, 0.4)
     await b.reset()
     for _ in range(5):
         await b.run(random_plan(b.rng))
+
+
+@cocotb.test()
+async def lines_follow_each_other_as_the_cycle_model_says(dut):
+    """From the end of a pass's first line on; the model's rows come from the same AI RAM, one per cycle."""
+    b = Bench(dut, 0.0)
+    await b.reset()
+    wide = [plan(make_descriptor((9, 6, 64), 8, image_src_addr=0, **shape), CORE) for shape in
+            ({}, {"kernel_type": 1}, {"kernel_type": 1, "pool_type": 5}, {"kernel_type": 1, "pool_type": 1})]
+    depthwise = [plan(make_descriptor((4, 8, width), 4, image_src_addr=0, kernel_type=1, depth_wise_layer=1), CORE)
+                 for width in (16, 32, 40, 64, 130)]
+    for p in [*wide, *depthwise, *(random_plan(b.rng) for _ in range(6))]:
+        await b.run(p, limit=1)
+        one = b.chosen[0]
+        rows = line_rows(p, one.block, one.number)
+        move = move_cycles(p, one.block, CORE)
+        words, same_lines = one.command["words"], not (p.k3 or p.dwfast)
+        end_of_first, end = (Features().use(part, len(one.takes), 0, 0, move, same_lines, words)[0]
+                             for part in (rows[:1], rows))
+        counted = b.taken[-1] - b.taken[len(one.takes) - 1]
+        assert counted <= end - end_of_first + 4, f"{counted} cycles instead of {end - end_of_first}: {p}"
 
 
 @pytest.mark.parametrize("simulator, name", CONFIGURATIONS)

@@ -10,7 +10,7 @@ from pathlib import Path
 import cocotb
 import pytest
 from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, RisingEdge, with_timeout
+from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge, with_timeout
 from cocotb.utils import get_sim_time
 from cocotbext.axi import (
     AddressSpace,
@@ -412,6 +412,26 @@ async def channels_run_side_by_side(dut):
     b.expect(slow)
     await b.finish(0, polls=10000)
     b.check()
+
+
+@cocotb.test()
+async def a_time_out_comes_to_the_cycle(dut):
+    """The descriptor is there, a cycle to decode it, ``dma_timeout`` without progress, one to raise the interrupt."""
+    b = await begin(dut)
+    await b.regs.write("dma_irq_enable", 1)
+    for timeout in (40, 41, 200):
+        await b.open(timeout=timeout)
+        start = cocotb.start_soon(b.start([DmaDescriptor.copy(0, AIRAM_BASE, 8, src_stream=1)]))  # nothing will come
+        since = 0
+        for _ in range(1000):
+            await FallingEdge(dut.clk)
+            if dut.irq.value == 1:
+                break
+            last = dut.m0_axi_rvalid.value == 1 and dut.m0_axi_rready.value == 1 and dut.m0_axi_rlast.value == 1
+            since = 1 if last else since + bool(since)
+        assert since == timeout + 3
+        await start
+        assert (await b.finish())["timeout"]
 
 
 @cocotb.test()

@@ -37,7 +37,7 @@ class Bench:
 
     async def reset(self, latency: int = 1) -> None:
         dut = self.dut
-        for name in ("start", "blank", "flush", "out_pop", "rd_ready", "rd_rvalid", "m_axis_tready"):
+        for name in ("start", "blank", "flush", "out_pop", "rd_ready", "rd_rvalid", "m_axis_tready", "stream_off"):
             getattr(dut, name).value = 0
         dut.rst.value = 1
         await ClockCycles(dut.clk, 3)
@@ -161,6 +161,21 @@ async def channels_leave_when_they_are_complete(dut):
         data += await b.pop(layout.channels * size - len(data))
         b.ram = ram
         assert data == b.expected(layout), layout
+
+
+@cocotb.test(timeout_time=2, timeout_unit="ms")
+async def stream_off_keeps_the_words_for_the_register(dut):
+    b = await begin(dut)
+    dut.stream_off.value = 1
+    dut.m_axis_tready.value = 1
+    watch = cocotb.start_soon(RisingEdge(dut.m_axis_tvalid))
+    for _ in range(4):
+        layout = b.random_layout()
+        await b.start(layout)
+        data = await b.pop(layout.channels * layout.height * layout.width, 0.6)
+        assert data == b.expected(layout), layout
+    assert not watch.done(), "the stream master is silent"
+    dut.m_axis_tready.value = dut.stream_off.value = 0
 
 
 @cocotb.test(timeout_time=2, timeout_unit="ms")

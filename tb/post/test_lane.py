@@ -33,7 +33,7 @@ class Lane:
     def __init__(self, dut, rng: random.Random):
         self.dut, self.rng = dut, rng
         cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
-        for name in ("en", "valid", "p_we", "seg_we", "pool_max", "pool_sum", "pool_shift", "first11"):
+        for name in ("en", "valid", "p_we", "seg_we", "pool_max", "pool_sum", "pool_shift", "first13"):
             getattr(dut, name).value = 0
 
     async def configure(self, segments: list[Segment], arg_x: int, shr_x: int, norms: list[tuple], constants: list[int],
@@ -41,7 +41,6 @@ class Lane:
         dut = self.dut
         self.segments, self.arg_x, self.shr_x = segments, arg_x, shr_x
         self.norms, self.constants, self.pool_type = norms, constants, pool_type
-        dut.arg_x.value = arg_x & 0xFFFFFF
         dut.shr_x.value = shr_x
         least = [min(s.x_start for s in segments[i:]) & (1 << 36) - 1 for i in range(16)]
         dut.quarters.value = least[4] | least[8] << 36 | least[12] << 72
@@ -74,24 +73,27 @@ class Lane:
         dut, results = self.dut, []
         tokens = deque((bank, value, i == 0, i == len(values) - 1)
                        for bank, values in windows for i, value in enumerate(values))
-        pipe: list[tuple | None] = [None] * 13  # pipe[k]: what enters stage k
+        pipe: list[tuple | None] = [None] * 15  # pipe[k]: what enters stage k
         while tokens or any(pipe):
             enabled = self.rng.random() >= stall
             if pipe[1] is None and tokens and self.rng.random() >= stall:
                 pipe[1] = tokens.popleft()
             dut.en.value = int(enabled)
-            dut.valid.value = sum(1 << k - 1 for k in range(1, 12) if pipe[k])
-            for port, stage in (("bank2", 2), ("bank3", 3), ("bank4", 4)):
+            dut.seg_windex.value = self.rng.getrandbits(5)  # not written
+            dut.seg_wdata.value, dut.seg_wleast.value = self.rng.getrandbits(66), self.rng.getrandbits(36)
+            dut.valid.value = sum(1 << k - 1 for k in range(1, 14) if pipe[k])
+            for port, stage in (("bank4", 4), ("bank5", 5), ("bank6", 6)):
                 getattr(dut, port).value = pipe[stage][0] if pipe[stage] else self.rng.getrandbits(1)
-            dut.first11.value = int(pipe[11][2]) if pipe[11] else self.rng.getrandbits(1)
-            total, xsum = pipe[1][1] if pipe[1] else (self.rng.getrandbits(36), self.rng.getrandbits(22))
+            dut.first13.value = int(pipe[13][2]) if pipe[13] else self.rng.getrandbits(1)
+            total = pipe[1][1][0] if pipe[1] else self.rng.getrandbits(36)
             dut.sum.value = total & (1 << 36) - 1
-            dut.xsum.value = xsum
+            product = self.arg_x * pipe[4][1][1] if pipe[4] else self.rng.getrandbits(47)
+            dut.product.value = product & (1 << 47) - 1
             await FallingEdge(dut.clk)
             if enabled:
-                if pipe[12] and pipe[12][3]:
+                if pipe[14] and pipe[14][3]:
                     results.append(int(dut.result.value))
-                pipe = [None, None, *pipe[1:12]]
+                pipe = [None, None, *pipe[1:14]]
             await RisingEdge(dut.clk)
         return results
 

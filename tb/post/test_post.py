@@ -56,6 +56,7 @@ class Layer:
     def __init__(self, rng: random.Random):
         self.rng = rng
         self.pool_type = rng.choice((0, *range(10)))
+        self.depthwise = rng.random() < 0.3  # every lane has a window of its own
         self.arg_x, self.shr_x = rng.randrange(-1 << 10, 1 << 10), rng.randrange(16)
         # The arguments' effects lie in the middle of the table; shifts go up to what the field holds.
         starts = [rng.randrange(-1 << 20, 1 << 20) for _ in range(15)]
@@ -65,7 +66,8 @@ class Layer:
                                  rng.randrange(256)) for x in (-1 << 35, *starts)]
 
     def plan(self) -> int:
-        return pack({"POOL": self.pool_type, "ARG_X": self.arg_x & 0xFFFFFF, "SHR_X": self.shr_x})
+        return pack({"POOL": self.pool_type, "DWFAST": int(self.depthwise), "ARG_X": self.arg_x & 0xFFFFFF,
+                     "SHR_X": self.shr_x})
 
     def table(self) -> list[int]:
         return [int(word) for word in pack_activation(
@@ -74,7 +76,7 @@ class Layer:
     def parameters(self) -> ParameterSet:
         """A set for any arrangement of the segments: 1 to SEGS columns, or half of the lanes each (depthwise)."""
         rng = self.rng
-        depthwise = rng.random() < 0.3
+        depthwise = self.depthwise
         columns = 1 << rng.randrange(SEGS.bit_length())
         pair = rng.getrandbits(1)
         writes, lanes = [], [(0, 0, 0, 0)] * LANES
@@ -103,9 +105,15 @@ class Layer:
         size = SIDES.get(self.pool_type, 1) ** 2
         for i in range(size):
             last = i == size - 1
-            yield Token([self.rng.randrange(1 << 21) for _ in range(LANES)],
-                        [self.rng.randrange(1 << 22) for _ in range(LANES)],
+            yield Token([self.rng.randrange(1 << 21) for _ in range(LANES)], self._pixel_sums(),
                         i == 0, last, pos, last and line_end, last and params_end)
+
+    def _pixel_sums(self) -> list[int]:
+        """Of nine pixels per lane (depthwise), or of a column that all lanes of a segment share."""
+        if self.depthwise:
+            return [self.rng.choice((0, 9 * 255, self.rng.randrange(9 * 255))) for _ in range(LANES)]
+        return [value for _ in range(SEGS)
+                for value in [self.rng.choice(((1 << 22) - 1, self.rng.getrandbits(22)))] for _ in range(LPS)]
 
     def _results(self, window: list[Token], lanes: list[tuple[int, int, int, int]]) -> bytes:
         side = SIDES.get(self.pool_type, 1)
@@ -164,7 +172,7 @@ class Bench(ClockedBench):
         table = self._table_writes(following.table(), 1 - self.table_bank) if following else deque()
         loaded = used = freed = 0
         values: Token | None = None               # of the token before
-        ends: deque[int] = deque([0] * 4)         # whether stages 1 to 4 hold the last token of a set
+        ends: deque[int] = deque([0] * 6)         # whether stages 1 to 6 hold the last token of a set
         for _ in range(cycles or 200 + int(8 * sum(len(s.tokens) + LANES for s in listed) / (1 - self.stall) ** 2)):
             en = rng.random() >= self.stall
             dut.en.value = int(en)
@@ -184,8 +192,8 @@ class Bench(ClockedBench):
                 listed_values = getattr(values, name) if values else [rng.getrandbits(width)] * LANES
                 getattr(dut, name).value = sum(v << width * lane for lane, v in enumerate(listed_values))
             await FallingEdge(dut.clk)
-            assert dut.params_free.value == int(en and ends[3]), "a set is free when its last token leaves stage 4"
-            freed += en and ends[3]
+            assert dut.params_free.value == int(en and ends[5]), "a set is free when its last token leaves stage 6"
+            freed += en and ends[5]
             if dut.r_valid.value == 1 and en:
                 assert results, "there is a result too many"
                 pos, line_end, data = results.popleft()
