@@ -10,6 +10,7 @@ bytes per cycle after 20 cycles.
 
 from __future__ import annotations
 
+import re
 import sys
 
 import numpy as np
@@ -17,6 +18,7 @@ from cycles import bound
 from inputs import ROOT
 
 from openkpu.devices.native import NativeDevice
+from openkpu.drivers.kpu import ALL_INTERRUPTS, CLEAR, ONLY_CALC_DONE
 from openkpu.golden.layers import make_descriptor
 from openkpu.hw.configs import CORES
 from openkpu.hw.descriptor import Descriptor, replace
@@ -35,7 +37,8 @@ LAYERS = {
 
 def count(device: NativeDevice, d: Descriptor) -> list[int]:
     """Cycles of ``COPIES`` layers that are queued together."""
-    for name, value in (("ext_control", 1), ("interrupt_clear", 7), ("interrupt_mask", 6), ("eight_bit_mode", 1)):
+    for name, value in (("ext_control", CLEAR), ("interrupt_clear", ALL_INTERRUPTS), ("interrupt_mask", ONLY_CALC_DONE),
+                        ("eight_bit_mode", 1)):
         device.write64(REGS_BASE + register(name).offset, value)
     for number in range(COPIES):
         for word in replace(d, int_en=int(number + 1 == COPIES), send_data_out=0).pack():
@@ -55,9 +58,8 @@ def main(arguments: list[str]) -> int:
     device.close()
     print("\n".join(lines))
     if "--write" in arguments:
-        text = PAGE.read_text()
-        before, rest = text.split(BEGIN)
-        PAGE.write_text(before + BEGIN + "\n" + "\n".join(lines) + "\n" + END + rest.split(END, 1)[1])
+        table = "\n".join([BEGIN, *lines, END])
+        PAGE.write_text(re.sub(f"{BEGIN}.*?{END}", lambda _: table, PAGE.read_text(), flags=re.DOTALL))
     return 0
 
 

@@ -39,7 +39,7 @@ OUTPUT_FIFO_WORDS = 64
 VERSION = 1
 
 CALC_DONE, ALMOST_EMPTY, ALMOST_FULL = 1, 2, 4
-CLEAR, STEPPING, STEP = 1, 2, 4
+CLEAR, STEPPING, STEP = register("ext_control").flags("clear", "stepping", "step")
 UNBOUNDED = float("inf")
 DMA_FLUSH_N, CFG_FLUSH_N = 1, 4
 ADDRESS_BITS = (1 << 30) - 1

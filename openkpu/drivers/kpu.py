@@ -31,7 +31,7 @@ from ..hw.layout import MapLayout
 TABLE_ALIGN = 256  # the v1 runtime's rule for activation tables; also keeps bursts inside 4 KiB pages
 ALL_INTERRUPTS = 7
 ONLY_CALC_DONE = 6
-CLEAR, STEPPING, STEP, _ = (1 << f.lsb for f in register("ext_control").fields)
+CLEAR, STEPPING, STEP = register("ext_control").flags("clear", "stepping", "step")
 THRESHOLDS = 0x1A  # full 10, empty 1: what every vendor runtime writes
 
 

@@ -36,6 +36,11 @@ class Register:
     reset: int = 0
     fields: tuple[Field, ...] = ()
 
+    def flags(self, *names: str) -> tuple[int, ...]:
+        """The values with only the named one-bit field set, in the order of the names."""
+        place = {field.name: field.lsb for field in self.fields}
+        return tuple(1 << place[name] for name in names)
+
 
 # Address map of the chip (bus addresses; spec 1.1). Only the low 30 bits are decoded.
 SRAM_BASE = 0x4000_0000

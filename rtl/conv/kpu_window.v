@@ -42,18 +42,45 @@ module kpu_window #(
         if (LANES < 2 || LANES > 64 || (LANES & (LANES - 1)) != 0) begin : rule1
             kpu_window_LANES_must_be_a_power_of_two_from_2_to_64 refused ();
         end
+    endgenerate
 
+    // Decimate. A token waits here, with its row, until the lines take it.
+    wire outside = token[`TOKEN_OUT];  // has no row
+    wire [255:0] even_bytes;
+    genvar g;
+    generate
+        for (g = 0; g < 32; g = g + 1) begin : even
+            assign even_bytes[8*g+:8] = row[16*g+:8];
+        end
+    endgenerate
+
+    reg waits;
+    reg [`TOKEN_W-1:0] waiting_token;
+    reg [511:0] waiting_row;
+    wire taken;
+    assign token_ready = token_valid && (outside || row_valid) && (!waits || taken);
+    assign row_ready = token_ready && !outside;
+    always @(posedge clk) begin
+        if (token_ready) begin
+            waiting_token <= token;
+            waiting_row <= layer[`PL_DECIM] ? {row[511:256], even_bytes} : row;
+        end
+        waits <= token_ready || (waits && !taken);
+        if (rst) waits <= 1'b0;
+    end
+
+    generate
         if (LANES <= 8 && SEGS <= 4) begin : lutram
             kpu_window_ram #(.SEGS(SEGS), .LANES(LANES)) lines (
-                .clk(clk), .rst(rst), .layer(layer), .token_valid(token_valid), .token_ready(token_ready),
-                .token(token), .row_valid(row_valid), .row_ready(row_ready), .row(row), .set_valid(set_valid),
-                .take(take), .q(q), .set_done(set_done), .win(win), .dww(dww)
+                .clk(clk), .rst(rst), .layer(layer), .valid(waits), .taken(taken), .token(waiting_token),
+                .row(waiting_row), .set_valid(set_valid), .take(take), .q(q), .set_done(set_done), .win(win),
+                .dww(dww)
             );
         end else begin : registers
             kpu_window_regs #(.SEGS(SEGS), .LANES(LANES)) lines (
-                .clk(clk), .rst(rst), .layer(layer), .token_valid(token_valid), .token_ready(token_ready),
-                .token(token), .row_valid(row_valid), .row_ready(row_ready), .row(row), .set_valid(set_valid),
-                .take(take), .q(q), .set_done(set_done), .win(win), .dww(dww)
+                .clk(clk), .rst(rst), .layer(layer), .valid(waits), .taken(taken), .token(waiting_token),
+                .row(waiting_row), .set_valid(set_valid), .take(take), .q(q), .set_done(set_done), .win(win),
+                .dww(dww)
             );
         end
     endgenerate

@@ -7,7 +7,7 @@
 // set can come. A line's neighbours on the left and right lie beside its RAM.
 // Where a 3x3 set takes over two lines, nothing moves: line t is in RAM (t + turn) mod 3, and in two more for the other words
 // of the depthwise path. Lines and pixels outside the image are not stored: they get their value when they are read.
-// A set can be used one cycle after its last block is written, two cycles and a cycle per block after its last token.
+// A set can be used one cycle after its last block is written, a cycle and one per block after its last token.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -21,12 +21,10 @@ module kpu_window_ram #(
     input  wire                clk,
     input  wire                rst,
     input  wire [`PLAN_W-1:0]  layer,
-    // tokens and rows, in order
-    input  wire                token_valid,
-    output wire                token_ready,
+    // tokens, in order, with their decimated rows
+    input  wire                valid,
+    output wire                taken,
     input  wire [`TOKEN_W-1:0] token,
-    input  wire                row_valid,
-    output wire                row_ready,
     input  wire [511:0]        row,
     // use
     output wire                set_valid,
@@ -56,44 +54,18 @@ module kpu_window_ram #(
     integer k;
     genvar g;
 
-    // Stage 1: decimate.
-    wire t_out = token[`TOKEN_OUT];
-    wire [255:0] even_bytes;
-    generate
-        for (g = 0; g < 32; g = g + 1) begin : even
-            assign even_bytes[8*g+:8] = row[16*g+:8];
-        end
-    endgenerate
-
-    reg v1, out1;
-    reg [`TOKEN_W-1:0] token1;
-    reg [511:0] row1;
-    wire step1, step2;
-    assign token_ready = step1;
-    assign row_ready = step1 && !t_out;
-    always @(posedge clk) begin
-        if (step1) begin
-            v1 <= 1'b1;
-            out1 <= t_out;
-            token1 <= token;
-            row1 <= decim ? {row[511:256], even_bytes} : row;
-        end else if (step2) begin
-            v1 <= 1'b0;
-        end
-        if (rst) v1 <= 1'b0;
-    end
-
-    // Stage 2: what the token does.
-    wire u_last = token1[`TOKEN_LAST];
-    wire u_shift = token1[`TOKEN_SHIFT];
-    wire u_above = token1[`TOKEN_ABOVE];
-    wire [1:0] u_place = token1[`TOKEN_PLACE];
-    wire [3:0] u_slot = token1[`TOKEN_LINE];
-    wire [3:0] u_n = token1[`TOKEN_COUNT];
-    wire [1:0] u_sub = token1[`TOKEN_SUB];
-    wire [3:0] u_slots = token1[`TOKEN_SLOTS];
-    wire [6:0] u_width = token1[`TOKEN_WIDTH];
-    wire [1:0] u_word = token1[`TOKEN_WORD];
+    // What the token does.
+    wire u_out = token[`TOKEN_OUT];
+    wire u_last = token[`TOKEN_LAST];
+    wire u_shift = token[`TOKEN_SHIFT];
+    wire u_above = token[`TOKEN_ABOVE];
+    wire [1:0] u_place = token[`TOKEN_PLACE];
+    wire [3:0] u_slot = token[`TOKEN_LINE];
+    wire [3:0] u_n = token[`TOKEN_COUNT];
+    wire [1:0] u_sub = token[`TOKEN_SUB];
+    wire [3:0] u_slots = token[`TOKEN_SLOTS];
+    wire [6:0] u_width = token[`TOKEN_WIDTH];
+    wire [1:0] u_word = token[`TOKEN_WORD];
     wire windows = u_slots == 4'd0;  // 3x3 lines, not channels
 
     // A set's description: what the tokens have made of it, of the set that is complete, of the set in use.
@@ -107,8 +79,8 @@ module kpu_window_ram #(
     reg [8:0] half, half_next;
     reg [META-1:0] filled, used;
 
-    wire whole = !out1 && u_place == 2'd0;  // the word itself comes
-    reg [8:0] target;                       // RAMs that the token is about
+    wire whole = !u_out && u_place == 2'd0;  // the word itself comes
+    reg [8:0] target;                        // RAMs that the token is about
     reg [3:0] turned;
     always @* begin
         turn_next = !u_shift ? turn : turn == 2'd2 ? 2'd0 : turn + 2'd1;
@@ -120,14 +92,14 @@ module kpu_window_ram #(
         if (u_above) absent_next[0] = 1'b1;
         for (k = 0; k < 9; k = k + 1) begin
             target[k] = windows ? k[3:0] == turned : k[3:0] >= u_slot && k[3:0] < u_slot + u_n;
-            if (k[3:0] >= u_slot && k[3:0] < u_slot + u_n) absent_next[k] = out1;
+            if (k[3:0] >= u_slot && k[3:0] < u_slot + u_n) absent_next[k] = u_out;
             else if (!windows && k[3:0] >= u_slots) absent_next[k] = 1'b1;
         end
         half_next = half ^ (target & {9{whole}});
         final_word_next = whole ? u_word : final_word;
-        left_next = out1 ? left : u_place == 2'd1 || (left && u_place == 2'd2);
+        left_next = u_out ? left : u_place == 2'd1 || (left && u_place == 2'd2);
         // The word on the right gives two pixels, or one if it has no more.
-        width_next = out1 ? width : u_place != 2'd2 ? u_width
+        width_next = u_out ? width : u_place != 2'd2 ? u_width
             : (decim ? 7'd32 : 7'd64) + (u_width == 7'd1 ? 7'd1 : 7'd2);
     end
 
@@ -137,16 +109,15 @@ module kpu_window_ram #(
     wire [8:0] ends;            // the row's last block is written
     wire move = complete && ((waiting & ~later) & ~ends) == 9'd0 && (!use_full || set_done);
     // Neighbours are written at once, so they must not belong to the set behind.
-    wire neighbours = !out1 && (u_place != 2'd0 || (dwfast && several_words));
-    assign step2 = v1 && !ahead && !(whole && (target & waiting & ~ends) != 9'd0) && !(neighbours && complete);
-    assign step1 = token_valid && (t_out || row_valid) && (!v1 || step2);
+    wire neighbours = !u_out && (u_place != 2'd0 || (dwfast && several_words));
+    assign taken = valid && !ahead && !(whole && (target & waiting & ~ends) != 9'd0) && !(neighbours && complete);
     assign set_valid = use_full;
-    wire last_now = step2 && u_last;
+    wire last_now = taken && u_last;
     wire [META-1:0] now = {absent, width, final_word, left, turn, half};
     wire [META-1:0] following = {absent_next, width_next, final_word_next, left_next, turn_next, half_next};
 
     always @(posedge clk) begin
-        if (step2) {absent, width, final_word, left, turn, half} <= following;
+        if (taken) {absent, width, final_word, left, turn, half} <= following;
         if (move) begin
             used <= filled;
             filled <= ahead ? now : following;
@@ -157,8 +128,8 @@ module kpu_window_ram #(
             else filled <= following;
             complete <= 1'b1;
         end
-        waiting <= (waiting & ~ends) | (target & {9{step2 && whole}});
-        later <= move ? 9'd0 : later | (target & {9{step2 && whole && complete}});
+        waiting <= (waiting & ~ends) | (target & {9{taken && whole}});
+        later <= move ? 9'd0 : later | (target & {9{taken && whole && complete}});
         use_full <= move || (use_full && !set_done);
         if (rst) begin
             complete <= 1'b0;
@@ -207,8 +178,8 @@ module kpu_window_ram #(
             wire next_word = dwfast && whole && (g >= 3 ? target[(g+6)%9] : 1'b0);
             wire word_before = dwfast && whole && (g < 6 ? target[(g+3)%9] : 1'b0);
             always @(posedge clk) begin
-                if (step2 && whole && target[g]) begin
-                    held <= row1;
+                if (taken && whole && target[g]) begin
+                    held <= row;
                     from <= first_block;
                     at <= 3'd0;
                     last <= last_pixel[5:3];
@@ -216,10 +187,10 @@ module kpu_window_ram #(
                     at <= at + 3'd1;
                 end
                 if (move_block) pixel[{half[g], at}] <= held[{source, 6'd0}+:64];
-                if (step2 && ((u_place == 2'd1 && !out1 && target[g]) || next_word)) begin
-                    on_left[half[g]^next_word] <= decim ? row1[255:248] : row1[511:504];
+                if (taken && ((u_place == 2'd1 && !u_out && target[g]) || next_word)) begin
+                    on_left[half[g]^next_word] <= decim ? row[255:248] : row[511:504];
                 end
-                if (step2 && ((u_place == 2'd2 && !out1 && target[g]) || word_before)) on_right[half[g]] <= row1[15:0];
+                if (taken && ((u_place == 2'd2 && !u_out && target[g]) || word_before)) on_right[half[g]] <= row[15:0];
             end
 
             wire h = use_half[g];
@@ -297,7 +268,7 @@ module kpu_window_ram #(
         if (take && dwfast) begin
             for (v = 0; v < LANES + 2; v = v + 1) begin
                 at_pixel = {1'b0, offset} + v[6:0] - 7'd1;
-                visible[8*v+:8] = {8{v == 0 && offset == 6'd0 ? word != 2'd0
+                visible[8*v+:8] = {8{v == 0 && offset == 6'd0 ? word != 2'd0 || use_left
                     : (at_pixel & slot_mask) < use_width || word != use_word}};
             end
             for (u = 0; u < 3; u = u + 1) begin
@@ -318,7 +289,7 @@ module kpu_window_ram #(
         end
     end
 
-    wire _unused = &{1'b0, layer, token1, first, q, last_pixel};
+    wire _unused = &{1'b0, layer, token, first, q, last_pixel};
 endmodule
 
 `resetall

@@ -4,7 +4,7 @@
 // Two sets of nine row registers: one is filled while the other is in use, and moves there when that is free. A register
 // holds a line of up to 64 pixels with one neighbour on the left and two on the right. A 3x3 set takes over two lines
 // of the set before it. Lines and pixels outside the image are not stored: they get their value when they are read.
-// Fills one row per cycle, two cycles after its token; a set can be used one cycle after its last row.
+// Fills one row per cycle, one cycle after its token; a set can be used one cycle after its last row.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -18,12 +18,10 @@ module kpu_window_regs #(
     input  wire                clk,
     input  wire                rst,
     input  wire [`PLAN_W-1:0]  layer,
-    // tokens and rows, in order
-    input  wire                token_valid,
-    output wire                token_ready,
+    // tokens, in order, with their decimated rows
+    input  wire                valid,
+    output wire                taken,
     input  wire [`TOKEN_W-1:0] token,
-    input  wire                row_valid,
-    output wire                row_ready,
     input  wire [511:0]        row,
     // use
     output wire                set_valid,
@@ -50,39 +48,25 @@ module kpu_window_regs #(
     wire [1:0] lgs = layer[`PL_LGS];
     wire [7:0] pad = layer[`PL_PAD];
     integer k;
-
-    // Stage 1: decimate.
-    wire t_out = token[`TOKEN_OUT];
-    wire [255:0] even_bytes;
     genvar e;
-    generate
-        for (e = 0; e < 32; e = e + 1) begin : even
-            assign even_bytes[8*e+:8] = row[16*e+:8];
-        end
-    endgenerate
 
-    reg v1, out1;
-    reg [`TOKEN_W-1:0] token1;
-    reg [511:0] row1;
     reg fill_full, use_full;
 
-    // Stage 2 fills the registers as soon as the set before has moved on.
+    // The registers are filled as soon as the set before has moved on.
     wire move = fill_full && (!use_full || set_done);
-    wire step2 = v1 && (!fill_full || move);
-    wire step1 = token_valid && (t_out || row_valid) && (!v1 || step2);
-    assign token_ready = step1;
-    assign row_ready = step1 && !t_out;
+    assign taken = valid && (!fill_full || move);
 
-    wire u_last = token1[`TOKEN_LAST];
-    wire u_shift = token1[`TOKEN_SHIFT];
-    wire u_above = token1[`TOKEN_ABOVE];
-    wire [1:0] u_place = token1[`TOKEN_PLACE];
-    wire [3:0] u_slot = token1[`TOKEN_LINE];
-    wire [3:0] u_n = token1[`TOKEN_COUNT];
-    wire [1:0] u_sub = token1[`TOKEN_SUB];
-    wire [3:0] u_slots = token1[`TOKEN_SLOTS];
-    wire [6:0] u_width = token1[`TOKEN_WIDTH];
-    wire [1:0] u_word = token1[`TOKEN_WORD];
+    wire u_out = token[`TOKEN_OUT];
+    wire u_last = token[`TOKEN_LAST];
+    wire u_shift = token[`TOKEN_SHIFT];
+    wire u_above = token[`TOKEN_ABOVE];
+    wire [1:0] u_place = token[`TOKEN_PLACE];
+    wire [3:0] u_slot = token[`TOKEN_LINE];
+    wire [3:0] u_n = token[`TOKEN_COUNT];
+    wire [1:0] u_sub = token[`TOKEN_SUB];
+    wire [3:0] u_slots = token[`TOKEN_SLOTS];
+    wire [6:0] u_width = token[`TOKEN_WIDTH];
+    wire [1:0] u_word = token[`TOKEN_WORD];
 
     // A row holds up to four channels; line k takes the one in slot u_sub + k - u_slot, so lines k and k + 4 share it.
     // Only bytes that belong to the channel need to be right: 16 of four channels, 32 of two, and half of that if
@@ -94,8 +78,8 @@ module kpu_window_regs #(
             wire [1:0] slot = u_sub + e[1:0] - u_slot[1:0];
             wire [2:0] first = lgpitch == 3'd5 ? {slot[0], 2'd0} : lgpitch == 3'd4 ? {slot, 1'b0} : {1'b0, slot};
             assign channel[e] = {
-                row1[511:256], slot[0] ? row1[511:384] : row1[255:128],
-                row1[{first[2:1], 7'd64}+:64], row1[{first, 6'd0}+:64]};
+                row[511:256], slot[0] ? row[511:384] : row[255:128],
+                row[{first[2:1], 7'd64}+:64], row[{first, 6'd0}+:64]};
         end
     endgenerate
 
@@ -108,16 +92,7 @@ module kpu_window_regs #(
     reg [1:0] fill_last, last_word;  // depthwise: the last word of the set
 
     always @(posedge clk) begin
-        if (step1) begin
-            v1 <= 1'b1;
-            out1 <= t_out;
-            token1 <= token;
-            row1 <= decim ? {row[511:256], even_bytes} : row;
-        end else if (step2) begin
-            v1 <= 1'b0;
-        end
-
-        if (step2) begin
+        if (taken) begin
             if (u_shift) begin
                 fill[0] <= fill[1];
                 fill[1] <= fill[2];
@@ -132,25 +107,25 @@ module kpu_window_regs #(
             if (u_above) fill_absent[0] <= 1'b1;
             for (k = 0; k < 9; k = k + 1) begin
                 if (k[3:0] >= u_slot && k[3:0] < u_slot + u_n) begin
-                    fill_absent[k] <= out1;
+                    fill_absent[k] <= u_out;
                     if (u_place == 2'd0) begin
                         fill[k][519:8] <= channel[k%4];
                         if (u_word == 2'd0) fill[k][7:0] <= pad;
-                    end else if (u_place == 2'd1) fill[k][7:0] <= decim ? row1[255:248] : row1[511:504];
-                    else if (decim) fill[k][8*33+:16] <= row1[15:0];
-                    else fill[k][8*65+:16] <= row1[15:0];
+                    end else if (u_place == 2'd1) fill[k][7:0] <= decim ? row[255:248] : row[511:504];
+                    else if (decim) fill[k][8*33+:16] <= row[15:0];
+                    else fill[k][8*65+:16] <= row[15:0];
                 end else if (u_slots != 4'd0 && k[3:0] >= u_slots) begin
                     fill_absent[k] <= 1'b1;
                 end
                 // Depthwise: neighbouring words of a line.
-                if (dwfast && !out1 && u_place == 2'd0) begin
-                    if (k[3:0] == u_slot + 4'd3) fill[k][7:0] <= row1[511:504];
-                    if (k[3:0] + 4'd3 == u_slot) fill[k][527:520] <= row1[7:0];
+                if (dwfast && !u_out && u_place == 2'd0) begin
+                    if (k[3:0] == u_slot + 4'd3) fill[k][7:0] <= row[511:504];
+                    if (k[3:0] + 4'd3 == u_slot) fill[k][527:520] <= row[7:0];
                 end
             end
-            if (u_place == 2'd0 && !out1) fill_last <= u_word;
+            if (u_place == 2'd0 && !u_out) fill_last <= u_word;
             // The word on the right gives two pixels, or one if it has no more.
-            if (!out1) begin
+            if (!u_out) begin
                 fill_width <= u_place != 2'd2 ? u_width
                     : (decim ? 7'd32 : 7'd64) + (u_width == 7'd1 ? 7'd1 : 7'd2);
             end
@@ -161,10 +136,9 @@ module kpu_window_regs #(
             width <= fill_width;
             last_word <= fill_last;
         end
-        fill_full <= step2 && u_last ? 1'b1 : fill_full && !move;
+        fill_full <= taken && u_last ? 1'b1 : fill_full && !move;
         use_full <= move || (use_full && !set_done);
         if (rst) begin
-            v1 <= 1'b0;
             fill_full <= 1'b0;
             use_full <= 1'b0;
         end
@@ -272,7 +246,7 @@ module kpu_window_regs #(
         end
     end
 
-    wire _unused = &{1'b0, layer, token1, own, first, q};
+    wire _unused = &{1'b0, layer, token, own, first, q};
 endmodule
 
 `resetall

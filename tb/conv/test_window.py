@@ -177,6 +177,16 @@ async def pixels_of_the_next_word_are_reached_from_every_block(dut):
 
 
 @cocotb.test()
+async def depthwise_blocks_see_each_other_at_their_edges(dut):
+    """A depthwise block has up to three words: in lines wider than 192 pixels, windows look across to the next one."""
+    b = Bench(dut, 0.0)
+    await b.reset()
+    for width, height in product((193, 200, 257, 384, 400), (1, 4)):
+        d = make_descriptor((2, height, width), 2, kernel_type=1, depth_wise_layer=1, image_src_addr=0, pad_value=140)
+        await b.run(plan(d, CORE), limit=8)
+
+
+@cocotb.test()
 async def stalls_change_nothing(dut):
     b = Bench(dut, 0.4)
     await b.reset()
