@@ -50,10 +50,10 @@ def get(server, path, **headers):
 
 def code(server, path, data=None, **headers):
     try:
-        urllib.request.urlopen(urllib.request.Request(server.url + path, data, headers), timeout=30)
+        with urllib.request.urlopen(urllib.request.Request(server.url + path, data, headers), timeout=30) as reply:
+            return reply.status, ""
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
-    return 200, ""
 
 
 def wait(runner, layer, seconds=60):
@@ -70,11 +70,12 @@ def test_maps_are_those_of_a_run():
     assert runner.state(3) == {"state": "empty"}
     picture = PICTURES / "heldout_006.png"
     runner.show(picture.name, picture.read_bytes())
-    assert wait(runner, 4)["state"] == "ready" and runner.map(3) is not None and runner.map(5) is None
+    assert wait(runner, 4)["state"] == "ready" and runner.map(3, 0) is not None and runner.map(5, 0) is None
     session = Session(model, open_device("functional"))
     session.run([prepare_inputs(model, (picture,), "stretch")[0].array], end_layer=4)
-    np.testing.assert_array_equal(runner.map(4), session.layer_output(4))
-    np.testing.assert_array_equal(runner.map(4), runner.map(4))
+    np.testing.assert_array_equal(runner.map(4, 0), session.layer_output(4))
+    runner.show("again.png", picture.read_bytes())
+    assert wait(runner, 4)["shown"] == 1 and runner.map(4, 0) is None  # facts and map never are of two pictures
     runner.close()
 
 
@@ -111,7 +112,8 @@ def test_server_answers_its_own_page_only():
 
 
 @pytest.mark.parametrize("path, expected", [
-    ("state.json?layer=99", 400), ("state.json?layer=x", 400), ("state.json", 400), ("map.png?layer=3", 404),
+    ("state.json?layer=99", 400), ("state.json?layer=x", 400), ("state.json", 400), ("map.png?layer=3&shown=0", 204),
+    ("map.png?layer=3", 400),
     ("map.png?layer=-1", 400), ("nothing", 404)])
 def test_bad_requests_are_refused(path, expected):
     with viewer(MNIST, None) as server:
@@ -172,6 +174,6 @@ def test_vectors_and_batches_have_maps(tmp_path):
     with Viewer(runner, [], "functional") as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
-        assert get(server, f"map.png?layer={last}").startswith(b"\x89PNG")
+        assert get(server, f"map.png?layer={last}&shown=0").startswith(b"\x89PNG")
         server.shutdown()
     runner.close()

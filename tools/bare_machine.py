@@ -105,7 +105,9 @@ def prepare(root: Path, keep: bool) -> tuple[dict[str, str], list[Path]]:
 def enter(root: Path, command: str, environment: dict[str, str], folders: list[Path], seconds: float) -> int:
     """Run one command as the user in its clone, in namespaces of its own that end with it; its exit code."""
     script = ["set -e", f"cd {shlex.quote(str(root))}", "mount -t proc proc proc",
-              "mount -t tmpfs -o mode=1777 tmpfs dev/shm", "mount -t tmpfs -o mode=1777 tmpfs tmp"]
+              "mount -t tmpfs -o mode=1777 tmpfs dev/shm",
+              "mount -t devpts -o newinstance,ptmxmode=0666,mode=620 devpts dev/pts", "ln -sf pts/ptmx dev/ptmx",
+              "mount -t tmpfs -o mode=1777 tmpfs tmp"]
     for folder in folders:
         inside = str(folder).lstrip("/")
         script += [f"mkdir -p {shlex.quote(inside)}",

@@ -22,22 +22,31 @@ async function show() {
   document.querySelectorAll("#layers button").forEach((b, i) => b.setAttribute("aria-current", i === layer));
   document.querySelector("#layers button[aria-current=true]").scrollIntoView({block: "nearest"});
   for (;;) {
-    let told;
-    try { told = await answer(await fetch(`state.json?layer=${layer}`)); } catch (error) { if (mine === turn) problem(error.message); return; }
+    let told, map = null;
+    try {
+      told = await answer(await fetch(`state.json?layer=${layer}`));
+      if (told.state === "ready") {
+        const one = channel !== null && channel < told.channels ? `&channel=${channel}` : "";
+        const response = await fetch(`map.png?layer=${layer}&shown=${told.shown}${one}`);
+        if (!response.ok) await answer(response);
+        if (response.status === 200) map = await response.blob();
+      }
+    } catch (error) { if (mine === turn) problem(error.message); return; }
     if (mine !== turn) return;
     document.body.classList.toggle("running", told.state === "running");
     if (told.state === "running") {
       $("progress").value = told.last ? told.layer / told.last : 0;
       $("facts").textContent = `running layer ${told.layer} of ${told.last}, ${told.seconds} s`;
-    } else if (told.state === "ready") {
+    } else if (map) {
       channels = told.channels;
       const one = channel !== null && channel < channels;
       $("map").classList.toggle("one", one);
-      $("map").src = `map.png?layer=${layer}${one ? `&channel=${channel}` : ""}&turn=${mine}`;
+      if ($("map").src) URL.revokeObjectURL($("map").src);
+      $("map").src = URL.createObjectURL(map);
       $("facts").textContent = `${facts.name} (${facts.where}), ${told.dtype}, ${one ? `channel ${channel} of ${channels}` : `${channels} channels`}, values ${told.low} (black) to ${told.high} (white), `
         + (told.cycles === null ? `${told.seconds} s` : `${told.cycles.toLocaleString("en-US")} cycles`);
       return;
-    } else {
+    } else if (told.state !== "ready") {  // a ready map that is gone belongs to a picture before the present one
       if (told.state === "error") problem(told.error);
       $("facts").textContent = told.state === "empty" ? "choose a picture" : "";
       return;

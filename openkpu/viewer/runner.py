@@ -27,6 +27,7 @@ class _Overtaken(Exception):
 class _Shown:
     """The picture that is looked at, and what is known of it."""
 
+    number: int
     name: str
     prepared: Prepared
     maps: dict[int, np.ndarray] = field(default_factory=dict)
@@ -68,7 +69,8 @@ class Runner:
         """Look at another picture; InputError if it is none that the model takes."""
         prepared = prepare_bytes(self.model.inputs[0], name, data, self._fit)
         with self._changed:
-            self._shown, self._wanted, self._error = _Shown(name, prepared), None, ""
+            number = self._shown.number + 1 if self._shown else 0
+            self._shown, self._wanted, self._error = _Shown(number, name, prepared), None, ""
             self._changed.notify_all()
 
     def state(self, layer: int) -> dict[str, Any]:
@@ -79,7 +81,7 @@ class Runner:
                 return {"state": "empty"}
             if layer in shown.maps:
                 array = shown.maps[layer]
-                return {"state": "ready", "picture": shown.name, "channels": _channels(array),
+                return {"state": "ready", "picture": shown.name, "shown": shown.number, "channels": _channels(array),
                         "dtype": str(array.dtype), "shape": list(array.shape),
                         "low": _number(array, "min"), "high": _number(array, "max"),
                         "seconds": round(shown.seconds[layer], 4), "cycles": shown.cycles.get(layer)}
@@ -93,10 +95,10 @@ class Runner:
             return {"state": "running", "picture": shown.name, "layer": at if running else 0,
                     "last": last if running else layer, "seconds": round(time.monotonic() - begin, 1) if running else 0}
 
-    def map(self, layer: int) -> np.ndarray | None:
-        """A map of the present picture, None if it is not there."""
+    def map(self, layer: int, number: int) -> np.ndarray | None:
+        """A map of the present picture; None if it is not there, or if another than this number is looked at."""
         with self._changed:
-            return self._shown.maps.get(layer) if self._shown else None
+            return self._shown.maps.get(layer) if self._shown and self._shown.number == number else None
 
     @property
     def prepared(self) -> Prepared | None:

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from ..draw import tiled
-from ..errors import DeviceError, OpenKPUError
+from ..errors import DeviceError, InputError, OpenKPUError
 from ..files import read_file
 from ..kmodel.summary import describe
 from ..pictures import MAX_FILE
@@ -136,10 +136,13 @@ class _Handler(BaseHTTPRequestHandler):
         self._json(self.server.runner.state(self._layer()))
 
     def _map(self) -> None:
-        array = self.server.runner.map(self._layer())
-        if array is None or not array.size:
-            self._send(404, "text/plain", b"not there yet")
+        array = self.server.runner.map(self._layer(), int(parse_qs(urlsplit(self.path).query)["shown"][0]))
+        if array is None:
+            self.send_response(204)  # another picture came meanwhile, as from a camera: the page asks again
+            self.end_headers()
             return
+        if not array.size:
+            raise InputError("this layer's map has no values")
         maps = np.atleast_2d(array)
         maps = maps.reshape(-1, *maps.shape[-2:])
         if "channel" in parse_qs(urlsplit(self.path).query):

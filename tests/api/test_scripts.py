@@ -123,6 +123,16 @@ def test_script_in_a_process_of_its_own(name, place):
     assert done.returncode == 0 and re.search(SCRIPTS[name]["process"][0], done.stderr), done.stderr
 
 
+def test_no_pseudo_terminal_is_said(place, monkeypatch, capfd):
+    def none():
+        raise OSError("out of pty devices")
+
+    monkeypatch.setattr("pty.openpty", none)
+    (place / "uart.py").write_text("from machine import UART\nUART(UART.UART3, 115200)\n")
+    assert run_cli(["script", str(place / "uart.py"), "--uart", "UART3=pty"]) == 2
+    assert "no pseudo-terminal (out of pty devices)" in capfd.readouterr().err
+
+
 def test_a_pseudo_terminal_talks_with_the_script(place):
     (place / "echo.py").write_text(
         "from machine import UART\nu = UART(UART.UART3, 115200, timeout=20000)\nu.write('ready\\n')\n"

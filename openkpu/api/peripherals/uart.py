@@ -81,7 +81,11 @@ class _Pty(_Nothing):
             import tty
         except ImportError:
             raise UsageError("--uart pty: this system has no pseudo-terminals; use a file or a serial port") from None
-        self._master, self._slave = pty.openpty()
+        try:
+            self._master, self._slave = pty.openpty()
+        except OSError as error:
+            raise UsageError(f"--uart pty: this system gives no pseudo-terminal ({error}); use a file or a serial "
+                             "port") from None
         tty.setraw(self._slave)
         os.set_blocking(self._master, False)
         print(f"openkpu: {name} is {os.ttyname(self._slave)}", file=sys.stderr, flush=True)
