@@ -18,7 +18,7 @@ SECONDS = 1500
 
 def run(folder: Path, target: str) -> str:
     if not FUSESOC.exists():
-        pytest.skip("FuseSoC is not installed; install it with: make synth-tools")
+        pytest.skip("FuseSoC is not installed; install it with: pip install -e '.[synth]'")
     command = [sys.executable, "-m", "openkpu.devices.verilator", str(FUSESOC), "--cores-root", str(ROOT), "run",
                "--target", target, "openkpu:openkpu:kpu"]
     done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
