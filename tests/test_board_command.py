@@ -17,7 +17,7 @@ from openkpu.boards import build as boards
 
 MODULES = {
     "ulx3s": {"num_cells_by_type": {"kpu_core": 1, "LUT4": 10, "CCU2C": 5}},
-    "kpu_core": {"num_cells_by_type": {
+    "\\kpu_core": {"num_cells_by_type": {  # its cells are of the kind kpu_core
         "$paramod$12ab\\kpu_pe": 2, "$paramod\\kpu_ram\\WIDTH=s32'1": 1, "TRELLIS_FF": 7}},
     "$paramod$12ab\\kpu_pe": {"num_cells_by_type": {"LUT4": 3, "MULT18X18D": 3, "$paramod\\kpu_ram\\WIDTH=s32'1": 1}},
     "$paramod\\kpu_ram\\WIDTH=s32'1": {"num_cells_by_type": {"DP16KD": 2, "TRELLIS_DPR16X4": 1}},

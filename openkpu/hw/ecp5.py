@@ -66,9 +66,11 @@ def module_cells(modules: Mapping[str, Mapping], top: str) -> dict[str, dict[str
 
     def count(name: str, times: int) -> dict[str, int]:
         total = dict.fromkeys(COLUMNS, 0)
-        for kind, number in modules[name]["num_cells_by_type"].items():
+        for cell, number in modules[name]["num_cells_by_type"].items():
+            # Yosys 0.70 writes a module's name with the backslash of public names, and the kind of its cells without.
+            kind = cell if cell in modules else f"\\{cell}"
             inner = count(kind, times * number) if kind in modules else {
-                column: weights.get(kind, 0) for column, weights in COLUMNS.items()}
+                column: weights.get(cell, 0) for column, weights in COLUMNS.items()}
             for column in COLUMNS:
                 total[column] += number * inner[column]
         mine = found.setdefault(_plain(name), dict.fromkeys(COLUMNS, 0))
