@@ -108,6 +108,7 @@ examples: $(INSTALLED)
 # Every Verilated bench compiles Verilator's runtime; ccache does it once.
 test check-rtl: export OBJCACHE ?= $(shell command -v $(CURDIR)/$(VENV)/bin/ccache)
 test check-rtl: export CCACHE_DIR ?= $(CURDIR)/build/ccache
+test check-rtl: export CCACHE_DEPEND ?= 1
 
 test: $(TOOLS) icarus
 	$(PY) -m pytest -n auto --dist worksteal --durations=10 -rs

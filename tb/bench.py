@@ -36,7 +36,7 @@ RANDOM_STATE = ["--x-initial", "unique", "--x-assign", "unique"]
 def run_bench(simulator: str, toplevel: str, module: str, sources: Iterable[Path] = (), *,
               parameters: dict[str, object] | None = None, build_args: Iterable[str] = (), optimise: str = "-O1",
               environment: dict[str, str] | None = None, test_filter: str | None = None,
-              seed: int | None = None) -> None:
+              seed: int | None = None, depth: int = 1) -> None:
     """Build ``toplevel`` and run the cocotb tests of ``module`` (a dotted name below ``tb``).
 
     Parameters
@@ -50,6 +50,8 @@ def run_bench(simulator: str, toplevel: str, module: str, sources: Iterable[Path
     environment : variables the tests read.
     test_filter : regular expression of the tests to run.
     seed : of ``random`` and of the initial state; random if None. COCOTB_RANDOM_SEED overrides it.
+
+    depth : levels of instances whose signals the tests see on Verilator; 1 is the top level alone.
 
     A failing test fails the calling one; the log above it names the cocotb test and the seed. WAVES=1 in the
     environment leaves a waveform in the build folder that the log names.
@@ -65,6 +67,8 @@ def run_bench(simulator: str, toplevel: str, module: str, sources: Iterable[Path
     if simulator == "verilator":
         os.environ.update(_or_skip(lambda: with_optimisation(verilator_environment(), optimise)))
         args += ["-Wno-fatal", "--timing", "-LDFLAGS", "-rdynamic", *RANDOM_STATE]
+        # cocotb asks for access to every signal, which a third of the code would be for.
+        args += ["--no-public-flat-rw", "--public-depth", str(depth)]
         args += [str(source) for source in sources if source.suffix == ".cpp"]
         plusargs = ["+verilator+rand+reset+2", f"+verilator+seed+{seed or 1}"]
     elif not shutil.which("iverilog"):

@@ -402,4 +402,4 @@ async def a_power_cut_at_any_change_on_the_pins_harms_the_burnt_sector_only(dut)
 def test_spi_flash(simulator):
     run_bench(simulator, "tb_flash", "tb.flash.test_flash",
               [*flash_sources(simulator), Path(__file__).with_name("tb_flash.v")],
-              parameters={"MEM_DEPTH": SIZE, "DUMMY": DUMMY})
+              parameters={"MEM_DEPTH": SIZE, "DUMMY": DUMMY}, depth=2)

@@ -363,5 +363,6 @@ def test_soc(simulator):
     run_bench(simulator, "tb_soc", "tb.soc.test_soc",
               [*flash_sources(simulator), Path(__file__).with_name("tb_soc.v")],
               parameters={"MEM_DEPTH": FLASH_BYTES, "DUMMY": DUMMY, "SRAM_BYTES": SRAM_BYTES, **core.verilog()},
+              depth=2,
               # Icarus takes two minutes for all of them; what has to do with the flash needs its other model.
               test_filter="layers_stream|burns_a_page|flash_errors" if simulator == "icarus" else None)
