@@ -19,7 +19,7 @@ import pytest
 
 from openkpu.devices.build import start_afresh
 from openkpu.devices.libpython import libpython_environment
-from openkpu.devices.verilator import verilator_environment, with_optimisation
+from openkpu.devices.verilator import cocotb_arguments, verilator_environment, with_optimisation
 from openkpu.errors import DeviceError
 from openkpu.hw.configs import ON_CHIP
 from openkpu.hw.sources import INCLUDE, below
@@ -29,8 +29,6 @@ BUILD = ROOT / "build" / "tb"
 SIMULATORS = ("icarus", "verilator")
 # Every configuration on Icarus, and one on Verilator, which compiles for longer than the short benches run.
 CONFIGURATIONS = [("icarus", name) for name in ON_CHIP] + [("verilator", "full")]
-# Every register and memory starts with a random value, and so does everything that Verilog leaves undefined.
-RANDOM_STATE = ["--x-initial", "unique", "--x-assign", "unique"]
 
 
 def run_bench(simulator: str, toplevel: str, module: str, sources: Iterable[Path] = (), *,
@@ -66,9 +64,7 @@ def run_bench(simulator: str, toplevel: str, module: str, sources: Iterable[Path
     plusargs = []
     if simulator == "verilator":
         os.environ.update(_or_skip(lambda: with_optimisation(verilator_environment(), optimise)))
-        args += ["-Wno-fatal", "--timing", "-LDFLAGS", "-rdynamic", *RANDOM_STATE]
-        # cocotb asks for access to every signal, which a third of the code would be for.
-        args += ["--no-public-flat-rw", "--public-depth", str(depth)]
+        args += [*cocotb_arguments(depth), "--timing", "-LDFLAGS", "-rdynamic"]
         args += [str(source) for source in sources if source.suffix == ".cpp"]
         plusargs = ["+verilator+rand+reset+2", f"+verilator+seed+{seed or 1}"]
     elif not shutil.which("iverilog"):

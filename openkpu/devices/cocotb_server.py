@@ -38,6 +38,7 @@ from ..errors import DeviceError
 from ..hw.configs import CORES
 from ..hw.sources import INCLUDE, below
 from .build import is_sealed, seal, start_afresh
+from .verilator import cocotb_arguments
 
 CLOCK_NS = 10
 # No correct bus transaction takes so long; a push into a full queue may take some layers.
@@ -162,8 +163,7 @@ def main(arguments: list[str]) -> None:
     simulator, config, folder, seed, stall = arguments
     args, plusargs = [], []
     if simulator == "verilator":
-        # What Verilog leaves undefined, and every register and memory before reset, is random.
-        args = ["-Wno-fatal", "-Wno-lint", "--x-initial", "unique", "--x-assign", "unique"]
+        args = ["-Wno-lint", *cocotb_arguments()]
         plusargs = ["+verilator+rand+reset+2", f"+verilator+seed+{int(seed) + 1}"]
     parameters = CORES[config].verilog()
     runner = get_runner(simulator)

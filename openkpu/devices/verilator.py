@@ -67,6 +67,17 @@ def with_optimisation(environment: dict[str, str], level: str) -> dict[str, str]
     return environment | {"MAKEFLAGS": f"{flags} OPT_FAST={level} OPT_SLOW=-O0".strip()}
 
 
+def cocotb_arguments(depth: int = 1) -> list[str]:
+    """Verilator's options for a model that cocotb drives.
+
+    Registers, memories and what Verilog leaves undefined start with random values. cocotb asks for access to every
+    signal, which a third of the code would be for; here the signals of ``depth`` levels of instances can be seen, 1
+    for the top level alone.
+    """
+    return ["-Wno-fatal", "--x-initial", "unique", "--x-assign", "unique", "--no-public-flat-rw", "--public-depth",
+            str(depth)]
+
+
 def _version_on_path() -> tuple[int, int] | None:
     if not shutil.which("verilator"):
         return None
