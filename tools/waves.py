@@ -181,21 +181,28 @@ def events(record: Record, layer: Layer) -> list[tuple[int, str, str]]:
         (reads[0], "kpu_feature_fetch", f"**pixel**: asks for row {d.image_src_addr + line + 1}, the line below output "
          f"line {line}; the two lines above it came one and two cycles before"),
         (reads[0] + 1, "kpu_airam", "**pixel**: the row arrives and waits in a queue"),
-        (row, "kpu_window", "**pixel**: takes the row over; two cycles later it goes to the line's RAM, eight pixels "
-         "per cycle"),
+        (row, "kpu_window", "**pixel**: takes the row over"),
+        (row + 2, "kpu_window_ram", "**pixel**: the row is in the line's RAM, which takes eight pixels per cycle"),
         (takes[number], "kpu_issue", f"**pixel**: takes column {column} of line {line}, input channel 0"),
-        (takes[number] + 2 + segment, "kpu_segment", f"**pixel**: nine products in segment {segment} (`a_valid`), and "
-         "their sum"),
-        (takes[number] + 3 + segment, "kpu_pe", f"**pixel**: adds it to partial sum {number} of PE {pe} (`b_valid`)"),
+        (takes[number] + 1, "kpu_window_ram", "**pixel**: its window leaves as the nine taps of `win`, for kpu_array"),
+        (takes[0] + 2 + segment, "kpu_segment", "**weight**: first multiplied, with the pass's first pixel"),
+        (takes[number] + 2 + segment, "kpu_segment", f"**pixel**: nine products in segment {segment} (`a_valid`), "
+         "which kpu_pe adds up to three numbers"),
+        (takes[number] + 3 + segment, "kpu_pe", f"**pixel**: adds the three to partial sum {number} of PE {pe} "
+         "(`b_valid`)"),
         (takes[pixels + number], "kpu_issue", "**pixel**: the same column of input channel 1"),
         (record.when("block_done")[0], "kpu_issue", "the block's last pixel has been issued"),
         (drained[0], "kpu_drain", f"**pixel**: reads partial sum {number} for lane {segment * core.LPS + lane} "
          f"(segment {segment}, lane {lane} in it, phase {phase})"),
+        (drained[0] + 1, "kpu_arg_x", "**pixel**: begins arg_x * S_x, three cycles"),
+        (drained[0] + 4, "kpu_lane", "**pixel**: affine step; then norm_mul, search of the activation segment, y_mul, "
+         "rounding, bias and clamp, pool"),
         (sent[phase * pixels + number], "kpu_post", "**pixel**: leaves the lanes as a byte"),
         (pieces[line], "kpu_writeback", f"**pixel**: line {line} is complete, for the {core.SEGS * core.LPS} "
          f"channels of phase {phase}"),
         (written[0], "kpu_writeback", f"**pixel**: is written with its line into row {target}, bytes "
          f"{byte_range(record['ram_wr_be'][written[0]])}"),
+        (written[0] + 1, "kpu_airam", "**pixel**: stands in the AI RAM, for the next layer to read"),
         (record.when("ram_wr_valid")[-1], "kpu_writeback", "writes the last piece"),
         (record.when("layer_done")[0], "kpu_seq", "ends the layer"),
         (record.when("irq")[0], "kpu_regs", "raises the interrupt"),
@@ -223,9 +230,12 @@ def flash_events(record: Record, layer: Layer) -> list[tuple[int, str, str]]:
         (own[0], "dma_channel", "asks for its first descriptor: copy the weights from the flash window to the SRAM"),
         (asked[burst], "flash_window", f"is asked for the burst with bytes {last - 8} to {last}, the kernel of output "
          f"channel {channel} and input channel 0"),
-        (record.when(cs_n=0)[0], "spi_sequencer", "begins: opcode, address, mode byte and dummy cycles, then data"),
-        (words[last // 8], "spi_phy", "the word with the kernel's last byte is there: "
+        (record.when(cs_n=0)[0], "spi_phy", "selects the flash; what `spi_sequencer` orders follows: opcode, address, "
+         "mode byte and dummy cycles, then data"),
+        (words[last // 8], "flash_window", "has the word with the kernel's last byte: "
          f"{words[last // 8] - words[last // 8 - 1]} cycles behind the one before, on four lanes"),
+        (next(c for c in record.when("dma_rvalid", "dma_rready") if c >= words[last // 8]), "dma_reader",
+         "takes the word, which `axi_xbar_read` has passed on, into its `ram_fifo`"),
         (sent[last // 8], "dma_writer", "has the whole burst and writes that word"),
         (answers[burst], "axi_sram", "has answered the burst: the bytes are in the SRAM"),
         (own[-1], "dma_channel", "reads the layer's twelve words, for `layer_argument_fifo`: the second descriptor"),
@@ -236,6 +246,7 @@ def flash_events(record: Record, layer: Layer) -> list[tuple[int, str, str]]:
         (entries[channel * p.passes], "kpu_unpack", "makes an entry of it, for kpu_weights' ring"),
         (loads[channel], "kpu_weights", f"sends it to PE {pe} of segment {segment}"),
         (record.when(f"seg{segment}_move")[0], "kpu_segment", "takes it into use"),
+        (record.when("take")[0] + 2 + segment, "kpu_segment", "multiplies it for the first time"),
         (record.when("layer_done")[0], "kpu_seq", "ends the layer"),
     ]
 
