@@ -394,7 +394,7 @@ int openkpu::settle() {
 // Changed bytes are in the cache's data RAM, by the masks in its tags (rtl/cache/cache_lookup.v), all others in the memory.
 int openkpu::airam_peek(uint32_t offset, uint8_t* data, size_t size) {
     constexpr unsigned kWays = 2, kSets = OPENKPU_CACHE_LINES / kWays, kTagBits = __builtin_ctz(OPENKPU_AIRAM_ROWS / kSets);
-    constexpr unsigned kState = kTagBits + 67;
+    constexpr unsigned kState = kTagBits + 68;
     using Slice = std::remove_reference_t<decltype(SLICE(0))>;
     const Slice* const slices[] = SLICES;
     if (offset + size > memory.bytes.size())

@@ -5,7 +5,8 @@
 // all. A request that cannot be served yet (its victim is dirty, being filled or still to be read; the memory ports are
 // full; its tags were being written as they were read) changes nothing and is looked up again. Writes, lines from
 // memory and the walker's sets simply stay at their sources until `*_done`; a read that fails is kept here, because
-// its source has gone on, and no other read passes it.
+// its source has gone on, and no other read passes it: one that was taken in the same cycle fails behind it, so that
+// the decision, which the tags' RAM leaves little time for, does not have to reach the choice of the next request.
 //
 // Order: lines from memory first (everything else may wait for them), then writes, then reads, so that a read sees every
 // write before it.
@@ -79,7 +80,8 @@ module cache_lookup #(
     endgenerate
 
     localparam TAG_BITS = ROW_BITS - SET_BITS;
-    localparam STATE = TAG_BITS + 67;
+    // Row's upper bits, valid, pending, filled, mask of changed bytes, dirty (some are); airam_peek in sim/openkpu.cpp reads it.
+    localparam STATE = TAG_BITS + 68;
     localparam ORDER = WAYS > 1 ? WAYS - 1 : 1;  // bits of the replacement tree
     localparam [2:0] FILL = 3'd0, WRITE = 3'd1, READ = 3'd2, EMPTY = 3'd3, CLEAN = 3'd4, DROP = 3'd5;
 
@@ -119,23 +121,27 @@ module cache_lookup #(
     reg [63:0] s1_bytes;    // wanted or written
     reg [4:0] s1_note;
     reg s1_stale;           // the tags were being written
-    reg kept;               // a read that has to be looked up again
-    reg [ROW_BITS-1:0] kept_row;
-    reg [63:0] kept_need;
-    reg [4:0] kept_note;
+    reg s1_behind;          // the read before it fails
+    // Reads that have to be looked up again: the one that failed, and the one that was behind it.
+    reg [1:0] kept;
+    reg [ROW_BITS+68:0] kept_first, kept_second;
 
     wire s1_fails;
     wire s1_is_read = s1_valid && s1_op == READ;
     wire go_fill = fill_valid && !emptying && !(s1_valid && s1_op == FILL);
     wire go_write = !go_fill && write_valid && !emptying && !(s1_valid && s1_op == WRITE);
     wire may_read = !go_fill && !write_valid && !emptying;
-    wire go_kept = may_read && kept;
-    wire may_take = may_read && !kept && !(s1_is_read && s1_fails);
+    wire go_kept = may_read && kept != 2'd0;
+    wire may_take = may_read && kept == 2'd0;
     wire go_read = may_take && read_valid;
     wire go_walk = busy && !(s1_valid && s1_op >= EMPTY) &&
-        (emptying || !(go_fill || write_valid || kept || read_valid));
+        (emptying || !(go_fill || write_valid || kept != 2'd0 || read_valid));
     assign read_ready = may_take;
 
+    wire [ROW_BITS-1:0] kept_row;
+    wire [63:0] kept_need;
+    wire [4:0] kept_note;
+    assign {kept_row, kept_need, kept_note} = kept[0] ? kept_first : kept_second;
     wire [ROW_BITS-1:0] row = go_fill ? fill_row : go_write ? write_row : go_kept ? kept_row :
         go_read ? read_row : {{TAG_BITS{1'b0}}, walk_set};
     wire [SET_BITS-1:0] set = row[SET_BITS-1:0];
@@ -150,16 +156,21 @@ module cache_lookup #(
         s1_bytes <= go_write ? write_be : go_kept ? kept_need : read_need;
         s1_note <= go_kept ? kept_note : read_note;
         s1_stale <= tags_we && set == s1_set;
-        if (go_kept) kept <= 1'b0;
+        s1_behind <= s1_is_read && s1_fails && !s1_behind;
+        if (go_kept) kept <= {kept[0] && kept[1], 1'b0};
         if (s1_is_read && s1_fails) begin
-            kept <= 1'b1;
-            kept_row <= s1_row;
-            kept_need <= s1_bytes;
-            kept_note <= s1_note;
+            if (s1_behind) begin
+                kept[1] <= 1'b1;
+                kept_second <= {s1_row, s1_bytes, s1_note};
+            end else begin
+                kept[0] <= 1'b1;
+                kept_first <= {s1_row, s1_bytes, s1_note};
+            end
         end
         if (rst) begin
             s1_valid <= 1'b0;
-            kept <= 1'b0;
+            s1_behind <= 1'b0;
+            kept <= 2'd0;
         end
     end
 
@@ -171,7 +182,8 @@ module cache_lookup #(
 
     // ----------------------------------------- second stage: compare, decide
 
-    wire [WAYS-1:0] valid, pending, filled, hits, dirty;
+    // Every way by itself, and only then the choice among them: the tags come late in their cycle.
+    wire [WAYS-1:0] valid, pending, filled, hits, dirty, known;
     wire [ORDER-1:0] order = tags[WAYS*STATE+:ORDER];
     genvar w;
     generate
@@ -180,7 +192,8 @@ module cache_lookup #(
             assign pending[w] = tags[STATE*w+TAG_BITS+1];
             assign filled[w] = tags[STATE*w+TAG_BITS+2];
             assign hits[w] = valid[w] && tags[STATE*w+:TAG_BITS] == s1_row[ROW_BITS-1:SET_BITS];
-            assign dirty[w] = valid[w] && |tags[STATE*w+TAG_BITS+3+:64];
+            assign dirty[w] = valid[w] && tags[STATE*w+TAG_BITS+67];
+            assign known[w] = filled[w] || (s1_bytes & ~tags[STATE*w+TAG_BITS+3+:64]) == 64'd0;
         end
     endgenerate
 
@@ -230,7 +243,7 @@ module cache_lookup #(
     wire [63:0] mask = tags[STATE*way+TAG_BITS+3+:64];
     wire [TAG_BITS-1:0] old_tag = tags[STATE*way+:TAG_BITS];
     wire fresh = s1_valid && !s1_stale;
-    wire reads = fresh && s1_op == READ;
+    wire reads = fresh && s1_op == READ && !s1_behind;
     wire writes = fresh && s1_op == WRITE;
     wire fills = fresh && s1_op == FILL;
 
@@ -243,11 +256,12 @@ module cache_lookup #(
     assign evict_mask = mask;
 
     wire there = hit || !full || (!dirty[way] && movable);  // the request has a line to itself
-    wire enough = hit && (filled[way] || (s1_bytes & ~mask) == 64'd0);
-    wire needs_fill = !enough && !(hit && pending[way]);
+    wire enough = |(hits & known);
+    wire coming = |(hits & pending);
+    wire needs_fill = !enough && !coming;
     assign ask = reads && there && needs_fill && ask_room && !ask_blocked && put_room;
     assign ask_row = s1_row;
-    assign put = reads && put_room && (enough || (hit && pending[way]) || ask);
+    assign put = reads && put_room && (enough || coming || ask);
     assign put_note = s1_note;
     assign put_wait = !enough;
 
@@ -263,10 +277,11 @@ module cache_lookup #(
 
     wire [63:0] made_mask = (hit ? mask : 64'd0) | (writes ? s1_bytes : 64'd0);
     wire [63:0] new_mask = evict ? 64'd0 : made_mask;
-    wire new_filled = fills || (hit && filled[way]);
+    wire new_dirty = !evict && ((hit && dirty[way]) || (writes && |s1_bytes));
+    wire new_filled = fills || |(hits & filled);
     // An evicted line is free; a cleaned one stays if all of it is known.
     wire new_valid = !evict || (cleans && filled[way]);
-    wire new_pending = ask || (hit && pending[way] && !fills);
+    wire new_pending = ask || (coming && !fills);
     wire [TAG_BITS-1:0] new_tag = evict ? old_tag : s1_row[ROW_BITS-1:SET_BITS];
     wire clears = empties || drops;
     assign tags_we = put || write_goes || fills || evict || clears;
@@ -274,8 +289,8 @@ module cache_lookup #(
     generate
         for (w = 0; w < WAYS; w = w + 1) begin : new_way
             assign new_tags[STATE*w+:STATE] = clears ? {STATE{1'b0}}
-                : way == w[WB-1:0] ? {new_mask, evict ? filled[way] : new_filled, evict ? 1'b0 : new_pending, new_valid,
-                    new_tag}
+                : way == w[WB-1:0] ? {new_dirty, new_mask, evict ? filled[way] : new_filled, !evict && new_pending,
+                    new_valid, new_tag}
                 : tags[STATE*w+:STATE];
         end
     endgenerate

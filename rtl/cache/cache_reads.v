@@ -44,7 +44,7 @@ module cache_reads #(
     wire [PLACES-1:0] uses;
     wire take = go && gone;
     wire [PLACES-1:0] valid_left = take ? valid >> 1 : valid;
-    wire [PLACES-1:0] free = (valid_left + {{PLACES-1{1'b0}}, 1'b1}) & ~valid_left;
+    wire [PLACES-1:0] free = {valid_left[PLACES-2:0], 1'b1} & ~valid_left;  // places are taken from the first on
 
     wire waits;
     wire [3:0] fill;
