@@ -67,8 +67,8 @@ def run_bench(simulator: str, toplevel: str, module: str, sources: Iterable[Path
         args += [*cocotb_arguments(depth), "--timing", "-LDFLAGS", "-rdynamic"]
         args += [str(source) for source in sources if source.suffix == ".cpp"]
         plusargs = ["+verilator+rand+reset+2", f"+verilator+seed+{seed or 1}"]
-    elif not shutil.which("iverilog"):
-        pytest.skip("Icarus Verilog is not installed; install it with: sudo apt-get install iverilog")
+    else:
+        require_icarus()
     os.environ.update(_or_skip(libpython_environment))
     waves = bool(int(os.environ.get("WAVES", "0")))
     verilog = [source for source in sources if source.suffix != ".cpp"]
@@ -97,6 +97,12 @@ def run_bench(simulator: str, toplevel: str, module: str, sources: Iterable[Path
     if not waves:
         shutil.rmtree(folder)
     assert count, f"no test of {module} matches {test_filter}"
+
+
+def require_icarus() -> None:
+    """Skip the calling test by name where there is no Icarus Verilog."""
+    if not shutil.which("iverilog"):
+        pytest.skip("Icarus Verilog is not installed; install it with: sudo apt-get install iverilog")
 
 
 def _or_skip(environment: Callable[[], dict[str, str]]) -> dict[str, str]:

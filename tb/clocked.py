@@ -10,6 +10,11 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles
 
 
+def runs_on(simulator: str) -> bool:
+    """True inside that simulator, "icarus" or "verilator"; false where pytest only collects the bench."""
+    return getattr(cocotb, "SIM_NAME", "").lower().startswith(simulator)
+
+
 class ClockedBench:
     """Starts the clock ``clk``; ``stall`` is the share of cycles in which a port pauses."""
 

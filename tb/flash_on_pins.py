@@ -6,11 +6,11 @@ from __future__ import annotations
 import ctypes
 from pathlib import Path
 
-import cocotb
 from cocotb.utils import get_sim_time
 from cocotbext.qspi import verilog_dir
 
 from tb.bench import ROOT
+from tb.clocked import runs_on
 
 
 class WitnessFlash:
@@ -61,8 +61,7 @@ class NativeFlash:
 
 def flash_on(pins, size: int) -> WitnessFlash | NativeFlash:
     """The model inside the instance ``pins`` of flash_pins."""
-    verilated = cocotb.SIM_NAME.lower().startswith("verilator")
-    return (NativeFlash if verilated else WitnessFlash)(pins, size)
+    return (NativeFlash if runs_on("verilator") else WitnessFlash)(pins, size)
 
 
 def flash_sources(simulator: str) -> list[Path]:

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 
 import pytest
 
 from openkpu.hw.sources import ROOT
+from tb.bench import require_icarus
 
 # The carry cell as Lattice documents it: the lower four bits of a table generate, all sixteen propagate.
 CELL = """
@@ -40,8 +40,7 @@ endmodule
 
 @pytest.mark.rtl
 def test_two_products_of_one_multiplier_are_those_of_two(tmp_path):
-    if not shutil.which("iverilog"):
-        pytest.skip("Icarus Verilog is not installed; install it with: sudo apt-get install iverilog")
+    require_icarus()
     for name, text in (("cell.v", CELL), ("bench.v", BENCH.replace("STEP", "17"))):  # both ends are among them
         (tmp_path / name).write_text(text)
     subprocess.run(["iverilog", "-g2012", "-s", "bench", "-o", "bench.vvp", "cell.v", "bench.v",

@@ -16,6 +16,7 @@ from openkpu.devices.verilator import verilator_environment
 from openkpu.errors import DeviceError
 from openkpu.hw.configs import CORES
 from openkpu.hw.sources import FILES, INCLUDE, ROOT, RTL, below
+from tb.bench import require_icarus
 
 REFUSED = [
     ("kpu_core", "SEGS", 3), ("kpu_core", "SEGS", 16), ("kpu_core", "SEGLEN", 1), ("kpu_core", "LPS", 3),
@@ -47,8 +48,7 @@ UNCHECKED = {"axi_burst_next", "axi_decode", "axil_endpoint"}  # widths of addre
 
 
 def icarus(module: str, **parameters: int) -> subprocess.CompletedProcess:
-    if not shutil.which("iverilog"):
-        pytest.skip("Icarus Verilog is not installed")
+    require_icarus()
     return subprocess.run(["iverilog", "-g2005", "-o", os.devnull, "-I", INCLUDE, "-s", module,
                            *(f"-P{module}.{name}={value}" for name, value in parameters.items()), *below([module])],
                           capture_output=True, text=True, check=False)

@@ -22,12 +22,12 @@ async function show() {
   document.querySelectorAll("#layers button").forEach((b, i) => b.setAttribute("aria-current", i === layer));
   document.querySelector("#layers button[aria-current=true]").scrollIntoView({block: "nearest"});
   for (;;) {
-    let told, map = null;
+    let told, one, map = null;
     try {
       told = await answer(await fetch(`state.json?layer=${layer}`));
       if (told.state === "ready") {
-        const one = channel !== null && channel < told.channels ? `&channel=${channel}` : "";
-        const response = await fetch(`map.png?layer=${layer}&shown=${told.shown}${one}`);
+        one = channel !== null && channel < told.channels;
+        const response = await fetch(`map.png?layer=${layer}&shown=${told.shown}${one ? `&channel=${channel}` : ""}`);
         if (!response.ok) await answer(response);
         if (response.status === 200) map = await response.blob();
       }
@@ -39,7 +39,6 @@ async function show() {
       $("facts").textContent = `running layer ${told.layer} of ${told.last}, ${told.seconds} s`;
     } else if (map) {
       channels = told.channels;
-      const one = channel !== null && channel < channels;
       $("map").classList.toggle("one", one);
       if ($("map").src) URL.revokeObjectURL($("map").src);
       $("map").src = URL.createObjectURL(map);

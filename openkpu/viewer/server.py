@@ -115,8 +115,11 @@ class _Handler(BaseHTTPRequestHandler):
         except (BrokenPipeError, ConnectionError):
             self.close_connection = True
 
+    def _query(self) -> dict[str, list[str]]:
+        return parse_qs(urlsplit(self.path).query)
+
     def _number(self, name: str, last: int) -> int:
-        value = int(parse_qs(urlsplit(self.path).query)[name][0])
+        value = int(self._query()[name][0])
         if not 0 <= value <= last:
             raise ValueError(f"{name} {value} is not 0 to {last}")
         return value
@@ -136,7 +139,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._json(self.server.runner.state(self._layer()))
 
     def _map(self) -> None:
-        array = self.server.runner.map(self._layer(), int(parse_qs(urlsplit(self.path).query)["shown"][0]))
+        array = self.server.runner.map(self._layer(), int(self._query()["shown"][0]))
         if array is None:
             self.send_response(204)  # another picture came meanwhile, as from a camera: the page asks again
             self.end_headers()
@@ -145,7 +148,7 @@ class _Handler(BaseHTTPRequestHandler):
             raise InputError("this layer's map has no values")
         maps = np.atleast_2d(array)
         maps = maps.reshape(-1, *maps.shape[-2:])
-        if "channel" in parse_qs(urlsplit(self.path).query):
+        if "channel" in self._query():
             number = self._number("channel", len(maps) - 1)
             maps = maps[number:number + 1]
         self._image(tiled(maps[:MOST_TILES].astype(np.float64)))
@@ -168,8 +171,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not 0 < size <= MAX_UPLOAD:
             self.close_connection = True
             raise ValueError(f"a picture has 1 to {MAX_UPLOAD >> 20} MiB")
-        self.server.runner.show(parse_qs(urlsplit(self.path).query).get("name", ["camera"])[0][:100],
-                                self.rfile.read(size))
+        self.server.runner.show(self._query().get("name", ["camera"])[0][:100], self.rfile.read(size))
         self._json({})
 
     def _image(self, picture: Image.Image) -> None:

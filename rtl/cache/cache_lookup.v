@@ -80,7 +80,8 @@ module cache_lookup #(
     endgenerate
 
     localparam TAG_BITS = ROW_BITS - SET_BITS;
-    // Row's upper bits, valid, pending, filled, mask of changed bytes, dirty (some are); airam_peek in sim/openkpu.cpp reads it.
+    // Row's upper bits, valid, pending, filled, mask of changed bytes, dirty (some are). airam_peek in sim/openkpu.cpp
+    // reads it.
     localparam STATE = TAG_BITS + 68;
     localparam ORDER = WAYS > 1 ? WAYS - 1 : 1;  // bits of the replacement tree
     localparam [2:0] FILL = 3'd0, WRITE = 3'd1, READ = 3'd2, EMPTY = 3'd3, CLEAN = 3'd4, DROP = 3'd5;
@@ -126,8 +127,7 @@ module cache_lookup #(
     reg [1:0] kept;
     reg [ROW_BITS+68:0] kept_first, kept_second;
 
-    wire s1_fails;
-    wire s1_is_read = s1_valid && s1_op == READ;
+    wire s1_fails;          // a read
     wire go_fill = fill_valid && !emptying && !(s1_valid && s1_op == FILL);
     wire go_write = !go_fill && write_valid && !emptying && !(s1_valid && s1_op == WRITE);
     wire may_read = !go_fill && !write_valid && !emptying;
@@ -156,9 +156,9 @@ module cache_lookup #(
         s1_bytes <= go_write ? write_be : go_kept ? kept_need : read_need;
         s1_note <= go_kept ? kept_note : read_note;
         s1_stale <= tags_we && set == s1_set;
-        s1_behind <= s1_is_read && s1_fails && !s1_behind;
+        s1_behind <= s1_fails && !s1_behind;
         if (go_kept) kept <= {kept[0] && kept[1], 1'b0};
-        if (s1_is_read && s1_fails) begin
+        if (s1_fails) begin
             if (s1_behind) begin
                 kept[1] <= 1'b1;
                 kept_second <= {s1_row, s1_bytes, s1_note};

@@ -14,7 +14,7 @@ from cocotb.triggers import ClockCycles, FallingEdge, ReadOnly, RisingEdge
 
 from openkpu.hw.configs import CORES
 from tb.bench import CONFIGURATIONS, run_bench
-from tb.clocked import ClockedBench
+from tb.clocked import ClockedBench, runs_on
 
 CORE = CORES[os.environ.get("KPU_CONFIG", "full")]
 SEGS, SEGLEN, LPS, DEPTH = CORE.SEGS, CORE.SEGLEN, CORE.LPS, 64
@@ -22,7 +22,7 @@ LGSEGS = SEGS.bit_length() - 1
 LANES = SEGS * LPS
 SUM_BITS, XSUM_BITS = 36, 22
 # Icarus takes two minutes for what Verilator does with the large array, so it gets a third of it.
-SHARE = 3 if SEGS == 8 and getattr(cocotb, "SIM_NAME", "").lower().startswith("icarus") else 1
+SHARE = 3 if SEGS == 8 and runs_on("icarus") else 1
 
 
 def nine(rng: random.Random) -> bytes:

@@ -20,10 +20,11 @@ from cocotbext.axi import AxiBurstType, AxiLiteBus, AxiLiteMaster, AxiMasterRead
 
 from openkpu.hw.fields import FLASH_OPS, FLASH_PAGE_BYTES, FLASH_REGISTERS, FLASH_SECTOR_BYTES
 from tb.bench import run_bench
+from tb.clocked import runs_on
 from tb.flash_on_pins import flash_on, flash_sources
 from tb.registers import Registers, pauses
 
-VERILATED = getattr(cocotb, "SIM_NAME", "").lower().startswith("verilator")
+VERILATED = runs_on("verilator")
 SIZE = 16384
 JEDEC = 0xEF4018
 DUMMY = 4
