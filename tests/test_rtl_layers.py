@@ -74,7 +74,7 @@ def test_layer_that_was_wrong_once(layer):
         check_layer(device, layer)
 
 
-@pytest.mark.parametrize("config, examples", [("full", 120), ("fpga", 40), ("tiny", 40)])
+@pytest.mark.parametrize("config, examples", [("full", 120), ("fpga", 40), ("compact", 20), ("tiny", 40)])
 def test_random_layers(config, examples):
     """A failing layer is shrunk and printed; it comes again in the next run."""
     with_limits = layers(config_named(config), max_macs=300_000 if config == "full" else 60_000)

@@ -36,6 +36,7 @@ class Target:
     title : the board's full name.
     device : nextpnr-ecp5's options for the chip; empty where Vivado has to build.
     cable : openFPGALoader's name of the board.
+    config : size of the core, of ``openkpu.hw.configs.CORES``.
     seed : of the placement whose figures the documentation has.
     """
 
@@ -43,13 +44,14 @@ class Target:
     title: str
     device: tuple[str, ...]
     cable: str
+    config: str
     seed: int
 
 
 TARGETS = {
     "ulx3s": Target("ulx3s", "Radiona ULX3S (LFE5U-85F-6, CABGA381)",
-                    ("--85k", "--package", "CABGA381", "--speed", "6"), "ulx3s", 1),
-    "arty": Target("arty", "Digilent Arty A7-100T", (), "arty_a7_100t", 0),
+                    ("--85k", "--package", "CABGA381", "--speed", "6"), "ulx3s", "compact", 1),
+    "arty": Target("arty", "Digilent Arty A7-100T", (), "arty_a7_100t", "board", 0),
 }
 
 Run = Callable[[str, list[str], Path], str]
@@ -82,7 +84,7 @@ def target(name: str) -> Target:
     return TARGETS[name]
 
 
-def build(name: str, folder: Path, config: str = "board", clock: float | None = None, seed: int | None = None,
+def build(name: str, folder: Path, config: str | None = None, clock: float | None = None, seed: int | None = None,
           route: bool = True, run: Run | None = None) -> Report:
     """Build a bitstream.
 
@@ -90,6 +92,7 @@ def build(name: str, folder: Path, config: str = "board", clock: float | None = 
     ----------
     name : of the board.
     folder : for everything that is written.
+    config : size of the core; None is the board's.
     clock : Hz; None is the board's.
     seed : of the placement; None is the board's.
     route : False ends after synthesis.
@@ -105,7 +108,7 @@ def build(name: str, folder: Path, config: str = "board", clock: float | None = 
     made = import_module(f".{board.module}", __package__)
     logging.disable(logging.INFO)  # LiteX tells a page about every SoC
     try:
-        write_soc(made.soc(config, made.CLOCK if clock is None else clock), folder, name)
+        write_soc(made.soc(config or board.config, made.CLOCK if clock is None else clock), folder, name)
     finally:
         logging.disable(logging.NOTSET)
     if not board.device:

@@ -15,7 +15,7 @@ from migen import ClockDomain, ClockSignal
 
 from .soc import KpuSoC
 
-CLOCK = 50e6
+CLOCK = 40e6
 RATE = "1:2"
 BAUDRATE = 3_000_000
 SDRAM_PHASE = 180  # degrees of the memory's clock, as litex-boards has it for this board
@@ -37,7 +37,7 @@ class _Clocks(LiteXModule):
         self.comb += platform.request("wifi_gpio0").eq(1)  # or the ESP32 on the board resets the FPGA
 
 
-def soc(config: str = "board", clock: float = CLOCK) -> KpuSoC:
+def soc(config: str = "compact", clock: float = CLOCK) -> KpuSoC:
     """The SoC, not yet finalized."""
     platform = radiona_ulx3s.Platform(device="LFE5U-85F", toolchain="trellis")
     memory = HalfRateGENSDRPHY(platform.request("sdram"), clock)

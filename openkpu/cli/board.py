@@ -23,11 +23,11 @@ def board() -> None:
 @board.command()
 @click.argument("name")
 @click.option("--folder", type=FILE, help="For all files; by default build/board/NAME.")
-@click.option("--config", default="board", show_default=True, help="Size of the core.")
+@click.option("--config", help="Size of the core; by default the board's.")
 @click.option("--clock", type=click.FloatRange(1, 500), help="MHz; by default the board's.")
 @click.option("--seed", type=int, help="Of the placement; by default the one whose figures the documentation has.")
 @click.option("--synthesis-only", is_flag=True, help="End with the cells of every module, in minutes instead of hours.")
-def build(name: str, folder: Path | None, config: str, clock: float | None, seed: int | None,
+def build(name: str, folder: Path | None, config: str | None, clock: float | None, seed: int | None,
           synthesis_only: bool) -> None:
     """Build the bitstream of the board NAME; print cells per module, clock and critical path."""
     from ..boards.build import build as make
@@ -35,7 +35,8 @@ def build(name: str, folder: Path | None, config: str, clock: float | None, seed
     from ..hw.configs import config_named
     from ..hw.ecp5 import COLUMNS
 
-    config_named(config)
+    if config:
+        config_named(config)
     folder = folder or Path("build") / "board" / name
     report = make(name, folder, config, None if clock is None else 1e6 * clock, seed, not synthesis_only)
     if not report.modules:

@@ -56,11 +56,13 @@ CORES: dict[str, CoreParameters] = {
     "fpga": CoreParameters(SEGS=4, SEGLEN=4, LPS=2, DEPTH=128, AIRAM_ROWS=4096, WEIGHT_ENTRIES=2048),
     "board": CoreParameters(SEGS=4, SEGLEN=4, LPS=2, DEPTH=128, AIRAM_ROWS=32768, WEIGHT_ENTRIES=8192,
                             CACHE_LINES=2048),
+    "compact": CoreParameters(SEGS=2, SEGLEN=4, LPS=2, DEPTH=128, AIRAM_ROWS=32768, WEIGHT_ENTRIES=8192,
+                              CACHE_LINES=2048),
     "tiny": CoreParameters(SEGS=2, SEGLEN=2, LPS=1, DEPTH=64, AIRAM_ROWS=4096, WEIGHT_ENTRIES=512),
 }
 
 ON_CHIP = [name for name, core in CORES.items() if not core.CACHE_LINES]
-"""The configurations whose AI RAM is on the chip; the others differ from one of them in the AI RAM only."""
+"""The configurations whose AI RAM is on the chip: modules that do not know where it is are tested with these."""
 
 
 def config_named(name: str) -> KpuConfig:

@@ -16,6 +16,11 @@ COLUMNS: dict[str, Mapping[str, int]] = {
     "LUTs": LUTS, "flip-flops": {"TRELLIS_FF": 1}, "18x18": {"MULT18X18D": 1}, "block RAM": {"DP16KD": 1}}
 
 
+# What a path within a module may take, in cells and 300 ps for every net. Without an aim ABC makes everything as
+# fast as it can, which costs a sixth more LUTs in wide multiplexers; with 7 ns some paths across modules get longer
+# than all others.
+PATH_PS = 5500
+
 ARITHMETIC = RTL / "synth" / "ecp5_arith.v"
 
 
@@ -47,7 +52,7 @@ def map_commands(arithmetic: str) -> str:
         f"techmap -map {arithmetic}\n"
         # Wide LUTs cost as much area as the LUTs they are made of, and Yosys uses them lavishly. Every module is mapped
         # once, not every instance.
-        "synth_lattice -family ecp5 -nodsp -nowidelut -noflatten -run coarse:\n")
+        f"scratchpad -set abc9.D {PATH_PS}\nsynth_lattice -family ecp5 -nodsp -nowidelut -noflatten -run coarse:\n")
 
 
 def module_cells(modules: Mapping[str, Mapping], top: str) -> dict[str, dict[str, int]]:

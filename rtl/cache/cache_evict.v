@@ -71,17 +71,17 @@ module cache_evict #(
 
     wire respond = m_axi_bvalid && m_axi_bready;
     assign room = !arriving && !leaving && !m_axi_awvalid && !waiting[3];
-    assign pending = |match;
-    assign idle = waiting == 4'd0;
+    assign pending = |match || (arriving && row == query_row);
+    assign idle = waiting == 4'd0 && !arriving;
 
-    // First and last beat with a changed byte.
+    // First and last beat with a changed byte, while the bytes come.
     reg [2:0] first, last;
     reg [7:0] used;
     integer k;
     always @* begin
         first = 3'd0;
         last = 3'd0;
-        for (k = 0; k < 8; k = k + 1) used[k] = |start_mask[8*k+:8];
+        for (k = 0; k < 8; k = k + 1) used[k] = |mask[8*k+:8];
         for (k = 0; k < 8; k = k + 1) begin
             if (used[7-k]) first = 3'd7 - k[2:0];
             if (used[k]) last = k[2:0];
@@ -107,12 +107,12 @@ module cache_evict #(
         if (start) begin
             row <= start_row;
             mask <= start_mask;
-            first_beat <= first;
-            last_beat <= last;
         end
         if (arriving) begin
             line <= data;
-            beat <= first_beat;
+            first_beat <= first;
+            last_beat <= last;
+            beat <= first;
             leaving <= 1'b1;
             m_axi_awvalid <= 1'b1;
         end
@@ -123,12 +123,12 @@ module cache_evict #(
         end
         waiting <= waiting_left;
         rows <= rows_left;
-        if (start) begin
+        if (arriving) begin
             waiting <= waiting_left | (waiting_left + 4'd1);
-            if (!waiting_left[0]) rows[0+:ROW_BITS] <= start_row;
-            else if (!waiting_left[1]) rows[ROW_BITS+:ROW_BITS] <= start_row;
-            else if (!waiting_left[2]) rows[2*ROW_BITS+:ROW_BITS] <= start_row;
-            else rows[3*ROW_BITS+:ROW_BITS] <= start_row;
+            if (!waiting_left[0]) rows[0+:ROW_BITS] <= row;
+            else if (!waiting_left[1]) rows[ROW_BITS+:ROW_BITS] <= row;
+            else if (!waiting_left[2]) rows[2*ROW_BITS+:ROW_BITS] <= row;
+            else rows[3*ROW_BITS+:ROW_BITS] <= row;
         end
         error <= respond && m_axi_bresp[1];
         if (rst) begin

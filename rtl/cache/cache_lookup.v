@@ -198,24 +198,26 @@ module cache_lookup #(
     endgenerate
 
     // The way: the one that hits, else a free one, else the one not used for longest; the walker's is the first dirty one.
+    // Whether the decision can be carried out does not wait for this choice.
     localparam WB = WAY_BITS > 0 ? WAY_BITS : 1;
-    reg [WB-1:0] way;
+    reg [WB-1:0] hit_way, free_way, dirty_way;
     integer i;
     wire hit = |hits;
     wire full = &valid;
     wire walking = s1_op >= EMPTY;
+    wire [WB-1:0] oldest = victim(order);
     always @* begin
-        way = {WB{1'b0}};
-        if (walking) begin
-            for (i = WAYS - 1; i >= 0; i = i - 1) if (dirty[i]) way = i[WB-1:0];
-        end else if (hit) begin
-            for (i = WAYS - 1; i >= 0; i = i - 1) if (hits[i]) way = i[WB-1:0];
-        end else if (!full) begin
-            for (i = WAYS - 1; i >= 0; i = i - 1) if (!valid[i]) way = i[WB-1:0];
-        end else begin
-            way = victim(order);
+        hit_way = {WB{1'b0}};
+        free_way = {WB{1'b0}};
+        dirty_way = {WB{1'b0}};
+        for (i = WAYS - 1; i >= 0; i = i - 1) begin
+            if (hits[i]) hit_way = hit_way | i[WB-1:0];  // one of them at most
+            if (!valid[i]) free_way = i[WB-1:0];
+            if (dirty[i]) dirty_way = i[WB-1:0];
         end
     end
+    wire [WB-1:0] other_way = walking ? dirty_way : full ? oldest : free_way;
+    wire [WB-1:0] way = hit && !walking ? hit_way : other_way;
 
     // Tree of bits, each pointing to the half that was not used last.
     function [WB-1:0] victim(input [ORDER-1:0] tree);
@@ -250,18 +252,18 @@ module cache_lookup #(
     // A line that has to make room, or to be cleaned.
     wire replaces = !hit && full && (reads || writes);
     wire cleans = fresh && s1_op == CLEAN && |dirty;
-    wire movable = !pending[way] && !set_used;
-    assign evict = (replaces || cleans) && dirty[way] && movable && evict_room;
+    wire may_evict = evict_room && !set_used;
+    assign evict = may_evict && ((replaces && dirty[oldest] && !pending[oldest]) || (cleans && !pending[dirty_way]));
     assign evict_row = {old_tag, s1_set};
     assign evict_mask = mask;
 
-    wire there = hit || !full || (!dirty[way] && movable);  // the request has a line to itself
+    wire there = hit || !full || (!dirty[oldest] && !pending[oldest] && !set_used);  // the request has a line to itself
     wire enough = |(hits & known);
     wire coming = |(hits & pending);
     wire needs_fill = !enough && !coming;
     assign ask = reads && there && needs_fill && ask_room && !ask_blocked && put_room;
     assign ask_row = s1_row;
-    assign put = reads && put_room && (enough || coming || ask);
+    assign put = reads && put_room && (enough || coming || (there && ask_room && !ask_blocked));
     assign put_note = s1_note;
     assign put_wait = !enough;
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads that have their line, or wait for it, in the order in which they were accepted.
+// Reads that have their line, or wait for it, in the order in which they were accepted; each a cycle after `put`, since the
+// lookup decides late in its own.
 //
-// The oldest one leaves for the data RAM as soon as its line is there and the RAM's read port is free. Eight places: the
-// core has no more reads under way. `set_used` says whether a queued read still needs a line of a set, so that none is
+// The oldest one leaves for the data RAM as soon as its line is there. Eight places: the core has no more reads under way. `set_used` says whether a queued read still needs a line of a set, so that none is
 // replaced under it.
 `resetall
 `timescale 1ns / 1ps
@@ -18,12 +18,11 @@ module cache_reads #(
     output wire                 room,
     input  wire [LINE_BITS-1:0] put_line,
     input  wire [4:0]           put_note,   // whose it is, and which eight bytes
-    input  wire                 put_wait,   // for the line number put_fill
-    input  wire [3:0]           put_fill,
+    input  wire                 put_wait,   // for the line asked for last
+    input  wire [3:0]           asked,      // lines asked for, modulo 16, one cycle after `put`
     input  wire [3:0]           filled,     // lines that have come, modulo 16
     output wire                 stuck,      // the oldest read waits for its line
-    output wire                 go,         // the oldest read can leave
-    input  wire                 gone,
+    output wire                 go,         // the oldest read leaves
     output wire [LINE_BITS-1:0] line,
     output wire [4:0]           note,
     input  wire [LINE_BITS-WAY_BITS-1:0] query_set,
@@ -42,8 +41,11 @@ module cache_reads #(
     reg [WIDTH*PLACES-1:0] places;
     reg [PLACES-1:0] valid;
     wire [PLACES-1:0] uses;
-    wire take = go && gone;
-    wire [PLACES-1:0] valid_left = take ? valid >> 1 : valid;
+    reg coming;  // a read that takes its place in this cycle
+    reg [LINE_BITS-1:0] coming_line;
+    reg [4:0] coming_note;
+    reg coming_waits;
+    wire [PLACES-1:0] valid_left = go ? valid >> 1 : valid;
     wire [PLACES-1:0] free = {valid_left[PLACES-2:0], 1'b1} & ~valid_left;  // places are taken from the first on
 
     wire waits;
@@ -53,23 +55,30 @@ module cache_reads #(
     wire there = !waits || behind == 4'd0 || behind > 4'd8;
     assign go = valid[0] && there;
     assign stuck = valid[0] && !there;
-    assign room = !valid[PLACES-1];
+    assign room = !valid[PLACES-1] && !(valid[PLACES-2] && coming);
 
     genvar i;
     generate
         for (i = 0; i < PLACES; i = i + 1) begin : place
             assign uses[i] = valid[i] && places[WIDTH*i+10+WAY_BITS+:LINE_BITS-WAY_BITS] == query_set;
             always @(posedge clk) begin
-                if (put && free[i]) places[WIDTH*i+:WIDTH] <= {put_line, put_note, put_wait, put_fill};
-                else if (take && i < PLACES - 1) places[WIDTH*i+:WIDTH] <= places[WIDTH*(i<PLACES-1?i+1:i)+:WIDTH];
+                if (coming && free[i]) places[WIDTH*i+:WIDTH] <= {coming_line, coming_note, coming_waits, asked};
+                else if (go && i < PLACES - 1) places[WIDTH*i+:WIDTH] <= places[WIDTH*(i<PLACES-1?i+1:i)+:WIDTH];
             end
         end
     endgenerate
-    assign set_used = |uses;
+    assign set_used = |uses || (coming && coming_line[LINE_BITS-1:WAY_BITS] == query_set);
 
     always @(posedge clk) begin
-        valid <= put ? valid_left | free : valid_left;
-        if (rst) valid <= {PLACES{1'b0}};
+        coming <= put;
+        coming_line <= put_line;
+        coming_note <= put_note;
+        coming_waits <= put_wait;
+        valid <= coming ? valid_left | free : valid_left;
+        if (rst) begin
+            coming <= 1'b0;
+            valid <= {PLACES{1'b0}};
+        end
     end
 endmodule
 

@@ -2,7 +2,7 @@
 // Cached AI RAM: the ports of kpu_airam, with the rows in an external memory and the ones in use here.
 //
 // For boards whose block RAM does not hold 2 MiB. Write-back, write-allocate, lines of one 64-byte row; a line that is made
-// by writes is not fetched (cache_lookup says how). Reads are answered in order, after three cycles on a hit;
+// by writes is not fetched (cache_lookup says how). Reads are answered in order, after four cycles on a hit;
 // while one waits for its line the next ones are looked up and fetched, as many as the core has under way. That, not
 // guessing, is the prefetch: the core asks for rows eight ahead (docs/cache.md has the figures).
 //
@@ -49,10 +49,10 @@ module kpu_cache #(
     input  wire               invalidate,  // pulse: forget every line (after the flush, if both come)
     output wire               busy,        // flushing, forgetting, or bytes are on their way to the memory
     output wire               bus_error,   // pulse: the memory answered with an error
-    output wire               ev_read,     // events: row reads, those that fetch a line, lines written back,
-    output wire               ev_miss,     //   cycles in which the oldest read waits for its line
-    output wire               ev_evict,
-    output wire               ev_wait,
+    output reg                ev_read,     // events, a cycle late: row reads, those that fetch a line, lines written
+    output reg                ev_miss,     //   back, cycles in which the oldest read waits for its line
+    output reg                ev_evict,
+    output reg                ev_wait,
 
     input  wire               s_axi_awvalid,
     output wire               s_axi_awready,
@@ -143,16 +143,17 @@ module kpu_cache #(
 
     // ------------------------------------------------------------ the sources
 
-    wire        bus_write, bus_write_done, bus_read, bus_read_take;
+    wire        bus_write, bus_read, bus_read_take;
     wire [20:3] bus_waddr, bus_raddr;
     wire [63:0] bus_data;
     wire [7:0]  bus_strb;
-    reg         bus_there;
+    reg         bus_due, bus_there;
+    reg [63:0]  bus_piece;
 
     airam_bus #(.ROWS(ROWS), .ID_W(ID_W)) bus (
         .clk(clk), .rst(rst),
         .w_want(bus_write), .w_done(bus_write_done), .w_addr(bus_waddr), .w_data(bus_data), .w_strb(bus_strb),
-        .r_want(bus_read), .r_take(bus_read_take), .r_addr(bus_raddr), .r_there(bus_there), .r_data(rd_piece),
+        .r_want(bus_read), .r_take(bus_read_take), .r_addr(bus_raddr), .r_there(bus_there), .r_data(bus_piece),
         .s_axi_awvalid(s_axi_awvalid), .s_axi_awready(s_axi_awready), .s_axi_awid(s_axi_awid),
         .s_axi_awaddr(s_axi_awaddr), .s_axi_awlen(s_axi_awlen), .s_axi_awsize(s_axi_awsize),
         .s_axi_awburst(s_axi_awburst), .s_axi_wvalid(s_axi_wvalid), .s_axi_wready(s_axi_wready),
@@ -180,8 +181,8 @@ module kpu_cache #(
 
     // Whose write is looked up; the bus has its turn when the core has none, and keeps it until it is done.
     reg bus_turn;
+    reg bus_write_done;  // a cycle late: the cache's decision comes late in its own
     wire core_done = write_done && !bus_turn;
-    assign bus_write_done = write_done && bus_turn;
 
     wire                take_valid, take_ready;
     wire [ROW_BITS-1:0] take_row;
@@ -196,10 +197,12 @@ module kpu_cache #(
 
     always @(posedge clk) begin
         writes <= writes + {2'd0, wr_valid} - {2'd0, core_done};
-        bus_turn <= bus_turn ? !write_done : bus_write && !write_valid;
+        bus_turn <= bus_turn ? !write_done : bus_write && !bus_write_done && !write_valid;
+        bus_write_done <= bus_turn && write_done;
         if (rst) begin
             writes <= 3'd0;
             bus_turn <= 1'b0;
+            bus_write_done <= 1'b0;
         end
     end
 
@@ -212,7 +215,7 @@ module kpu_cache #(
     wire [63:0] evict_mask, line_we;
     wire [511:0] fill_line;
     wire [LINE_BITS-1:0] line, read_line;
-    wire read_go, walking, evict_idle, fill_error, evict_error;
+    wire read_go, walking, evict_idle, fill_error, evict_error, reads_row, misses, stuck;
 
     cache_lookup #(.ROW_BITS(ROW_BITS), .SET_BITS(SET_BITS), .WAYS(WAYS), .WAY_BITS(WAY_BITS)) lookup (
         .clk(clk), .rst(rst),
@@ -225,14 +228,14 @@ module kpu_cache #(
         .read_need(bus_read ? 64'hFF << {bus_raddr[5:3], 3'b000} : take_need),
         .read_note(bus_read ? {2'b10, bus_raddr[5:3]} : {1'b0, take_note}),
         .flush(flush), .invalidate(invalidate), .busy(walking),
-        .line(line), .line_we(line_we), .evict(evict), .evict_room(evict_room), .evict_row(evict_row),
+        .line(line), .line_we(line_we), .evict(evict), .evict_room(evict_room && !read_go), .evict_row(evict_row),
         .evict_mask(evict_mask), .ask(ask), .ask_room(ask_room), .ask_row(ask_row), .ask_blocked(ask_blocked),
         .put(put), .put_room(put_room), .put_note(put_note), .put_wait(put_wait), .set_used(set_used),
-        .ev_read(ev_read), .ev_read_miss(ev_miss)
+        .ev_read(reads_row), .ev_read_miss(misses)
     );
     cache_reads #(.LINE_BITS(LINE_BITS), .WAY_BITS(WAY_BITS)) reads (
         .clk(clk), .rst(rst), .put(put), .room(put_room), .put_line(line), .put_note(put_note), .put_wait(put_wait),
-        .put_fill(asked + {3'd0, ask}), .filled(filled), .stuck(ev_wait), .go(read_go), .gone(!evict),
+        .asked(asked), .filled(filled), .stuck(stuck), .go(read_go),
         .line(read_line), .note(read_note), .query_set(line[LINE_BITS-1:WAY_BITS]), .set_used(set_used)
     );
     cache_fill #(.ROW_BITS(ROW_BITS), .ID_W(ID_W), .BASE(BASE)) fill (
@@ -254,26 +257,31 @@ module kpu_cache #(
     );
     assign busy = walking || !evict_idle;
     assign bus_error = fill_error || evict_error;
-    assign ev_evict = evict;
 
     // --------------------------------------------------------------- the data
 
     reg [2:0] lane;
-
     kpu_ram #(.WIDTH(512), .DEPTH(LINES), .BYTE_ENABLES(1)) data (
         .clk(clk), .we(line_we), .waddr(line),
         .wdata(fill_done ? fill_line : bus_turn ? {8{bus_data}} : {64 / WR_BYTES{write_data}}),
-        .re(evict || read_go), .raddr(evict ? line : read_line), .rdata(rd_rdata)
+        .re(evict || read_go), .raddr(read_go ? read_line : line), .rdata(rd_rdata)
     );
     assign rd_piece = rd_rdata[64*lane+:64];
 
     always @(posedge clk) begin
         if (read_go) lane <= read_note[2:0];
         rd_rstream <= read_note[3];
-        rd_rvalid <= read_go && !evict && !read_note[4];
-        bus_there <= read_go && !evict && read_note[4];
+        ev_read <= reads_row;
+        ev_miss <= misses;
+        ev_evict <= evict;
+        ev_wait <= stuck;
+        rd_rvalid <= read_go && !read_note[4];
+        bus_due <= read_go && read_note[4];
+        bus_there <= bus_due;
+        bus_piece <= rd_piece;
         if (rst) begin
             rd_rvalid <= 1'b0;
+            bus_due <= 1'b0;
             bus_there <= 1'b0;
         end
     end

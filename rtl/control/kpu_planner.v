@@ -97,7 +97,8 @@ module kpu_planner #(
     wire [2:0] whole = decim ? 3'd5 : 3'd6;                   // log2 of a 64-byte word's pixels
     wire [3:0] lg_columns = {1'b0, lgsw} - {2'd0, lgs};
     wire [10:0] strip = 11'd1 << lg_columns;                  // output columns of a full strip
-    reg [10:0] columns, strips, last_columns, groups, last_groups;
+    reg [10:0] last_column;                                   // of the layer
+    reg [10:0] columns, strips_before, last_columns, groups, last_groups;  // strips before the last one
     wire [10:0] round = (11'd1 << lgp) - 11'd1;
     wire [10:0] entries = groups << {lgc, 1'b0};              // partial sums of a row of windows
     wire [10:0] last_entries = last_groups << {lgc, 1'b0};
@@ -106,8 +107,9 @@ module kpu_planner #(
     wire [10:0] block = 11'd1 << (LGPES[3:0] - {2'd0, lgp});
     always @(posedge clk) begin
         columns <= strip < ow ? strip : ow;
-        strips <= (ow + strip - 11'd1) >> lg_columns;
-        last_columns <= ow - ((strips - 11'd1) << lg_columns);
+        last_column <= ow - 11'd1;
+        strips_before <= last_column >> lg_columns;
+        last_columns <= (last_column & (strip - 11'd1)) + 11'd1;
         groups <= overlap ? (columns < ow ? columns + 11'd1 : columns) : (columns + round) >> lgp;
         last_groups <= overlap ? last_columns : (last_columns + round) >> lgp;
         blocks <= single ? 11'd1
@@ -127,7 +129,7 @@ module kpu_planner #(
     wire two_words = lgsw == whole && layer[`PL_W] > (decim ? 11'd32 : 11'd64);
     wire [11:0] rows_1x1 = lgi == 2'd0 ? {1'b0, ic} : ({1'b0, ic - 11'd1} >> lgi) + (passes >> wide);
     reg [23:0] takes, rows, all_rows_1x1;
-    wire [23:0] slack = strips != 11'd1 ? rows >> 4 : 24'd0;  // without it the array waits now and then
+    wire [23:0] slack = strips_before != 11'd0 ? rows >> 4 : 24'd0;  // without it the array waits now and then
     wire [23:0] rows_cost = rows + slack;
     wire [23:0] strip_cost = product[23:0] > rows_cost ? product[23:0] : rows_cost;
     always @(posedge clk) begin
@@ -139,7 +141,7 @@ module kpu_planner #(
     wire [35:0] cost = product + (k3 ? 36'd0 : {25'd0, outs});
     wire better = CACHED != 0 ? cost + (cost >> 4) < best_cost : cost <= best_cost;
     reg found;
-    reg [10:0] best_strips, best_entries, best_last_entries;
+    reg [10:0] best_strips_before, best_entries, best_last_entries;
     wire last_try = lgp == LGSEGS[1:0] || overlap;
 
     // Tiles.
@@ -208,7 +210,7 @@ module kpu_planner #(
             end
             S_STRIPS: begin
                 factor <= full_cost;
-                times <= {1'b0, strips - 11'd1};
+                times <= {1'b0, strips_before};
                 if (count == 3'd2) begin
                     count <= 3'd0;
                     state <= S_BLOCKS;
@@ -226,7 +228,7 @@ module kpu_planner #(
                     best_cost <= cost;
                     best_lgp <= lgp;
                     best_lgsw <= lgsw;
-                    best_strips <= strips;
+                    best_strips_before <= strips_before;
                     best_entries <= entries;
                     best_last_entries <= last_entries;
                 end
@@ -279,14 +281,14 @@ module kpu_planner #(
                             tile_rows <= quotient[9:0];
                             full_tiles <= tiles;
                             last_strip <= 1'b1;
-                            if (best_strips != 11'd1) state <= S_FIT;
+                            if (best_strips_before != 11'd0) state <= S_FIT;
                         end
                     end
                 end
             end
             S_REPETITIONS: begin
                 factor <= {14'd0, full_tiles};
-                times <= {1'b0, best_strips - 11'd1};
+                times <= {1'b0, best_strips_before};
                 if (count == 3'd2) begin
                     reps <= product[14:0] + {5'd0, tiles};
                     count <= 3'd0;

@@ -40,7 +40,7 @@ module kpu_issue #(
     // window former
     input  wire               set_valid,
     output wire               take,
-    output wire [7:0]         q,
+    output reg  [7:0]         q,
     output wire               set_done,
     // array, one cycle after take
     output reg                a_valid,
@@ -77,7 +77,7 @@ module kpu_issue #(
     reg run;
     reg [9:0] lines;
     reg [6:0] groups, group;
-    reg [7:0] q0, q_group;
+    reg [7:0] q0, q_group;   // first column of a line, of the group; q is q_group + dx
     reg [1:0] dx;
     reg [ADDR_W-1:0] addr;
     reg first, last, high, frees;
@@ -101,7 +101,8 @@ module kpu_issue #(
     wire last_dx = next_dx == 2'd1 << lgc;
     wire line_end = last_dx && group == 7'd1;
     assign take = run && set_valid && (!dwfast || post_en);
-    assign q = q_group + {6'd0, dx};
+    wire [2:0] lg_step = {1'b0, lgp} + {1'b0, lgs};
+    wire [7:0] next_group = q_group + (8'd1 << (dwfast ? LGLANES[2:0] : lg_step));
     assign set_done = take && line_end;
     assign pass_end = set_done && lines == 10'd1;
 
@@ -117,13 +118,16 @@ module kpu_issue #(
         if (take) begin
             addr <= addr + 1'b1;
             dx <= next_dx;
+            q <= q + 8'd1;
             if (last_dx) begin
                 dx <= 2'd0;
                 group <= group - 7'd1;
-                q_group <= q_group + (dwfast ? 8'd1 << LGLANES : (8'd1 << lgp) << lgs);
+                q_group <= next_group;
+                q <= next_group;
                 if (group == 7'd1) begin
                     group <= groups;
                     q_group <= q0;
+                    q <= q0;
                     lines <= lines - 10'd1;
                 end
             end
@@ -140,6 +144,7 @@ module kpu_issue #(
             group <= now_groups;
             q0 <= now_q;
             q_group <= now_q;
+            q <= now_q;
             dx <= 2'd0;
             addr <= {ADDR_W{1'b0}};
             first <= s_first;

@@ -86,6 +86,7 @@ module kpu_segment #(
     reg [ADDR_W-1:0] b_addr;
     reg d_bank_q;
     reg [PHASE_W-1:0] d_phase_q;
+    reg [11:0] nine;  // sum of the pixels in stage B
 
     // Weights: those of a pass that has not ended are in use, those of the next one have come.
     reg in_use, pending;
@@ -133,20 +134,26 @@ module kpu_segment #(
         end
 
         for (i = 0; i < LPS; i = i + 1) begin : lane
-            wire [11:0] sum;
-            kpu_sum_of_nine window_sum (.bytes(dww[72*i+:72]), .sum(sum));
-            reg [11:0] dw_xsum;
-            always @(posedge clk) if (dw && dw_en) dw_xsum <= sum;
+            wire [11:0] window_sum;
+            if (i == 0) begin : with_pixels
+                assign window_sum = nine;
+            end else begin : alone
+                wire [11:0] sum;
+                reg [11:0] dw_xsum;
+                kpu_sum_of_nine add (.bytes(dww[72*i+:72]), .sum(sum));
+                always @(posedge clk) if (dw_en) dw_xsum <= sum;
+                assign window_sum = dw_xsum;
+            end
             assign d_sums[36*i+:36] = dw ? {16'd0, dots[20*i+:20]}
                 : SEGLEN == LPS ? sums[36*i+:36] : sums[36*(d_phase_q*LPS+i)+:36];
-            assign d_xsums[22*i+:22] = dw ? {10'd0, dw_xsum} : xsum;
+            assign d_xsums[22*i+:22] = dw ? {10'd0, window_sum} : xsum;
         end
     endgenerate
 
-    // S_x: like a PE whose weights are one; the high bytes of 16-bit weights see the same pixels again.
+    // S_x: like a PE whose weights are one; the high bytes of 16-bit weights see the same pixels again. Depthwise it is the
+    // first lane's.
     wire [11:0] nine_now;
-    reg [11:0] nine;
-    kpu_sum_of_nine pixel_sum (.bytes(x), .sum(nine_now));
+    kpu_sum_of_nine pixel_sum (.bytes(own[71:0]), .sum(nine_now));
     wire [21:0] after = (b_first ? 22'd0 : b_bank ? xsum1 : xsum0) + {10'd0, nine};
     wire acc0 = a_valid && !a_bank;
     wire acc1 = a_valid && a_bank;
@@ -169,7 +176,7 @@ module kpu_segment #(
         b_first <= a_first;
         b_high <= a_high;
         b_addr <= a_addr;
-        if (a_valid) nine <= nine_now;
+        if (dw ? dw_en : a_valid) nine <= nine_now;
         if (d_re) begin
             d_bank_q <= d_bank;
             d_phase_q <= d_phase;

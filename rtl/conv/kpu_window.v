@@ -72,9 +72,9 @@ module kpu_window #(
     generate
         if (LANES <= 8 && SEGS <= 4) begin : lutram
             kpu_window_ram #(.SEGS(SEGS), .LANES(LANES)) lines (
-                .clk(clk), .rst(rst), .layer(layer), .valid(waits), .taken(taken), .token(waiting_token),
-                .row(waiting_row), .set_valid(set_valid), .take(take), .q(q), .set_done(set_done), .win(win),
-                .dww(dww)
+                .clk(clk), .rst(rst), .layer(layer), .comes(token_ready), .next_token(token), .valid(waits),
+                .taken(taken), .token(waiting_token), .row(waiting_row), .set_valid(set_valid), .take(take), .q(q),
+                .set_done(set_done), .win(win), .dww(dww)
             );
         end else begin : registers
             kpu_window_regs #(.SEGS(SEGS), .LANES(LANES)) lines (

@@ -22,6 +22,8 @@ module kpu_window_ram #(
     input  wire                rst,
     input  wire [`PLAN_W-1:0]  layer,
     // tokens, in order, with their decimated rows
+    input  wire                comes,   // next_token is in `token` from the next cycle on
+    input  wire [`TOKEN_W-1:0] next_token,
     input  wire                valid,
     output wire                taken,
     input  wire [`TOKEN_W-1:0] token,
@@ -61,7 +63,6 @@ module kpu_window_ram #(
     wire u_above = token[`TOKEN_ABOVE];
     wire [1:0] u_place = token[`TOKEN_PLACE];
     wire [3:0] u_slot = token[`TOKEN_LINE];
-    wire [3:0] u_n = token[`TOKEN_COUNT];
     wire [1:0] u_sub = token[`TOKEN_SUB];
     wire [3:0] u_slots = token[`TOKEN_SLOTS];
     wire [6:0] u_width = token[`TOKEN_WIDTH];
@@ -81,18 +82,32 @@ module kpu_window_ram #(
 
     wire whole = !u_out && u_place == 2'd0;  // the word itself comes
     reg [8:0] target;                        // RAMs that the token is about
-    reg [3:0] turned;
+    // Line 3 * a + b is in RAM 3 * a + (b + turn) mod 3; with one bit for each a, b and turn, and what only the token tells
+    // registered with it, since `taken` waits for this.
+    wire [3:0] next_slot = next_token[`TOKEN_LINE];
+    reg [2:0] third, of_three, turns, turned;
+    reg [8:0] named;  // lines from u_slot on, as many as the token says
+    always @(posedge clk) begin
+        if (comes) begin
+            for (k = 0; k < 3; k = k + 1) begin
+                third[k] <= next_slot >= 3 * k[3:0] && next_slot < 3 * k[3:0] + 4'd3;
+                of_three[k] <= next_slot == k[3:0] || next_slot == k[3:0] + 4'd3 || next_slot == k[3:0] + 4'd6;
+            end
+            for (k = 0; k < 9; k = k + 1)
+                named[k] <= k[3:0] >= next_slot && k[3:0] < next_slot + next_token[`TOKEN_COUNT];
+        end
+    end
     always @* begin
         turn_next = !u_shift ? turn : turn == 2'd2 ? 2'd0 : turn + 2'd1;
-        turned = u_slot + {2'd0, turn_next};
-        if ((u_slot < 4'd3 && turned >= 4'd3) || (u_slot >= 4'd3 && u_slot < 4'd6 && turned >= 4'd6)
-            || (u_slot >= 4'd6 && turned >= 4'd9)) turned = turned - 4'd3;
+        turns = {turn_next == 2'd2, turn_next == 2'd1, turn_next == 2'd0};
+        for (k = 0; k < 3; k = k + 1) turned[k] = (of_three[0] && turns[k]) || (of_three[1] && turns[(k+2)%3])
+            || (of_three[2] && turns[(k+1)%3]);
         absent_next = absent;
         if (u_shift) absent_next[1:0] = absent[2:1];
         if (u_above) absent_next[0] = 1'b1;
         for (k = 0; k < 9; k = k + 1) begin
-            target[k] = windows ? k[3:0] == turned : k[3:0] >= u_slot && k[3:0] < u_slot + u_n;
-            if (k[3:0] >= u_slot && k[3:0] < u_slot + u_n) absent_next[k] = u_out;
+            target[k] = windows ? third[k/3] && turned[k%3] : named[k];
+            if (named[k]) absent_next[k] = u_out;
             else if (!windows && k[3:0] >= u_slots) absent_next[k] = 1'b1;
         end
         half_next = half ^ (target & {9{whole}});
@@ -165,8 +180,10 @@ module kpu_window_ram #(
         for (g = 0; g < 9; g = g + 1) begin : line
             reg [511:0] held;
             reg [2:0] from, at, last;
+            reg at_last;
             wire move_block = waiting[g] && !later[g];
-            assign ends[g] = move_block && at == last;
+            assign ends[g] = move_block && at_last;
+            wire [2:0] following_block = at + 3'd1;
             wire [2:0] source = from + at;
             wire [1:0] slot = windows ? u_sub : u_sub + g[1:0] - u_slot[1:0];
             wire [2:0] first_block = lgi == 2'd0 ? 3'd0 : {1'b0, slot} << (2'd3 - lgi - {1'b0, decim});
@@ -183,8 +200,10 @@ module kpu_window_ram #(
                     from <= first_block;
                     at <= 3'd0;
                     last <= last_pixel[5:3];
+                    at_last <= last_pixel[5:3] == 3'd0;
                 end else if (move_block) begin
-                    at <= at + 3'd1;
+                    at <= following_block;
+                    at_last <= following_block == last;
                 end
                 if (move_block) pixel[{half[g], at}] <= held[{source, 6'd0}+:64];
                 if (taken && ((u_place == 2'd1 && !u_out && target[g]) || next_word)) begin
@@ -226,12 +245,28 @@ module kpu_window_ram #(
         end
     endgenerate
 
+    // Eight bytes come into question for a column: q is a column of a window (up to `stride` of them) at a multiple of P * stride,
+    // or, with one column, anything.
+    reg [3*SEGS-1:0] chosen;
+    always @* begin
+        for (k = 0; k < SEGS; k = k + 1) begin
+            case (lgs)
+                2'd0: chosen[3*k+:3] = k < 2 ? q[2:0] | k[2:0] : {2'd0, q[2]};
+                2'd1: chosen[3*k+:3] = k < 1 ? q[2:0] : {k < 2 && q[2], 1'b1, q[0]};
+                default: chosen[3*k+:3] = k < 1 ? q[2:0] : {1'b1, q[1:0]};
+            endcase
+        end
+    end
+    function integer candidate(input integer column, input integer number);
+        candidate = column < 2 ? number : number >= 4 ? 4 * column + number - 4 : number >= 2 ? 2 * column + number - 2
+            : column + 4 * number;
+    endfunction
+
     integer c, t;
+    reg [63:0] near_column;
     reg [8*BYTES-1:0] seen;
     (* mem2reg *) reg [8*BYTES-1:0] near [0:2];
     (* mem2reg *) reg [8*REACH-1:0] taps [0:8];  // the byte of each tap for a column at 0..REACH-1
-    localparam LGREACH = $clog2(REACH);
-    reg [4:0] first;
     always @(posedge clk) begin
         if (take && !dwfast) begin
             for (t = 0; t < 3; t = t + 1) begin
@@ -243,14 +278,10 @@ module kpu_window_ram #(
                 else taps[t] = use_absent[t] ? {8 * REACH{1'b0}} : bytes[t][8+:8*REACH];  // such a channel counts as 0
             end
             for (c = 0; c < SEGS; c = c + 1) begin
-                // Few bytes come into question for a column: where P * stride is 8 or more, q is a column of a window at
-                // a multiple of the stride; where it is less, all of the take lies in the block.
-                case (lgs)
-                    2'd0: first = {2'd0, q[2:0] + c[2:0]};
-                    2'd1: first = c < 2 ? {2'd0, q[2:0] + {c[1:0], 1'b0}} : {c[3:0], q[0]};
-                    default: first = c < 1 ? {2'd0, q[2:0]} : {c[2:0], q[1:0]};
-                endcase
-                for (t = 0; t < 9; t = t + 1) win[72*c+8*t+:8] <= taps[t][{first[LGREACH-1:0], 3'd0}+:8];
+                for (t = 0; t < 9; t = t + 1) begin
+                    for (k = 0; k < 8; k = k + 1) near_column[8*k+:8] = taps[t][8*candidate(c, k)+:8];
+                    win[72*c+8*t+:8] <= near_column[{chosen[3*c+:3], 3'd0}+:8];
+                end
             end
         end
     end
@@ -289,7 +320,7 @@ module kpu_window_ram #(
         end
     end
 
-    wire _unused = &{1'b0, layer, token, first, q, last_pixel};
+    wire _unused = &{1'b0, layer, token, next_token, u_slot, q, last_pixel};
 endmodule
 
 `resetall

@@ -2,7 +2,7 @@
 // Simple dual-port RAM: one write port, one read port.
 //
 // What the design keeps in block RAM is this module, so that one place decides what synthesis
-// infers (or LUT RAM for small ones). Memories whose word is used in the cycle of its address are
+// infers (LUT RAM for small ones, unless BLOCK is set). Memories whose word is used in the cycle of its address are
 // LUT RAM of their own, in kpu_queue, kpu_unpack, kpu_lane and kpu_writeback. rdata shows the word
 // in the cycle after `re` and holds it while `re` is low. Reading the word that is written in the same
 // cycle gives an undefined word: no user needs it, and a guaranteed one would cost a
@@ -19,6 +19,7 @@ module kpu_ram #(
     parameter WIDTH = 64,        // bits of a word; with byte enables a multiple of 8
     parameter DEPTH = 512,       // words, at least 2
     parameter BYTE_ENABLES = 0,  // 1: `we` has one bit per byte; 0: one bit per word
+    parameter BLOCK = 0,         // 1: block RAM even for a small one, where LUTs are dearer
     parameter ADDR_BITS = $clog2(DEPTH),
     parameter WE_BITS = BYTE_ENABLES != 0 ? WIDTH / 8 : 1
 ) (
@@ -40,9 +41,13 @@ module kpu_ram #(
         if (DEPTH < 2) begin : rule1
             kpu_ram_DEPTH_must_be_at_least_2 refused ();
         end
+        if (BLOCK != 0 && BLOCK != 1) begin : rule2
+            kpu_ram_BLOCK_must_be_0_or_1 refused ();
+        end
     endgenerate
 
     localparam SLICE = BYTE_ENABLES != 0 ? 64 : WIDTH;
+    localparam STYLE = BLOCK != 0 ? "block" : "auto";
     localparam SLICES = (WIDTH + SLICE - 1) / SLICE;
 
     genvar s;
@@ -51,7 +56,7 @@ module kpu_ram #(
             localparam LSB = s * SLICE;
             localparam BITS = WIDTH - LSB < SLICE ? WIDTH - LSB : SLICE;
 
-            (* no_rw_check *) reg [BITS-1:0] mem [0:DEPTH-1];
+            (* no_rw_check, ram_style = STYLE *) reg [BITS-1:0] mem [0:DEPTH-1];
             reg [BITS-1:0] word_q;
 
             assign rdata[LSB+:BITS] = word_q;

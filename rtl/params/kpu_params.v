@@ -101,17 +101,19 @@ module kpu_params #(
         .re(run), .raddr({sw_bank, channel[9:0]}), .rdata(sw)
     );
 
-    // Stages: read, multiply, shift and add.
-    reg v1, v2, end1, end2, end3, bank1, bank2;
-    reg [3:0] seg1, lane1, seg2, lane2;
-    reg [59:0] bn2;
-    reg signed [54:0] prod2;
+    // Stages: read, a register (block RAM and product are slow), multiply, shift and add.
+    reg [3:1] v, bank_of;
+    reg [4:1] ends;
+    reg [3:0] seg1, lane1, seg2, lane2, seg3, lane3;
+    reg [59:0] bn2, bn3;
+    reg [29:0] sw2;
+    reg signed [54:0] prod3;
     wire signed [23:0] arg_w = layer[`PL_ARG_W];
-    wire signed [54:0] prod = layer[`PL_BYPASS] ? 55'sd0 : arg_w * $signed({1'b0, sw});
-    wire signed [54:0] shifted = prod2 >>> layer[`PL_SHR_W];
+    wire signed [54:0] prod = layer[`PL_BYPASS] ? 55'sd0 : arg_w * $signed({1'b0, sw2});
+    wire signed [54:0] shifted = prod3 >>> layer[`PL_SHR_W];
     wire [35:0] c = shifted[35:0] + layer[`PL_ADDC];
     wire [31:0] all_segs = SEGS - 1;
-    wire [LGSEGS+1:0] dw_place = {seg2[1:0], {LGSEGS{1'b0}}} >> lgdw;
+    wire [LGSEGS+1:0] dw_place = {seg3[1:0], {LGSEGS{1'b0}}} >> lgdw;
 
     always @(posedge clk) begin
         pending <= pending + {3'd0, begin_block} - {3'd0, s_ready};
@@ -135,30 +137,31 @@ module kpu_params #(
         end
         sets_used <= sets_used + {2'd0, !run && s_valid && pending != 4'd0 && tables_there
             && (sets_used < 3'd2 || params_free)} - {2'd0, params_free};
-        sets_loaded <= sets_loaded + {2'd0, end3} - {2'd0, params_take};
+        sets_loaded <= sets_loaded + {2'd0, ends[4]} - {2'd0, params_take};
 
-        v1 <= run;
-        end1 <= run && set_end;
-        bank1 <= bank;
+        v <= {v[2:1], run};
+        ends <= {ends[3:1], run && set_end};
+        bank_of <= {bank_of[2:1], bank};
         seg1 <= seg;
         lane1 <= lane;
 
-        v2 <= v1;
-        end2 <= end1;
-        bank2 <= bank1;
         seg2 <= seg1;
         lane2 <= lane1;
         bn2 <= bn[59:0];
-        prod2 <= prod;
+        sw2 <= sw;
 
-        p_we <= v2;
-        end3 <= end2;
-        p_bank <= bank2;
+        seg3 <= seg2;
+        lane3 <= lane2;
+        bn3 <= bn2;
+        prod3 <= prod;
+
+        p_we <= v[3];
+        p_bank <= bank_of[3];
         p_all <= dwfast;
-        p_lane <= lane2[2:0];
-        p_seg <= dwfast ? dw_place[LGSEGS-1:0] : seg2[LGSEGS-1:0];
+        p_lane <= lane3[2:0];
+        p_seg <= dwfast ? dw_place[LGSEGS-1:0] : seg3[LGSEGS-1:0];
         p_mask <= dwfast ? ~(all_segs[LGSEGS-1:0] >> lgdw) : all_segs[LGSEGS-1:0] >> layer[`PL_LGP];
-        p_bn <= bn2;
+        p_bn <= bn3;
         p_c <= c;
         if (rst) begin
             pending <= 4'd0;
@@ -167,17 +170,14 @@ module kpu_params #(
             phase <= 3'd0;
             sets_used <= 3'd0;
             sets_loaded <= 3'd0;
-            v1 <= 1'b0;
-            v2 <= 1'b0;
+            v <= 3'd0;
+            ends <= 4'd0;
             p_we <= 1'b0;
-            end1 <= 1'b0;
-            end2 <= 1'b0;
-            end3 <= 1'b0;
         end
     end
 
     wire _unused = &{
-        1'b0, layer, bn[63:60], shifted[54:36], channel[10], seg2, lane2, phases, lanes, all_segs, dw_place};
+        1'b0, layer, bn[63:60], shifted[54:36], channel[10], seg3, lane3, phases, lanes, all_segs, dw_place};
 endmodule
 
 `resetall

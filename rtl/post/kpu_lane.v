@@ -14,7 +14,9 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-module kpu_lane (
+module kpu_lane #(
+    parameter TABLE_BLOCK = 0  // 1: the activation table lies in block RAM
+) (
     input  wire                clk,
     input  wire                en,
     input  wire [13:1]         valid,
@@ -44,6 +46,13 @@ module kpu_lane (
     input  wire signed [46:0]  product,    // arg_x * S_x, from stage 3 of kpu_arg_x
     output wire [7:0]          result      // one stage behind a window's last value in stage 13
 );
+    // Refused: parameters that this module does not support stop elaboration with the rule's name.
+    generate
+        if (TABLE_BLOCK != 0 && TABLE_BLOCK != 1) begin : rule0
+            kpu_lane_TABLE_BLOCK_must_be_0_or_1 refused ();
+        end
+    endgenerate
+
     reg [59:0] bn_a, bn_b;
     reg [35:0] c_a, c_b;
     wire [23:0] bn5 = bank5 ? bn_b[23:0] : bn_a[23:0];
@@ -58,14 +67,12 @@ module kpu_lane (
     reg signed [35:0] v6, v7, v8;
     wire [35:0] add6 = {{4{bn6[31]}}, bn6[31:0]};
 
-    (* ram_style = "distributed" *) reg [65:0] segment [0:31];
     // `least` of the second, third and fourth segment of every quarter.
     (* ram_style = "distributed" *) reg [35:0] second [0:7];
     (* ram_style = "distributed" *) reg [35:0] third [0:7];
     (* ram_style = "distributed" *) reg [35:0] fourth [0:7];
     wire [2:0] seg_wquarter = seg_windex[4:2];
     reg [1:0] quarter7;
-    reg [3:0] index8;
     wire [2:0] at7 = {act_bank, quarter7};
     wire [2:0] in_quarter = {below(fourth[at7], v7), below(third[at7], v7), below(second[at7], v7)};
     wire [2:0] past_quarter = {below(quarters[2*36+:36], v6), below(quarters[36+:36], v6), below(quarters[0+:36], v6)};
@@ -79,22 +86,39 @@ module kpu_lane (
         highest = under[2] ? 2'd3 : under[1] ? 2'd2 : {1'b0, under[0]};
     endfunction
 
-    wire [65:0] seg9 = segment[{act_bank, index8}];
+    wire [65:0] seg9;
+    kpu_ram #(.WIDTH(66), .DEPTH(32), .BLOCK(TABLE_BLOCK)) segments (
+        .clk(clk), .we(seg_we), .waddr(seg_windex), .wdata(seg_wdata),
+        .re(en && valid[8]), .raddr({act_bank, quarter7, highest(in_quarter)}), .rdata(seg9)
+    );
     reg signed [36:0] d9;
     reg signed [15:0] mul9;
     reg [5:0] shift9, shift10;
     reg [7:0] bias9, bias10, bias11;
 
     // Rounding. `twice` has one bit below the integer part, so that its shift brings the half bit along; in two
-    // steps, since only ten bits of the integer part are used: a larger one saturates whatever the bias is.
+    // steps, whole bytes first, since only ten bits of the integer part are used: a larger one saturates whatever the bias
+    // is. What lies above those ten and below the half bit is told by groups of eight bits, and by bits in the group where
+    // the second step cuts.
     reg signed [52:0] p10;
     wire signed [53:0] twice = {p10, 1'b0};
-    wire signed [53:0] near = twice >>> {shift10[5:3], 3'd0};
+    wire [2:0] eights = shift10[5:3];
+    wire signed [53:0] near = twice >>> {eights, 3'd0};
     wire [17:0] nearer = near[17:0] >> shift10[2:0];
-    wire [53:0] kept = {54{1'b1}} << shift10;
-    wire too_big = ((twice[53:10] ^ {44{p10[52]}}) & kept[43:0]) != 44'd0;
+    wire [7:0] kept = 8'hFF << shift10[2:0];
+    wire [57:0] sign_differs = {4'd0, twice ^ {54{p10[52]}}};
+    wire [55:0] padded = {2'd0, twice};
+    reg [7:0] beyond, under;  // something differs from the sign from 18 + 8 * k on; something is not 0 below 8 * k
+    integer k;
+    always @* begin
+        beyond = 8'd0;
+        for (k = 4; k >= 0; k = k - 1) beyond[k] = beyond[k+1] || sign_differs[8*k+18+:8] != 8'd0;
+        under = 8'd0;
+        for (k = 1; k < 8; k = k + 1) under[k] = under[k-1] || padded[8*k-8+:8] != 8'd0;
+    end
+    wire too_big = beyond[eights] || ((near[17:10] ^ {8{p10[52]}}) & kept) != 8'd0;
     wire signed [9:0] whole = too_big ? {p10[52], {9{!p10[52]}}} : nearer[10:1];
-    wire away = nearer[0] && ((twice & ~kept) != 54'd0 || nearer[1]);
+    wire away = nearer[0] && (under[eights] || (near[7:0] & ~kept) != 8'd0 || nearer[1]);
     reg signed [10:0] r11;
     wire signed [11:0] y11 = {r11[10], r11} + {4'd0, bias11};
     reg [7:0] y12;
@@ -114,7 +138,6 @@ module kpu_lane (
             bn_b <= p_bn;
             c_b <= p_c;
         end
-        if (seg_we) segment[seg_windex] <= seg_wdata;
         if (seg_we && seg_windex[1:0] == 2'd1) second[seg_wquarter] <= seg_wleast;
         if (seg_we && seg_windex[1:0] == 2'd2) third[seg_wquarter] <= seg_wleast;
         if (seg_we && seg_windex[1:0] == 2'd3) fourth[seg_wquarter] <= seg_wleast;
@@ -129,10 +152,7 @@ module kpu_lane (
                 quarter7 <= highest(past_quarter);
                 v7 <= v6;
             end
-            if (valid[8]) begin
-                index8 <= {quarter7, highest(in_quarter)};
-                v8 <= v7;
-            end
+            if (valid[8]) v8 <= v7;
             if (valid[9]) begin
                 d9 <= {v8[35], v8} - {seg9[57], seg9[57:22]};
                 mul9 <= seg9[21:6];
@@ -153,7 +173,7 @@ module kpu_lane (
         end
     end
 
-    wire _unused = &{1'b0, shifted[46:36], prod5s[59:36], near[53:18], nearer[17:11], mean[11:8]};
+    wire _unused = &{1'b0, shifted[46:36], prod5s[59:36], near[53:18], nearer[17:11], sign_differs[17:0], mean[11:8]};
 endmodule
 
 `resetall

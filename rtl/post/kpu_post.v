@@ -181,7 +181,7 @@ module kpu_post #(
                 .xsums(xsums[22*s*LPS+:22*LPS]), .products(products)
             );
             for (i = 0; i < LPS; i = i + 1) begin : lane
-                kpu_lane u (
+                kpu_lane #(.TABLE_BLOCK(SEGS * LPS <= 16 ? 1 : 0)) u (
                     .clk(clk), .en(en), .valid(valid[13:1]), .bank4(bank[4]), .bank5(bank[5]), .bank6(bank[6]),
                     .first13(first[13]), .pool_max(pool_max), .pool_sum(pool_sum), .pool_shift(pool_shift),
                     .p_we(mine && (p_all || p_lane == i[2:0])), .p_bank(p_bank), .p_bn(p_bn), .p_c(p_c),

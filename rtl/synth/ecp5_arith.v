@@ -83,9 +83,10 @@ module two_products (x, a, b, xa, xb);
     wire last = x[0] & b[4];
     wire [5:0] low = {sum[3] ^ (sum[2] & last) ^ (x[1] & b[4]) ^ (x[0] & b[5]), sum[2] ^ last, sum[1:0], pair0[1:0]};
 
-    wire [5:0] over = both[15:10] - low;
-    assign xa = {over, both[9:0]};
-    assign xb = both[25:10] - {10'd0, over};
+    // What the lower six bits of b*x leave of the sum is a*x; what they borrow is missing in b*x.
+    wire [15:0] apart = both[25:10] - {10'd0, low};
+    assign xa = {apart[5:0], both[9:0]};
+    assign xb = {apart[15:6], low};
 endmodule
 
 (* techmap_celltype = "$add $sub" *)
