@@ -50,7 +50,7 @@ class Target:
 
 TARGETS = {
     "ulx3s": Target("ulx3s", "Radiona ULX3S (LFE5U-85F-6, CABGA381)",
-                    ("--85k", "--package", "CABGA381", "--speed", "6"), "ulx3s", "compact", 1),
+                    ("--85k", "--package", "CABGA381", "--speed", "6"), "ulx3s", "compact", 2),
     "arty": Target("arty", "Digilent Arty A7-100T", (), "arty_a7_100t", "board", 0),
 }
 
