@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads that have their line, or wait for it, in the order in which they were accepted; each a cycle after `put`, since the
-// lookup decides late in its own.
+// Reads that have their line, or wait for it, in the order in which they were accepted; each a cycle after `put`,
+// since the lookup decides late in its own.
 //
-// The oldest one leaves for the data RAM as soon as its line is there. Eight places: the core has no more reads under way. `set_used` says whether a queued read still needs a line of a set, so that none is
-// replaced under it.
+// The oldest one leaves for the data RAM as soon as its line is there. Eight places: the core has no more reads under
+// way. `set_used` says whether a queued read still needs a line of a set, so that none is replaced under it.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none

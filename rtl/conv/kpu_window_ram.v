@@ -245,8 +245,8 @@ module kpu_window_ram #(
         end
     endgenerate
 
-    // Eight bytes come into question for a column: q is a column of a window (up to `stride` of them) at a multiple of P * stride,
-    // or, with one column, anything.
+    // Eight bytes come into question for a column: q is a column of a window (up to `stride` of them) at a multiple of
+    // P * stride, or, with one column, anything.
     reg [3*SEGS-1:0] chosen;
     always @* begin
         for (k = 0; k < SEGS; k = k + 1) begin
