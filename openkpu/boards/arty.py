@@ -36,7 +36,7 @@ class _Clocks(LiteXModule):
         self.idelayctrl = S7IDELAYCTRL(self.cd_idelay)
 
 
-def soc(config: str = "board", clock: float = CLOCK) -> KpuSoC:
+def soc(config: str, clock: float = CLOCK) -> KpuSoC:
     """The SoC, not yet finalized. Its BIOS calibrates the DDR3, which needs a processor."""
     platform = digilent_arty.Platform(variant="a7-100", toolchain="vivado")
     memory = A7DDRPHY(platform.request("ddram"), memtype="DDR3", nphases=4, sys_clk_freq=clock)

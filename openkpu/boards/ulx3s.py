@@ -37,7 +37,7 @@ class _Clocks(LiteXModule):
         self.comb += platform.request("wifi_gpio0").eq(1)  # or the ESP32 on the board resets the FPGA
 
 
-def soc(config: str = "compact", clock: float = CLOCK) -> KpuSoC:
+def soc(config: str, clock: float = CLOCK) -> KpuSoC:
     """The SoC, not yet finalized."""
     platform = radiona_ulx3s.Platform(device="LFE5U-85F", toolchain="trellis")
     memory = HalfRateGENSDRPHY(platform.request("sdram"), clock)

@@ -87,14 +87,15 @@ module kpu_window_ram #(
     wire [3:0] next_slot = next_token[`TOKEN_LINE];
     reg [2:0] third, of_three, turns, turned;
     reg [8:0] named;  // lines from u_slot on, as many as the token says
+    integer j;
     always @(posedge clk) begin
         if (comes) begin
-            for (k = 0; k < 3; k = k + 1) begin
-                third[k] <= next_slot >= 3 * k[3:0] && next_slot < 3 * k[3:0] + 4'd3;
-                of_three[k] <= next_slot == k[3:0] || next_slot == k[3:0] + 4'd3 || next_slot == k[3:0] + 4'd6;
+            for (j = 0; j < 3; j = j + 1) begin
+                third[j] <= next_slot >= 3 * j[3:0] && next_slot < 3 * j[3:0] + 4'd3;
+                of_three[j] <= next_slot == j[3:0] || next_slot == j[3:0] + 4'd3 || next_slot == j[3:0] + 4'd6;
             end
-            for (k = 0; k < 9; k = k + 1)
-                named[k] <= k[3:0] >= next_slot && k[3:0] < next_slot + next_token[`TOKEN_COUNT];
+            for (j = 0; j < 9; j = j + 1)
+                named[j] <= j[3:0] >= next_slot && j[3:0] < next_slot + next_token[`TOKEN_COUNT];
         end
     end
     always @* begin
@@ -248,12 +249,13 @@ module kpu_window_ram #(
     // Eight bytes come into question for a column: q is a column of a window (up to `stride` of them) at a multiple of
     // P * stride, or, with one column, anything.
     reg [3*SEGS-1:0] chosen;
+    integer p;
     always @* begin
-        for (k = 0; k < SEGS; k = k + 1) begin
+        for (p = 0; p < SEGS; p = p + 1) begin
             case (lgs)
-                2'd0: chosen[3*k+:3] = k < 2 ? q[2:0] | k[2:0] : {2'd0, q[2]};
-                2'd1: chosen[3*k+:3] = k < 1 ? q[2:0] : {k < 2 && q[2], 1'b1, q[0]};
-                default: chosen[3*k+:3] = k < 1 ? q[2:0] : {1'b1, q[1:0]};
+                2'd0: chosen[3*p+:3] = p < 2 ? q[2:0] | p[2:0] : {2'd0, q[2]};
+                2'd1: chosen[3*p+:3] = p < 1 ? q[2:0] : {p < 2 && q[2], 1'b1, q[0]};
+                default: chosen[3*p+:3] = p < 1 ? q[2:0] : {1'b1, q[1:0]};
             endcase
         end
     end
@@ -262,7 +264,7 @@ module kpu_window_ram #(
             : column + 4 * number;
     endfunction
 
-    integer c, t;
+    integer c, t, b;
     reg [63:0] near_column;
     reg [8*BYTES-1:0] seen;
     (* mem2reg *) reg [8*BYTES-1:0] near [0:2];
@@ -279,7 +281,7 @@ module kpu_window_ram #(
             end
             for (c = 0; c < SEGS; c = c + 1) begin
                 for (t = 0; t < 9; t = t + 1) begin
-                    for (k = 0; k < 8; k = k + 1) near_column[8*k+:8] = taps[t][8*candidate(c, k)+:8];
+                    for (b = 0; b < 8; b = b + 1) near_column[8*b+:8] = taps[t][8*candidate(c, b)+:8];
                     win[72*c+8*t+:8] <= near_column[{chosen[3*c+:3], 3'd0}+:8];
                 end
             end
